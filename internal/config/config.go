@@ -1,0 +1,146 @@
+// Package config decodes the environment variables that steer an audit, once
+// and in one place, so that every package of a `go test ./...` run agrees.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Kind is what is audited.
+type Kind string
+
+const (
+	StandIn Kind = "stand-in" // the live image that package fixtures builds
+	ISO     Kind = "iso"      // the file that BOOT_IMAGE_ISO names
+	Flake   Kind = "flake"    // the flake that BOOT_IMAGE_FLAKE names
+)
+
+// Config is the decoded environment. Paths are absolute.
+type Config struct {
+	Flake       string `env:"BOOT_IMAGE_FLAKE" doc:"flake that builds the image"`
+	Attr        string `env:"BOOT_IMAGE_ATTR" envDefault:"bootImage" doc:"the flake's attribute that is the image"`
+	NixosConfig string `env:"BOOT_IMAGE_CONFIG" envDefault:"pre-installer" doc:"the flake's NixOS configuration that the image is made of"`
+	ISO         Path   `env:"BOOT_IMAGE_ISO" doc:"image to audit, instead of the stand-in"`
+	Contract    Path   `env:"BOOT_IMAGE_CONTRACT" doc:"TOML file with what the image promises, instead of the built-in pre-nixos contract"`
+	RootKey     Path   `env:"PRE_NIXOS_ROOT_KEY" doc:"public key file to embed for root, instead of the key kept in the cache folder"`
+	NewKey      bool   `env:"BOOT_IMAGE_NEW_KEY" doc:"make a new root key; the image's hash changes with it"`
+
+	Require bool `env:"BOOT_IMAGE_REQUIRE" doc:"fail, instead of skip, where something needed is missing or cannot be told"`
+	Debug   bool `env:"BOOT_IMAGE_DEBUG" doc:"keep the VM of a failed check and say how to attach to it"`
+
+	SpawnTimeout Seconds `env:"BOOT_IMAGE_VM_SPAWN_TIMEOUT" envDefault:"900" doc:"whole seconds for one VM, from start to end"`
+	LoginTimeout Seconds `env:"BOOT_IMAGE_VM_LOGIN_TIMEOUT" envDefault:"300" doc:"whole seconds from start to the first shell prompt"`
+
+	CacheDir      Path `env:"BOOT_IMAGE_CACHE" doc:"folder for built images, keys and snapshots, instead of bootaudit in the user's cache folder"`
+	Artifacts     Path `env:"BOOT_IMAGE_ARTIFACTS" doc:"folder for this run's files; make audit sets it"`
+	LogRoot       Path `env:"BOOT_IMAGE_VM_LOG_ROOT" doc:"folder below which each VM run makes a folder of its own, when BOOT_IMAGE_ARTIFACTS is not set"`
+	LedgerPath    Path `env:"BOOT_IMAGE_VM_LEDGER_PATH" doc:"JSONL file to which each VM adds a line; default vm-run-ledger.jsonl in the artifacts' folder"`
+	DisableLedger bool `env:"BOOT_IMAGE_VM_DISABLE_LEDGER" doc:"write no ledger"`
+}
+
+// Load decodes the process's environment, once. Its error names every bad
+// variable.
+var Load = sync.OnceValues(func() (Config, error) { return decode(env.ToMap(os.Environ())) })
+
+func decode(environ map[string]string) (Config, error) {
+	cfg, err := env.ParseAsWithOptions[Config](env.Options{Environment: blanksOut(environ)})
+	if err != nil {
+		var all env.AggregateError
+		if errors.As(err, &all) {
+			err = errors.Join(all.Errors...)
+		}
+		return Config{}, fmt.Errorf("environment: %w", err)
+	}
+	if cfg.Flake != "" && cfg.ISO != "" {
+		return Config{}, errors.New("environment: BOOT_IMAGE_FLAKE and BOOT_IMAGE_ISO are both set; unset one")
+	}
+	if cfg.CacheDir == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return Config{}, fmt.Errorf("environment: no folder to cache images in: %w; set BOOT_IMAGE_CACHE", err)
+		}
+		cfg.CacheDir = Path(filepath.Join(dir, "bootaudit"))
+	}
+	return cfg, nil
+}
+
+// blanksOut drops empty variables: `make audit ISO=` sets BOOT_IMAGE_ISO to
+// nothing, which means unset.
+func blanksOut(environ map[string]string) map[string]string {
+	set := make(map[string]string, len(environ))
+	for name, value := range environ {
+		if value != "" {
+			set[name] = value
+		}
+	}
+	return set
+}
+
+// Target is what the configuration asks to audit.
+func (c Config) Target() Kind {
+	switch {
+	case c.Flake != "":
+		return Flake
+	case c.ISO != "":
+		return ISO
+	default:
+		return StandIn
+	}
+}
+
+// Path is a file name made absolute against the module's root, because
+// `go test` runs each package in a folder of its own.
+type Path string
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (p *Path) UnmarshalText(text []byte) error {
+	name := string(text)
+	if !filepath.IsAbs(name) {
+		root, err := moduleRoot()
+		if err != nil {
+			return fmt.Errorf("%q is relative and %w", name, err)
+		}
+		name = filepath.Join(root, name)
+	}
+	*p = Path(name)
+	return nil
+}
+
+func moduleRoot() (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return start, nil
+		}
+	}
+}
+
+// Seconds is a length of time written as a positive whole number of seconds.
+type Seconds time.Duration
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *Seconds) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 31)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%q is not a positive whole number of seconds", text)
+	}
+	*s = Seconds(time.Duration(n) * time.Second)
+	return nil
+}
+
+// Duration is s as the time package has it.
+func (s Seconds) Duration() time.Duration { return time.Duration(s) }

@@ -1,0 +1,110 @@
+package prereq
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"bootaudit/internal/config"
+)
+
+// FindingAttr is the test attribute that carries a [Finding] as JSON.
+const FindingAttr = "finding"
+
+// Run runs each check as a subtest of t named by its ID. Probes run side by
+// side; selecting one with -run also probes what it needs.
+func Run(t *testing.T, checks []Check) {
+	t.Helper()
+	run(t, checks, true)
+}
+
+// RunInOrder is [Run], one check after the other: a guest has only one state.
+func RunInOrder(t *testing.T, checks []Check) {
+	t.Helper()
+	run(t, checks, false)
+}
+
+func run(t *testing.T, checks []Check, together bool) {
+	t.Helper()
+	all, err := newTable(checks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Subtests outlive this function when they are parallel, and t.Context
+	// ends only after them.
+	ctx := t.Context()
+	for _, c := range checks {
+		t.Run(c.ID, func(t *testing.T) {
+			if together {
+				// Every selected probe is under way before the first is
+				// awaited: -parallel (2 on a small runner) bounds the waiting
+				// only.
+				go all.resolve(ctx, c.ID)
+				t.Parallel()
+			}
+			Report(t, all.resolve(ctx, c.ID))
+		})
+	}
+}
+
+// Report records f as an attribute of t and ends t as f's outcome demands:
+// holds passes, broken fails, absent and unknown skip (and fail when
+// BOOT_IMAGE_REQUIRE is set), not needed skips.
+func Report(t *testing.T, f Finding) {
+	t.Helper()
+	if text, err := json.Marshal(f); err == nil {
+		t.Attr(FindingAttr, string(text))
+	}
+	cfg, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch words := f.words(); f.Outcome {
+	case Holds:
+		t.Log(words)
+	case Broken:
+		t.Fatal(words)
+	case NotNeeded:
+		t.Skip(words)
+	default:
+		if cfg.Require {
+			t.Fatal(words)
+		}
+		t.Skip(words)
+	}
+}
+
+// words is the finding as a person reads it under go test.
+func (f Finding) words() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s: %s", f.Outcome, f.Condition, f.Detail)
+	if f.Remedy != "" && f.Outcome != NotNeeded {
+		fmt.Fprintf(&b, "\nremedy: %s", f.Remedy)
+	}
+	if f.Risk != "" {
+		fmt.Fprintf(&b, "\nrisk: %s", f.Risk)
+	}
+	if f.FollowUp != "" {
+		fmt.Fprintf(&b, "\nfollow-up: %s", f.FollowUp)
+	}
+	if f.Evidence != "" && f.Outcome != Holds && f.Outcome != NotNeeded {
+		fmt.Fprintf(&b, "\nevidence:\n%s", indent(printable(f.Evidence)))
+	}
+	return b.String()
+}
+
+func indent(s string) string {
+	return "    " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n    ")
+}
+
+// printable replaces control characters, which a tool or a guest may have put
+// in the evidence, before they reach a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || (r >= 0x20 && r != 0x7f && !(r >= 0x80 && r < 0xa0)) {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
+}
