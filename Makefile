@@ -1,0 +1,52 @@
+# bootaudit: `make audit` audits this host and an image, `make test` runs
+# every test. Both install what is missing first.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup audit test short bench lint clean
+
+# What to audit: nothing set is the stand-in image that bootaudit builds.
+ISO ?= $(BOOT_IMAGE_ISO)
+FLAKE ?= $(BOOT_IMAGE_FLAKE)
+CONTRACT ?= $(BOOT_IMAGE_CONTRACT)
+export BOOT_IMAGE_ISO := $(ISO)
+export BOOT_IMAGE_FLAKE := $(FLAKE)
+export BOOT_IMAGE_CONTRACT := $(CONTRACT)
+
+# Go's own limit per package; every wait of ours ends before it.
+TIMEOUT ?= 60m
+# -p 1: one package after the other, from the cheapest checks to the boot.
+AUDIT := go test -json -count=1 -p 1 -timeout $(TIMEOUT) -run '^Test(Host|Image|VM)$$' ./prereq ./iso ./vmtest
+BOOTAUDIT := .bin/bootaudit
+
+help: ## list the targets
+	@echo 'usage: make TARGET [ISO=file | FLAKE=flake] [CONTRACT=file] [TIMEOUT=60m]'
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(BOOTAUDIT) ## install what is missing, through apt; says first what and why
+	@$(BOOTAUDIT) setup
+
+audit: setup ## audit this host, the image and a boot of it; leaves audit/latest/report.md
+	@run=$$PWD/audit/$$(date -u +%Y-%m-%dT%H%M%SZ); mkdir -p "$$run"; \
+	BOOT_IMAGE_REQUIRE=1 BOOT_IMAGE_ARTIFACTS="$$run" $(AUDIT) 2>&1 | $(BOOTAUDIT) report -o "$$run"
+
+test: setup ## run every test, the boots included
+	go test -timeout $(TIMEOUT) ./...
+
+short: ## run the tests that need no QEMU, with the race detector
+	go test -short -race ./...
+
+bench: setup ## run the benchmarks
+	go test -run '^$$' -bench . ./...
+
+lint: ## formatting, vet, module file, shell scripts
+	@.ci/lint
+
+clean: ## remove what make and the audits left here (not the image cache)
+	rm -rf .bin audit
+
+# Always asked, because go build knows best whether it is up to date.
+.PHONY: $(BOOTAUDIT)
+$(BOOTAUDIT):
+	@go build -o $@ ./cmd/bootaudit
