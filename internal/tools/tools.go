@@ -1,0 +1,79 @@
+// Package tools knows the programs and files that an audit uses, and which
+// Debian package brings each: the checks' remedies and `make setup` read the
+// same table.
+package tools
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+)
+
+// Tool is a program, or a file, that something of ours needs.
+type Tool struct {
+	Command string // looked up on PATH and then in the sbin folders
+	Files   []string
+	Package string // of Debian and Ubuntu
+	Why     string // completes "NAME is missing: it ..."
+}
+
+// Boot is what booting an image takes.
+var Boot = []Tool{
+	{Command: "qemu-system-x86_64", Package: "qemu-system-x86", Why: "boots the image"},
+	{Command: "qemu-img", Package: "qemu-utils", Why: "makes the guest's disks"},
+}
+
+// UEFI is what booting an image by UEFI takes beside [Boot].
+var UEFI = []Tool{
+	{Files: []string{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd"}, Package: "ovmf", Why: "is the firmware of a UEFI boot"},
+}
+
+// Nix is what building and evaluating a flake takes.
+var Nix = []Tool{
+	{Command: "nix", Package: "nix-bin", Why: "evaluates the flake and builds its image"},
+}
+
+// sbin holds programs that an ordinary user's PATH does not reach on Debian.
+var sbin = []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
+
+// Name is what a person calls the tool.
+func (t Tool) Name() string {
+	if t.Command != "" {
+		return t.Command
+	}
+	return filepath.Base(t.Files[0])
+}
+
+// Find returns the tool's path. Its error names the package that brings it.
+func (t Tool) Find() (string, error) {
+	if t.Command != "" {
+		if path, err := exec.LookPath(t.Command); err == nil {
+			return path, nil
+		} else if !errors.Is(err, exec.ErrNotFound) {
+			return "", fmt.Errorf("%s: %w", t.Command, err)
+		}
+		for _, dir := range sbin {
+			if path, err := exec.LookPath(filepath.Join(dir, t.Command)); err == nil {
+				return path, nil
+			}
+		}
+		return "", fmt.Errorf("%s is not on the PATH; it is in the package %s (make setup installs it)", t.Command, t.Package)
+	}
+	for _, path := range t.Files {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not there; it is in the package %s (make setup installs it)", t.Files[0], t.Package)
+}
+
+// Missing returns those of all that cannot be found.
+func Missing(all []Tool) []Tool {
+	return slices.DeleteFunc(slices.Clone(all), func(t Tool) bool {
+		_, err := t.Find()
+		return err == nil
+	})
+}
