@@ -1,0 +1,179 @@
+// Package rootkey keeps the SSH key that an image lets root log in with.
+//
+// The key is kept from run to run, because the image embeds its public half: a
+// new key is a new image, which costs a full rebuild.
+package rootkey
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
+
+	"bootaudit/internal/config"
+)
+
+// Key is a key pair on disk.
+type Key struct {
+	Private     string // path of the OpenSSH private key; empty when only the public half is known
+	Public      string // path of the public key, one authorized_keys line
+	Authorized  string // that line, without its newline
+	Fingerprint string // SHA256:..., as ssh-keygen -l prints it
+}
+
+// For is the key that cfg asks for: the file that PRE_NIXOS_ROOT_KEY names,
+// else the one kept in the cache folder, made anew under BOOT_IMAGE_NEW_KEY=1.
+func For(cfg config.Config) (Key, error) {
+	if cfg.RootKey != "" {
+		return Given(string(cfg.RootKey))
+	}
+	return Load(string(cfg.CacheDir), cfg.NewKey)
+}
+
+const comment = "bootaudit root key"
+
+// Load is the key kept in cacheDir, which is made when there is none or when
+// renew is set. Processes with the same parent renew it once between them: the
+// packages of one `go test` run must agree on the key.
+func Load(cacheDir string, renew bool) (Key, error) {
+	private := filepath.Join(cacheDir, "root-key")
+	if err := os.MkdirAll(cacheDir, 0o700); err != nil {
+		return Key{}, fmt.Errorf("root key: %w", err)
+	}
+	unlock, err := lock(private + ".lock")
+	if err != nil {
+		return Key{}, fmt.Errorf("root key: %w", err)
+	}
+	defer unlock()
+
+	run := private + ".renewed-by"
+	if renew {
+		if last, err := os.ReadFile(run); err == nil && string(last) == parent() {
+			renew = false
+		}
+	}
+	if !renew {
+		key, err := read(private)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return key, err
+		}
+	}
+	if err := generate(private); err != nil {
+		return Key{}, fmt.Errorf("root key: %w", err)
+	}
+	if renew {
+		if err := os.WriteFile(run, []byte(parent()), 0o600); err != nil {
+			return Key{}, fmt.Errorf("root key: %w", err)
+		}
+	}
+	return read(private)
+}
+
+// Given is the key whose public half is the file named public. Its private
+// half is looked for beside it, without ".pub".
+func Given(public string) (Key, error) {
+	text, err := os.ReadFile(public)
+	if err != nil {
+		return Key{}, fmt.Errorf("root key: %w", err)
+	}
+	parsed, _, _, _, err := ssh.ParseAuthorizedKey(text)
+	if err != nil {
+		return Key{}, fmt.Errorf("root key: %s is not an OpenSSH public key (wanted one line like %q): %w",
+			public, "ssh-ed25519 AAAA... comment", err)
+	}
+	key := Key{Public: public, Authorized: strings.TrimSpace(string(text)), Fingerprint: ssh.FingerprintSHA256(parsed)}
+	if private, ok := strings.CutSuffix(public, ".pub"); ok {
+		if _, err := os.Stat(private); err == nil {
+			key.Private = private
+		}
+	}
+	return key, nil
+}
+
+// read is the key pair whose private half is the file named private. The
+// public half is written again where it is missing or stale.
+func read(private string) (Key, error) {
+	text, err := os.ReadFile(private)
+	if err != nil {
+		return Key{}, err
+	}
+	signer, err := ssh.ParsePrivateKey(text)
+	if err != nil {
+		return Key{}, fmt.Errorf("root key: %s is not an OpenSSH private key without passphrase: %w; remove it or set BOOT_IMAGE_NEW_KEY=1", private, err)
+	}
+	// ssh refuses a private key that others can read.
+	if err := os.Chmod(private, 0o600); err != nil {
+		return Key{}, fmt.Errorf("root key: %w", err)
+	}
+	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))) + " " + comment
+	public := private + ".pub"
+	if old, err := os.ReadFile(public); err != nil || strings.TrimSpace(string(old)) != line {
+		if err := replace(public, []byte(line+"\n"), 0o644); err != nil {
+			return Key{}, fmt.Errorf("root key: %w", err)
+		}
+	}
+	return Key{Private: private, Public: public, Authorized: line, Fingerprint: ssh.FingerprintSHA256(signer.PublicKey())}, nil
+}
+
+func generate(private string) error {
+	_, secret, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	block, err := ssh.MarshalPrivateKey(secret, comment)
+	if err != nil {
+		return err
+	}
+	return replace(private, pem.EncodeToMemory(block), 0o600)
+}
+
+// replace writes a file whole or not at all.
+func replace(name string, content []byte, mode fs.FileMode) error {
+	temp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.Write(content)
+	if err := errors.Join(err, temp.Chmod(mode), temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), name)
+}
+
+func lock(name string) (unlock func(), err error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// parent names the process that started us, unlike any other's: its number and
+// the moment it started.
+func parent() string {
+	pid := os.Getppid()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return fmt.Sprint(pid)
+	}
+	// The command's name, in brackets, may hold blanks; field 22 is the start.
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 20 {
+		return fmt.Sprint(pid)
+	}
+	return fmt.Sprintf("%d at %s", pid, fields[19])
+}
