@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,13 +53,12 @@ type Config struct {
 var Load = sync.OnceValues(func() (Config, error) { return decode(env.ToMap(os.Environ())) })
 
 func decode(environ map[string]string) (Config, error) {
-	cfg, err := env.ParseAsWithOptions[Config](env.Options{Environment: blanksOut(environ)})
+	cfg, err := env.ParseAsWithOptions[Config](env.Options{
+		Environment: blanksOut(environ),
+		FuncMap:     map[reflect.Type]env.ParserFunc{reflect.TypeFor[bool](): yesOrNo},
+	})
 	if err != nil {
-		var all env.AggregateError
-		if errors.As(err, &all) {
-			err = errors.Join(all.Errors...)
-		}
-		return Config{}, fmt.Errorf("environment: %w", err)
+		return Config{}, fmt.Errorf("environment: %w", byVariable(err))
 	}
 	if cfg.Flake != "" && cfg.ISO != "" {
 		return Config{}, errors.New("environment: BOOT_IMAGE_FLAKE and BOOT_IMAGE_ISO are both set; unset one")
@@ -70,6 +71,34 @@ func decode(environ map[string]string) (Config, error) {
 		cfg.CacheDir = Path(filepath.Join(dir, "bootaudit"))
 	}
 	return cfg, nil
+}
+
+// byVariable says the variable's name where env says the field's.
+func byVariable(err error) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	for i, one := range all.Errors {
+		var bad env.ParseError
+		if errors.As(one, &bad) {
+			if field, ok := reflect.TypeFor[Config]().FieldByName(bad.Name); ok {
+				all.Errors[i] = fmt.Errorf("%s: %w", field.Tag.Get("env"), bad.Err)
+			}
+		}
+	}
+	return errors.Join(all.Errors...)
+}
+
+// yesOrNo also takes the words that people use, beside those of strconv.
+func yesOrNo(text string) (any, error) {
+	switch strings.ToLower(text) {
+	case "1", "true", "yes", "on":
+		return true, nil
+	case "0", "false", "no", "off":
+		return false, nil
+	}
+	return nil, fmt.Errorf("%q is neither yes nor no", text)
 }
 
 // blanksOut drops empty variables: `make audit ISO=` sets BOOT_IMAGE_ISO to

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDefaults(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CACHE_HOME", "")
+	cfg, err := decode(nil)
+	require.NoError(t, err)
+	assert.Equal(t, StandIn, cfg.Target())
+	assert.Equal(t, "bootImage", cfg.Attr)
+	assert.Equal(t, "pre-installer", cfg.NixosConfig)
+	assert.Equal(t, 900*time.Second, cfg.SpawnTimeout.Duration())
+	assert.Equal(t, 300*time.Second, cfg.LoginTimeout.Duration())
+	assert.Equal(t, "bootaudit", filepath.Base(string(cfg.CacheDir)))
+	assert.False(t, cfg.Require)
+}
+
+func TestTarget(t *testing.T) {
+	root, err := moduleRoot()
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		environ map[string]string
+		kind    Kind
+		iso     Path
+	}{
+		"iso":            {map[string]string{"BOOT_IMAGE_ISO": "/x/a, b.iso"}, ISO, "/x/a, b.iso"},
+		"relative iso":   {map[string]string{"BOOT_IMAGE_ISO": "a.iso"}, ISO, Path(filepath.Join(root, "a.iso"))},
+		"flake":          {map[string]string{"BOOT_IMAGE_FLAKE": "github:x/y"}, Flake, ""},
+		"empty is unset": {map[string]string{"BOOT_IMAGE_ISO": "", "BOOT_IMAGE_FLAKE": ""}, StandIn, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := decode(c.environ)
+			require.NoError(t, err)
+			assert.Equal(t, c.kind, cfg.Target())
+			assert.Equal(t, c.iso, cfg.ISO)
+		})
+	}
+}
+
+func TestEveryBadVariableIsNamed(t *testing.T) {
+	_, err := decode(map[string]string{
+		"BOOT_IMAGE_VM_SPAWN_TIMEOUT": "-5",
+		"BOOT_IMAGE_VM_LOGIN_TIMEOUT": "soon",
+		"BOOT_IMAGE_REQUIRE":          "perhaps",
+	})
+	require.Error(t, err)
+	for _, want := range []string{
+		"BOOT_IMAGE_VM_SPAWN_TIMEOUT", `"-5" is not a positive whole number of seconds`,
+		"BOOT_IMAGE_VM_LOGIN_TIMEOUT", `"soon"`,
+		"BOOT_IMAGE_REQUIRE", `"perhaps" is neither yes nor no`,
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestSwitches(t *testing.T) {
+	for text, want := range map[string]bool{
+		"1": true, "true": true, "yes": true, "YES": true, "on": true,
+		"0": false, "false": false, "no": false, "off": false,
+	} {
+		cfg, err := decode(map[string]string{"BOOT_IMAGE_VM_DISABLE_LEDGER": text})
+		require.NoError(t, err, text)
+		assert.Equal(t, want, cfg.DisableLedger, text)
+	}
+}
+
+func TestTwoTargets(t *testing.T) {
+	_, err := decode(map[string]string{"BOOT_IMAGE_ISO": "/a.iso", "BOOT_IMAGE_FLAKE": "."})
+	assert.ErrorContains(t, err, "BOOT_IMAGE_FLAKE and BOOT_IMAGE_ISO are both set; unset one")
+}
+
+func TestVariablesAreDocumented(t *testing.T) {
+	seen := map[string]bool{}
+	for _, v := range Variables() {
+		assert.NotEmpty(t, v.Name)
+		assert.NotEmpty(t, v.Doc, v.Name)
+		assert.False(t, seen[v.Name], "%s stands twice", v.Name)
+		seen[v.Name] = true
+	}
+}
