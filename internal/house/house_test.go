@@ -1,0 +1,95 @@
+// Package house holds the tests of the tree as a whole: which package may
+// import which, and what stands beside them.
+package house
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// rules say what each package may import of ours, tests apart. Arrows point
+// one way: what is dear (a VM) may use what is cheap, never the reverse.
+var rules = []struct {
+	pkg string
+	may []string
+	why string
+}{
+	{"prereq", []string{"internal/"}, "the host is checked before there is an image"},
+	{"iso", []string{"prereq", "internal/"}, "an image is opened without booting it"},
+	{"serial", []string{"internal/screen", "internal/cast"}, "a console knows nothing of QEMU or images"},
+	{"fixtures", []string{"internal/config", "internal/tools"}, "the stand-in is an image like any other"},
+	{"vmtest", []string{"serial", "iso", "prereq", "internal/"}, "the boot is the last and dearest question"},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImports(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "bootaudit/...").Output()
+	require.NoError(t, err)
+	all := map[string][]string{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else {
+			require.NoError(t, err)
+		}
+		for _, path := range p.Imports {
+			if ours, ok := strings.CutPrefix(path, "bootaudit/"); ok {
+				all[strings.TrimPrefix(p.ImportPath, "bootaudit/")] = append(all[strings.TrimPrefix(p.ImportPath, "bootaudit/")], ours)
+			}
+		}
+	}
+	for _, rule := range rules {
+		for _, path := range all[rule.pkg] {
+			allowed := slices.ContainsFunc(rule.may, func(may string) bool {
+				return path == may || strings.HasSuffix(may, "/") && strings.HasPrefix(path, may)
+			})
+			assert.True(t, allowed, "%s imports %s: %s", rule.pkg, path, rule.why)
+		}
+	}
+	for name, imports := range all {
+		if !strings.HasPrefix(name, "cmd/") {
+			assert.NotContains(t, imports, "vmtest", "%s imports vmtest, which only cmd may", name)
+		}
+	}
+}
+
+func TestTopLevel(t *testing.T) {
+	allowed := []string{
+		"vmtest", "prereq", "iso", "serial", "fixtures", "go.mod", "go.sum", "Makefile", "README.md", "LICENSE",
+		"cmd", "internal", "docs",
+		"audit", // what `make audit` leaves, git-ignored
+	}
+	entries, err := os.ReadDir(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	for _, e := range entries {
+		assert.True(t, strings.HasPrefix(e.Name(), ".") || slices.Contains(allowed, e.Name()), "%s at the top level", e.Name())
+	}
+}
+
+// TestEveryPackageSaysWhatItIsFor reads the package comments as a newcomer
+// would, with go doc.
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}}\t{{.Doc}}", "bootaudit/...").Output()
+	require.NoError(t, err)
+	for line := range strings.Lines(string(out)) {
+		path, doc, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		if path != "bootaudit/internal/house" {
+			assert.NotEmpty(t, doc, "%s has no package comment", path)
+		}
+	}
+}
