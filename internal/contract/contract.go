@@ -1,0 +1,204 @@
+// Package contract says what a boot image promises, as data: checks and boot
+// scenarios read it and know nothing of a particular image.
+package contract
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Contract is what an image promises. A part that is left out is not
+// promised, and what would look at it is not needed.
+type Contract struct {
+	Name          string         `toml:"name"`
+	Console       Console        `toml:"console"`
+	Login         Login          `toml:"login"`
+	Root          Root           `toml:"root"`
+	Commands      []string       `toml:"commands"` // programs that must be in the image, by base name
+	RootKey       RootKey        `toml:"root_key"`
+	Network       Network        `toml:"network"`
+	SSH           SSH            `toml:"ssh"`
+	Units         []Unit         `toml:"units"`
+	Storage       Storage        `toml:"storage"`
+	Announcements []Announcement `toml:"announcements"`
+	Logs          []string       `toml:"logs"` // files in the guest to save after a failure; globs
+}
+
+// Console is where the kernel and the login prompt must appear.
+type Console struct {
+	Device string `toml:"device"` // as in console=: ttyS0
+}
+
+// Login is the first login that the console offers.
+type Login struct {
+	User      string `toml:"user"`
+	UID       int    `toml:"uid"`
+	Automatic bool   `toml:"automatic"` // the console logs User in by itself
+	Password  string `toml:"password"`  // asked for where the login is not automatic
+}
+
+// Root is how the login user becomes root.
+type Root struct {
+	Methods      []string `toml:"methods"`      // commands, in the order to try: "sudo -i", "su -"
+	Passwordless bool     `toml:"passwordless"` // the first method asks for nothing
+}
+
+// RootKey is the public key that lets root log in over SSH.
+type RootKey struct {
+	// Files are where an embedded key is found in the image's file system:
+	// paths below its root (or a NixOS system's), or base names of files
+	// anywhere in a Nix store.
+	Files []string `toml:"files"`
+}
+
+// Network is the interface that the image sets up.
+type Network struct {
+	Interface    string `toml:"interface"`
+	Address      string `toml:"address"`        // "dhcp" or ""
+	NeedsRootKey bool   `toml:"needs_root_key"` // nothing is set up without a root key
+	StatusFile   string `toml:"status_file"`
+}
+
+// SSH is how the network lets someone in.
+type SSH struct {
+	User         string `toml:"user"`
+	Unit         string `toml:"unit"`
+	NeedsRootKey bool   `toml:"needs_root_key"`
+}
+
+// Unit is a systemd unit of the image and what it must come to.
+type Unit struct {
+	Name        string            `toml:"name"`
+	Type        string            `toml:"type"` // Type= of a service
+	WantedBy    string            `toml:"wanted_by"`
+	Environment map[string]string `toml:"environment"`
+	// StartedBefore are units that start after this one; so this one must
+	// never wait for their start.
+	StartedBefore []string `toml:"started_before"`
+	EndState      string   `toml:"end_state"` // ActiveState once the boot has settled
+}
+
+// Storage is what becomes of the machine's disks.
+type Storage struct {
+	Unit        string    `toml:"unit"`        // the unit that provisions
+	StatusFile  string    `toml:"status_file"` // KEY=value lines
+	VolumeGroup string    `toml:"volume_group"`
+	Volumes     []string  `toml:"volumes"` // logical volumes in VolumeGroup
+	MountPoint  string    `toml:"mount_point"`
+	Outcomes    []Outcome `toml:"outcomes"`
+	// ForceCleanup is the environment variable, NAME=value, that makes Unit
+	// remove existing data when it is restarted.
+	ForceCleanup string `toml:"force_cleanup"`
+	// ForceCleanupKernel is the word on the kernel command line that does.
+	ForceCleanupKernel string `toml:"force_cleanup_kernel"`
+}
+
+// Outcome is a status that Storage.StatusFile may end with.
+type Outcome struct {
+	When   string `toml:"when"` // one of Whens
+	State  string `toml:"state"`
+	Detail string `toml:"detail"`
+}
+
+// Whens are the situations that an Outcome may name.
+var Whens = []string{"clean", "existing", "force-cleanup", "detection-error", "failed"}
+
+// For is the outcomes that are accepted in the situation when.
+func (s Storage) For(when string) []Outcome {
+	var some []Outcome
+	for _, o := range s.Outcomes {
+		if o.When == when {
+			some = append(some, o)
+		}
+	}
+	return some
+}
+
+// Announcement is a line that appears on the console without being asked for.
+type Announcement struct {
+	ID           string  `toml:"id"`
+	Pattern      Pattern `toml:"pattern"`
+	NeedsRootKey bool    `toml:"needs_root_key"`
+}
+
+// Pattern is a regular expression in RE2 syntax.
+type Pattern struct{ *regexp.Regexp }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (p *Pattern) UnmarshalText(text []byte) (err error) {
+	p.Regexp, err = regexp.Compile(string(text))
+	return err
+}
+
+//go:embed pre-nixos.toml
+var preNixos []byte
+
+//go:embed debian-live.toml
+var debianLive []byte
+
+// PreNixOS is the contract of the pre-nixos boot image, the default.
+func PreNixOS() Contract { return must("pre-nixos.toml", preNixos) }
+
+// DebianLive is the contract of an ordinary Debian live image.
+func DebianLive() Contract { return must("debian-live.toml", debianLive) }
+
+func must(name string, text []byte) Contract {
+	c, err := Parse(name, text)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+// Load reads the contract in the file named path; "" is [PreNixOS].
+func Load(path string) (Contract, error) {
+	if path == "" {
+		return PreNixOS(), nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Contract{}, fmt.Errorf("contract: %w", err)
+	}
+	return Parse(path, text)
+}
+
+// Parse decodes a contract. Its error names each unknown key and bad value
+// with its line in the file called name.
+func Parse(name string, text []byte) (Contract, error) {
+	var c Contract
+	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&c)
+	var strict *toml.StrictMissingError
+	var bad *toml.DecodeError
+	switch {
+	case errors.As(err, &strict):
+		var all []error
+		for i := range strict.Errors {
+			line, _ := strict.Errors[i].Position()
+			all = append(all, fmt.Errorf("%s:%d: unknown key %q", name, line, dotted(strict.Errors[i].Key())))
+		}
+		return Contract{}, errors.Join(all...)
+	case errors.As(err, &bad):
+		line, _ := bad.Position()
+		if key := dotted(bad.Key()); key != "" {
+			return Contract{}, fmt.Errorf("%s:%d: %s: %w", name, line, key, bad)
+		}
+		return Contract{}, fmt.Errorf("%s:%d: %w", name, line, bad)
+	case err != nil:
+		return Contract{}, fmt.Errorf("%s: %w", name, err)
+	}
+	var all []error
+	for _, f := range c.faults() {
+		if line := lineOf(text, f.key); line > 0 {
+			all = append(all, fmt.Errorf("%s:%d: %s: %s", name, line, f.key, f.says))
+		} else {
+			all = append(all, fmt.Errorf("%s: %s: %s", name, f.key, f.says))
+		}
+	}
+	return c, errors.Join(all...)
+}

@@ -1,0 +1,150 @@
+package contract
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// fault is a value that decodes and still makes no sense.
+type fault struct{ key, says string }
+
+var (
+	deviceName = regexp.MustCompile(`^[A-Za-z0-9]+$`)
+	userName   = regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`)
+	unitName   = regexp.MustCompile(`^[A-Za-z0-9:_.@\\-]+\.(service|target|socket|timer|mount|path)$`)
+	setting    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=\S+$`)
+)
+
+// faults are what is wrong with c, each by its key: units.2.name is the name
+// of the second unit.
+func (c Contract) faults() []fault {
+	var all []fault
+	add := func(key, says string, args ...any) { all = append(all, fault{key, fmt.Sprintf(says, args...)}) }
+	name := func(key, value string, want *regexp.Regexp, what string) {
+		if value != "" && !want.MatchString(value) {
+			add(key, "%q is not %s", value, what)
+		}
+	}
+	absolute := func(key, value string) {
+		if value != "" && (!path.IsAbs(value) || path.Clean(value) != value) {
+			add(key, "%q is not a clean absolute path", value)
+		}
+	}
+	oneOf := func(key, value string, words ...string) {
+		if value != "" && !slices.Contains(words, value) {
+			add(key, "%q is not one of %s", value, strings.Join(words, ", "))
+		}
+	}
+
+	if c.Name == "" {
+		add("name", "is missing")
+	}
+	name("console.device", c.Console.Device, deviceName, "a console's name such as ttyS0")
+	if c.Login.User == "" {
+		add("login.user", "is missing")
+	}
+	name("login.user", c.Login.User, userName, "a user name")
+	if c.Login.UID < 0 || c.Login.UID > 1<<31 {
+		add("login.uid", "%d is not a user number", c.Login.UID)
+	}
+	name("ssh.user", c.SSH.User, userName, "a user name")
+	name("ssh.unit", c.SSH.Unit, unitName, "a unit's full name")
+	for i, command := range c.Commands {
+		if command == "" || strings.ContainsAny(command, "/ \t\n") {
+			add("commands", "entry %d, %q, is not a program's base name", i+1, command)
+		}
+	}
+	oneOf("network.address", c.Network.Address, "dhcp")
+	name("network.interface", c.Network.Interface, regexp.MustCompile(`^[^\s/]{1,15}$`), "an interface's name")
+	absolute("network.status_file", c.Network.StatusFile)
+
+	for i, u := range c.Units {
+		key := fmt.Sprintf("units.%d.", i+1)
+		if u.Name == "" {
+			add(key+"name", "is missing")
+		}
+		name(key+"name", u.Name, unitName, "a unit's full name")
+		oneOf(key+"type", u.Type, "simple", "exec", "forking", "oneshot", "dbus", "notify", "notify-reload", "idle")
+		oneOf(key+"end_state", u.EndState, "active", "inactive")
+		name(key+"wanted_by", u.WantedBy, unitName, "a unit's full name")
+		for _, other := range u.StartedBefore {
+			name(key+"started_before", other, unitName, "a unit's full name")
+		}
+	}
+
+	name("storage.unit", c.Storage.Unit, unitName, "a unit's full name")
+	absolute("storage.status_file", c.Storage.StatusFile)
+	absolute("storage.mount_point", c.Storage.MountPoint)
+	name("storage.force_cleanup", c.Storage.ForceCleanup, setting, "NAME=value")
+	if len(c.Storage.Volumes) > 0 && c.Storage.VolumeGroup == "" {
+		add("storage.volumes", "needs storage.volume_group")
+	}
+	for i, o := range c.Storage.Outcomes {
+		key := fmt.Sprintf("storage.outcomes.%d.", i+1)
+		oneOf(key+"when", o.When, Whens...)
+		if o.When == "" {
+			add(key+"when", "is missing")
+		}
+		if o.State == "" {
+			add(key+"state", "is missing")
+		}
+	}
+	for i, a := range c.Announcements {
+		key := fmt.Sprintf("announcements.%d.", i+1)
+		if a.ID == "" {
+			add(key+"id", "is missing")
+		}
+		if a.Pattern.Regexp == nil {
+			add(key+"pattern", "is missing")
+		}
+	}
+	return all
+}
+
+// lineOf is the line of text that sets key, or of the table it belongs in; 0
+// when there is neither. The nth of several [[tables]] is written table.n.
+func lineOf(text []byte, key string) int {
+	var p unstable.Parser
+	p.Reset(text)
+	table, seen, line := "", map[string]int{}, 0
+	for p.NextExpression() {
+		e := p.Expression()
+		at, parts := e.Key(), []string(nil)
+		where := 0
+		for at.Next() {
+			if where == 0 {
+				where = p.Shape(at.Node().Raw).Start.Line
+			}
+			parts = append(parts, string(at.Node().Data))
+		}
+		name := strings.Join(parts, ".")
+		switch e.Kind {
+		case unstable.Table:
+			table = name + "."
+		case unstable.ArrayTable:
+			seen[name]++
+			table = fmt.Sprintf("%s.%d.", name, seen[name])
+		case unstable.KeyValue:
+			// The longest match wins: an inline table's line stands for its keys.
+			if full := table + name; full == key {
+				return where
+			} else if strings.HasPrefix(key, full+".") {
+				line = where
+			}
+			continue
+		default:
+			continue
+		}
+		if strings.HasPrefix(key, table) {
+			line = where
+		}
+	}
+	return line
+}
+
+func dotted(key []string) string { return strings.Join(key, ".") }
