@@ -1,0 +1,99 @@
+package serial
+
+import (
+	"bytes"
+	"regexp"
+)
+
+// Stage is how far a boot has come. Stages are ordered; see [Stage.Reached].
+type Stage string
+
+const (
+	Firmware   Stage = "firmware"
+	Bootloader Stage = "bootloader"
+	Menu       Stage = "menu"
+	KernelLoad Stage = "kernel-load"
+	Initrd     Stage = "initrd"
+	Init       Stage = "init"
+	Login      Stage = "login"
+	Shell      Stage = "shell"
+)
+
+// Stages are all stages in the order of a boot.
+var Stages = []Stage{Firmware, Bootloader, Menu, KernelLoad, Initrd, Init, Login, Shell}
+
+// Reached is true when s is other or comes after it. The zero Stage comes
+// before all.
+func (s Stage) Reached(other Stage) bool { return s.rank() >= other.rank() }
+
+func (s Stage) rank() int {
+	for i, each := range Stages {
+		if s == each {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// Milestone is a kind of line that shows a boot to have reached a stage. There
+// may be several to one stage, in the order of a boot.
+type Milestone struct {
+	Name    string
+	Stage   Stage
+	words   []string // one of them is in the line, else pattern is not tried
+	pattern *regexp.Regexp
+}
+
+func (m *Milestone) match(line []byte) bool {
+	return hasAny(line, m.words) && m.pattern.Match(line)
+}
+
+// Prompt matches a shell's prompt at the beginning of a visible line: its
+// first group is "$" or "#", the rest of the line is what was typed.
+var Prompt = regexp.MustCompile(`^(?:\[?(?:\][0-2];[^$#\]]*)?[\w.-]+@[\w.-]+(?::| )[^$#\]]{0,200}\]?|[\w.-]*sh-\d[\d.]*|[~/][\w./-]*)([$#])(?: |$)`)
+
+// Milestones is the table of stage marks, in the order of a boot.
+var Milestones = []Milestone{
+	{"firmware", Firmware, []string{"SeaBIOS", "BdsDxe", "UEFI", "iPXE"},
+		regexp.MustCompile(`^SeaBIOS \(|^BdsDxe: |^UEFI (Interactive Shell|firmware)|^iPXE `)},
+	{"bootloader", Bootloader, []string{"LINUX ", "GRUB", "systemd-boot", "Limine"},
+		regexp.MustCompile(`^(?:ISO|SYS|EXT|PXE)LINUX \d|^Welcome to GRUB!|GNU GRUB +version|^systemd-boot \d|^ *Limine \d`)},
+	{"menu", Menu, []string{"Automatic boot in", "Press [Tab]", "highlighted entry", "Use the ", "Press ENTER to boot"},
+		regexp.MustCompile(`Automatic boot in \d+|Press \[Tab\] to edit options|The highlighted entry will be executed|Use the .* keys to (?:select|change)|Press ENTER to boot`)},
+	{"kernel-load", KernelLoad, []string{"Loading ", "Booting ", "EFI stub", "Linux version", "Decompressing"},
+		regexp.MustCompile(`^Loading \S*(?:/|vmlinu|linux|bzImage|kernel|Linux)\S*(?: \S+)?\s*\.\.\. ?|^Loading (?:Linux|initial ramdisk)\b|^ *Booting .(?:NixOS|Debian|.*[Ll]inux)|^EFI stub: |(?:^|\] )Linux version \d|^Decompressing Linux`)},
+	{"stage-1", Initrd, []string{"NixOS Stage 1", "Loading, please wait", "Begin: ", "running in initrd", "Running in initrd", "dracut", "(initramfs)", "Run /init as init"},
+		regexp.MustCompile(`^<<< NixOS Stage 1 >>>|^Loading, please wait|^Begin: |systemd\[1\]: Running in (?:initrd|initramfs)|^dracut[-:]|(?:^|\] )dracut(?:-\w+)?(?:\[\d+\])?: |^\(initramfs\)|\] Run /init as init process`)},
+	{"stage-2", Init, []string{"NixOS Stage 2"},
+		regexp.MustCompile(`^<<< NixOS Stage 2 >>>`)},
+	{"systemd", Init, []string{"Welcome to ", "[  OK  ]", "start job is running", "systemd[1]: ", "starting systemd..."},
+		regexp.MustCompile(`^Welcome to .*!$|^\[ {2}OK {2}\] |^\[[ *]{6}\] .*A start job is running for|\] systemd\[1\]: (?:systemd \d+.* running in system mode|Detected |Hostname set to)|^starting systemd\.\.\.`)},
+	{"issue", Login, []string{"<<< Welcome to"},
+		regexp.MustCompile(`^<<< Welcome to .*>>>`)},
+	{"login", Login, []string{"login:"},
+		regexp.MustCompile(`^[\w.-]+ login:(?: |$)`)},
+	{"autologin", Login, []string{"(automatic login)"},
+		regexp.MustCompile(`^[\w.-]+ login: ([\w.-]+) \(automatic login\)`)},
+	{"shell", Shell, []string{"$", "#"}, Prompt},
+}
+
+// MilestoneOf is the milestone that line shows, if any. Line is one visible
+// line, without escape sequences. A line that is an autologin is also a login:
+// the last match counts.
+func MilestoneOf(line []byte) (Milestone, bool) {
+	for i := len(Milestones) - 1; i >= 0; i-- {
+		if Milestones[i].match(line) {
+			return Milestones[i], true
+		}
+	}
+	return Milestone{}, false
+}
+
+func hasAny(line []byte, words []string) bool {
+	for _, w := range words {
+		if bytes.Contains(line, []byte(w)) {
+			return true
+		}
+	}
+	return len(words) == 0
+}
