@@ -1,0 +1,71 @@
+// Command bootaudit works beside `go test`: it turns a run's events into an
+// audit, and reads a saved console transcript with the same eyes.
+//
+//	go test -json ./prereq ./iso ./vmtest | bootaudit report
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"text/tabwriter"
+)
+
+// command is one of bootaudit's. run gets the arguments after its name and
+// returns the exit status: 0, 1 for a finding or a failure, 2 for misuse.
+type command struct {
+	name, args, what string
+	run              func(ctx context.Context, args []string) int
+}
+
+var commands = []command{
+	{"report", "[-o DIR] [FILE...]", "turn `go test -json` events into an audit", runReport},
+}
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second interrupt ends us at once.
+	context.AfterFunc(ctx, stop)
+	if len(os.Args) < 2 {
+		usage(os.Stderr)
+		return 2
+	}
+	switch name := os.Args[1]; name {
+	case "help", "-h", "-help", "--help":
+		usage(os.Stdout)
+		return 0
+	default:
+		for _, c := range commands {
+			if c.name == name {
+				return c.run(ctx, os.Args[2:])
+			}
+		}
+		fmt.Fprintf(os.Stderr, "bootaudit: there is no command %q\n\n", name)
+		usage(os.Stderr)
+		return 2
+	}
+}
+
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "usage: bootaudit COMMAND [arguments]")
+	fmt.Fprintln(w)
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	for _, c := range commands {
+		fmt.Fprintf(table, "  bootaudit %s %s\t%s\n", c.name, c.args, c.what)
+	}
+	fmt.Fprintf(table, "  bootaudit help\tprint this\n")
+	table.Flush()
+	fmt.Fprintln(w, "\nEach command tells its flags with -h.")
+}
+
+// fail prints an error and returns the exit status of misuse.
+func fail(err error) int {
+	fmt.Fprintf(os.Stderr, "bootaudit: %v\n", err)
+	return 2
+}

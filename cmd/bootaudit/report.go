@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"bootaudit/internal/config"
+	"bootaudit/internal/report"
+)
+
+const reportUsage = `usage: bootaudit report [-o DIR] [FILE...]
+
+Reads go test -json events from the files, or from standard input, and writes
+report.md, report.html, junit.xml and events.json to DIR. Without -o, DIR is
+what BOOT_IMAGE_ARTIFACTS names, else audit/ and the time. In a folder called
+audit, the link latest is set to DIR.
+
+	go test -json ./prereq ./iso ./vmtest | bootaudit report
+	bootaudit report -o both laptop.json ci.json
+
+Exit status: 0 when nothing is broken, 1 when a check is broken, a test failed
+or the events are not whole, 2 when the report could not be made.
+`
+
+func runReport(ctx context.Context, args []string) int {
+	flags := flag.NewFlagSet("report", flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprint(flags.Output(), reportUsage) }
+	out := flags.String("o", "", "")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	// A reader of our output that goes away (| head) must not cost the report.
+	signal.Ignore(syscall.SIGPIPE)
+	dir, err := auditFolder(*out)
+	if err != nil {
+		return fail(err)
+	}
+	var runs []*report.Run
+	near := []string{dir}
+	if files := flags.Args(); len(files) > 0 {
+		for _, name := range files {
+			near = append(near, filepath.Dir(name))
+		}
+		runs, err = readFiles(dir, files)
+	} else {
+		runs, err = follow(ctx, dir)
+	}
+	if err != nil && runs == nil {
+		return fail(err)
+	}
+	audit := report.NewAudit(runs...)
+	audit.Attach(near...)
+	err = errors.Join(err, audit.Write(dir))
+	if filepath.Base(filepath.Dir(dir)) == "audit" {
+		err = errors.Join(err, report.Latest(dir))
+	}
+	audit.Conclude(os.Stdout, shown(dir))
+	if err != nil {
+		return fail(err)
+	}
+	if !audit.Good() {
+		return 1
+	}
+	return 0
+}
+
+// auditFolder makes the folder to write to, and returns its absolute name.
+func auditFolder(dir string) (string, error) {
+	if dir == "" {
+		cfg, err := config.Load()
+		if err != nil {
+			return "", err
+		}
+		dir = string(cfg.Artifacts)
+	}
+	if dir == "" {
+		dir = filepath.Join("audit", time.Now().UTC().Format("2006-01-02T150405Z"))
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("no folder for the report: %w; name another with -o", err)
+	}
+	return dir, nil
+}
+
+// shown is a folder's name as a person would type it here.
+func shown(dir string) string {
+	if here, err := os.Getwd(); err == nil {
+		if short, err := filepath.Rel(here, dir); err == nil && filepath.IsLocal(short) {
+			return short
+		}
+	}
+	return dir
+}
+
+// follow reads standard input, shows what happens, and saves each byte before
+// it is looked at. It returns what was read also when saving failed.
+func follow(ctx context.Context, dir string) ([]*report.Run, error) {
+	live := &report.Live{Out: os.Stdout}
+	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
+		live.Width = 80
+		if width, _, err := term.GetSize(fd); err == nil && width > 0 {
+			live.Width = width
+		}
+	}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		return nil, errors.New("standard input is a terminal; pipe the output of go test -json into bootaudit report, or name files that hold it")
+	}
+	saved, err := createEvents(dir)
+	if err != nil {
+		return nil, err
+	}
+	sink := &keepGoing{w: saved}
+	run := live.Follow(ctx, "standard input", io.TeeReader(os.Stdin, sink))
+	err = errors.Join(sink.err, saved.Close())
+	if err != nil {
+		err = fmt.Errorf("the events could not all be saved: %w", err)
+	}
+	return []*report.Run{run}, err
+}
+
+// keepGoing drops what cannot be written (a full disk), so that reading goes on.
+type keepGoing struct {
+	w   io.Writer
+	err error
+}
+
+func (k *keepGoing) Write(p []byte) (int, error) {
+	if k.err == nil {
+		_, k.err = k.w.Write(p)
+	}
+	return len(p), nil
+}
+
+// createEvents makes a new events.json; one that is there already is kept
+// under another name.
+func createEvents(dir string) (*os.File, error) {
+	name := filepath.Join(dir, report.EventsFile)
+	if info, err := os.Stat(name); err == nil {
+		old := filepath.Join(dir, "events-"+info.ModTime().UTC().Format("2006-01-02T150405.000Z")+".json")
+		if err := os.Rename(name, old); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+}
+
+// readFiles reads saved streams, and keeps them together as dir's events.json.
+func readFiles(dir string, names []string) ([]*report.Run, error) {
+	var runs []*report.Run
+	var inputs []*os.File
+	defer func() {
+		for _, f := range inputs {
+			f.Close()
+		}
+	}()
+	own := false // dir's events.json is one of the files
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, f)
+		info, err := f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		if info.IsDir() {
+			return nil, fmt.Errorf("%s is a folder; name the file that holds the output of go test -json, such as %s",
+				name, filepath.Join(name, report.EventsFile))
+		}
+		if there, err := os.Stat(filepath.Join(dir, report.EventsFile)); err == nil && os.SameFile(info, there) {
+			own = true
+		}
+	}
+	var sink io.Writer = io.Discard
+	if !own {
+		saved, err := createEvents(dir)
+		if err != nil {
+			return nil, err
+		}
+		defer saved.Close()
+		sink = saved
+	}
+	for _, f := range inputs {
+		run := report.NewRun(f.Name())
+		last := &lastByte{}
+		for line := range report.Lines(io.TeeReader(f, io.MultiWriter(sink, last))) {
+			run.Add(line)
+		}
+		if last.b != '\n' {
+			// The next file's first line begins a line of its own.
+			if _, err := sink.Write([]byte("\n")); err != nil {
+				return nil, err
+			}
+		}
+		run.End()
+		runs = append(runs, run)
+	}
+	return runs, nil
+}
+
+type lastByte struct{ b byte }
+
+func (l *lastByte) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		l.b = p[len(p)-1]
+	}
+	return len(p), nil
+}

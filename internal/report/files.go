@@ -1,0 +1,138 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Names of the files in an audit's folder.
+const (
+	EventsFile   = "events.json" // the streams, byte for byte
+	MarkdownFile = "report.md"
+	JUnitFile    = "junit.xml"
+)
+
+// Write writes the audit's files to dir, each whole or not at all. It tries
+// all, and reports every failure.
+func (a *Audit) Write(dir string) error {
+	var all error
+	for _, file := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{{MarkdownFile, a.Markdown}, {JUnitFile, a.JUnit}} {
+		var b bytes.Buffer
+		err := file.write(&b)
+		if err == nil {
+			err = replace(filepath.Join(dir, file.name), b.Bytes())
+		}
+		all = errors.Join(all, err)
+	}
+	return all
+}
+
+func replace(name string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// Latest points the symbolic link `latest` beside dir at dir, in one step. What
+// is called so and is no link is left alone.
+func Latest(dir string) error {
+	link := filepath.Join(filepath.Dir(dir), "latest")
+	if info, err := os.Lstat(link); err == nil && info.Mode()&fs.ModeSymlink == 0 {
+		return fmt.Errorf("%s is not a symbolic link; move it away, so that it can name the latest audit", link)
+	}
+	temporary := fmt.Sprintf("%s.%d", link, os.Getpid())
+	if err := os.Symlink(filepath.Base(dir), temporary); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, link); err != nil {
+		os.Remove(temporary)
+		return err
+	}
+	return nil
+}
+
+// Bounds of what is taken from a VM's folder.
+const (
+	maxScreen    = 64 << 10
+	maxRecording = 4 << 20
+)
+
+// Attach reads the screens and recordings of the VMs from their folders, or,
+// where the audit has been moved, from the folder of that name in one of near.
+func (a *Audit) Attach(near ...string) {
+	for i := range a.VMs {
+		vm := &a.VMs[i]
+		if vm.Folder == "" {
+			continue
+		}
+		root := openFolder(vm.Folder, near)
+		if root == nil {
+			vm.Notes = append(vm.Notes, "The VM's folder could not be opened here, so its screen and its recording are not shown.")
+			continue
+		}
+		screen, _ := readFile(root, "screen.txt", maxScreen)
+		vm.Screen = bound(Clean(screen), maxScreen)
+		recording, whole := readFile(root, "console.cast", maxRecording)
+		vm.Recording = wholeLines(recording)
+		if !whole {
+			vm.Notes = append(vm.Notes, fmt.Sprintf("Only the first %d MiB of the recording are shown.", maxRecording>>20))
+		}
+		root.Close()
+	}
+}
+
+// openFolder opens a folder as a root, which no link inside it can leave.
+func openFolder(folder string, near []string) *os.Root {
+	places := []string{folder}
+	for _, dir := range near {
+		places = append(places, filepath.Join(dir, filepath.Base(folder)))
+	}
+	for _, place := range places {
+		if root, err := os.OpenRoot(place); err == nil {
+			return root
+		}
+	}
+	return nil
+}
+
+func readFile(root *os.Root, name string, most int64) (text string, whole bool) {
+	if info, err := root.Lstat(name); err != nil || !info.Mode().IsRegular() {
+		return "", true
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return "", true
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return "", true
+	}
+	if int64(len(content)) > most {
+		return string(content[:most]), false
+	}
+	return string(content), true
+}
+
+// wholeLines drops a last line that has no end: its writer died, or it was cut.
+func wholeLines(s string) string {
+	return s[:bytes.LastIndexByte([]byte(s), '\n')+1]
+}

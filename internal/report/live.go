@@ -1,0 +1,188 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"bootaudit/prereq"
+)
+
+// Live tells a person what happens while a stream is read.
+type Live struct {
+	Out io.Writer
+	// Width is the terminal's, in columns. 0 is no terminal: no status line,
+	// but a line each 15 s in which nothing else was said.
+	Width int
+
+	started map[*Test]time.Time
+	boots   map[string]boot
+	counts  map[prereq.Outcome]int
+	begin   time.Time
+	spoke   time.Time
+	shown   bool // the status line
+}
+
+type boot struct {
+	stage string
+	since time.Time
+}
+
+// silence is how long nothing is said before a line says what runs.
+const silence = 15 * time.Second
+
+// Grace is how long a stream may go on after an interrupt: go test is told by
+// the same Ctrl-C, and its last events are worth having.
+const Grace = 5 * time.Second
+
+// Follow reads in to its end, or until ctx ends and [Grace] is over, and shows
+// what happens. The Run it returns has ended.
+func (l *Live) Follow(ctx context.Context, name string, in io.Reader) *Run {
+	l.started, l.boots, l.counts = map[*Test]time.Time{}, map[string]boot{}, map[prereq.Outcome]int{}
+	l.begin = time.Now()
+	l.spoke = l.begin
+	run := NewRun(name)
+	lines := make(chan Line)
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		defer close(lines)
+		for line := range Lines(in) {
+			select {
+			case lines <- line:
+			case <-stop:
+				return
+			}
+		}
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	interrupted := ctx.Done()
+	var over <-chan time.Time
+	for {
+		select {
+		case line, more := <-lines:
+			if !more {
+				l.clear()
+				run.End()
+				return run
+			}
+			l.show(run.Add(line))
+		case <-tick.C:
+			l.tick(run)
+		case <-interrupted:
+			interrupted = nil
+			run.Interrupted("an interrupt")
+			l.say("interrupted: waiting %s for the last events", Grace)
+			over = time.After(Grace)
+		case <-over:
+			l.clear()
+			run.End()
+			return run
+		}
+	}
+}
+
+func (l *Live) show(n News) {
+	switch {
+	case n.Finding != nil:
+		f := n.Finding
+		l.counts[f.Outcome]++
+		l.say("%-10s %-24s %6s  %s", mark(f.Outcome), cleanLine(l.id(n.Test, f), 60), seconds(f.Seconds), cleanLine(f.Detail, 300))
+	case n.Progress != nil:
+		p := n.Progress
+		if now := l.boots[p.VM]; now.stage != p.Stage {
+			l.boots[p.VM] = boot{p.Stage, time.Now()}
+		}
+		l.say("%-10s %-24s %6s  %s", "boot", cleanLine(p.VM, 60), p.For, p.Stage)
+	case n.VM != nil:
+		delete(l.boots, cleanLine(n.VM.Name, 60))
+	case n.Package != nil:
+		if n.Package.Status == "fail" || len(n.Package.Tests) > 0 {
+			l.say("%-10s %-24s %6s", n.Package.Status, cleanLine(local(n.Package.Name), 60), seconds(n.Package.Elapsed))
+		}
+	case n.Ended:
+		delete(l.started, n.Test)
+		if t := n.Test; len(t.Findings) == 0 && t.failedItself() {
+			l.say("%-10s %-24s %6s  %s", "FAILED", cleanLine(t.Name, 60), seconds(t.Elapsed), cleanLine(t.words(), 300))
+		}
+	case n.Test != nil:
+		l.started[n.Test] = time.Now()
+	case n.Text != "":
+		l.say("go         %s", cleanLine(n.Text, 500))
+	}
+}
+
+// id names a finding: by its ID, and by its scenario where there are several.
+func (l *Live) id(t *Test, f *prereq.Finding) string {
+	if parts := strings.Split(t.Name, "/"); len(parts) > 2 {
+		return strings.Join(parts[1:len(parts)-1], "/") + "/" + f.ID
+	}
+	return f.ID
+}
+
+func mark(o prereq.Outcome) string {
+	switch o {
+	case prereq.Broken, prereq.Absent, prereq.Unknown:
+		return strings.ToUpper(string(o))
+	default:
+		return cleanLine(string(o), 10)
+	}
+}
+
+func (l *Live) tick(run *Run) {
+	if l.Width > 0 {
+		l.clear()
+		fmt.Fprint(l.Out, cleanLine(l.status(run), max(l.Width-1, 20)))
+		l.shown = true
+		return
+	}
+	if time.Since(l.spoke) >= silence {
+		l.say("%s", l.status(run))
+	}
+}
+
+// status says what runs and for how long.
+func (l *Live) status(run *Run) string {
+	now := time.Now()
+	var parts []string
+	for _, vm := range slices.Sorted(maps.Keys(l.boots)) {
+		b := l.boots[vm]
+		parts = append(parts, fmt.Sprintf("%s in %s for %s", vm, b.stage, seconds(now.Sub(b.since).Seconds())))
+	}
+	under := run.running()
+	for _, t := range under[:min(len(under), 3)] {
+		name := t.Name
+		if _, sub, found := strings.Cut(name, "/"); found {
+			name = sub
+		}
+		parts = append(parts, fmt.Sprintf("%s %s", name, seconds(now.Sub(l.started[t]).Seconds())))
+	}
+	if len(under) > 3 {
+		parts = append(parts, fmt.Sprintf("%d more", len(under)-3))
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "go test is building or waits")
+	}
+	bad := l.counts[prereq.Broken] + l.counts[prereq.Absent] + l.counts[prereq.Unknown]
+	return fmt.Sprintf("... %s: %d hold, %d do not; running: %s", seconds(now.Sub(l.begin).Seconds()),
+		l.counts[prereq.Holds], bad, strings.Join(parts, ", "))
+}
+
+// say prints a line of its own, above the status line.
+func (l *Live) say(format string, args ...any) {
+	l.clear()
+	fmt.Fprintln(l.Out, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	l.spoke = time.Now()
+}
+
+func (l *Live) clear() {
+	if l.shown {
+		fmt.Fprint(l.Out, "\r\x1b[K")
+		l.shown = false
+	}
+}

@@ -1,0 +1,331 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"bootaudit/prereq"
+)
+
+// Markdown writes report.md: GitHub-flavoured Markdown whose tables stay
+// short, with the evidence in fenced blocks below them.
+func (a *Audit) Markdown(w io.Writer) error {
+	m := &mdWriter{}
+	m.line("# Boot image audit")
+	m.line("")
+	for _, fact := range a.Facts {
+		m.line("- **%s:** %s", mdText(fact.Name), mdText(fact.Value))
+	}
+	m.line("- **Result:** %s", mdText(a.Result()))
+	m.line("")
+	for i, why := range a.Partial {
+		if i == 0 {
+			m.line("> **This report is partial.**")
+		}
+		m.line("> %s", mdText(why))
+	}
+	m.line("")
+
+	m.section(1, a.Host)
+	m.section(2, a.Image)
+	m.line("### Gaps and risks")
+	m.line("")
+	if len(a.Gaps) == 0 {
+		m.line("None was found.")
+	}
+	for _, row := range a.Gaps {
+		m.line("- **%s** (%s): %s", mdText(row.Title), mdOutcome(row.Outcome), mdText(row.Detail))
+		if row.Risk != "" {
+			m.line("  *What follows:* %s", mdText(row.Risk))
+		}
+		if row.FollowUp != "" {
+			m.line("  *What to do:* %s", mdText(row.FollowUp))
+		}
+	}
+	m.line("")
+	m.evidence(a.Gaps)
+	m.section(3, a.Runtime)
+	for _, vm := range a.VMs {
+		m.boot(vm)
+	}
+	m.summary(a)
+	m.followUps(a)
+	_, err := w.Write(m.Bytes())
+	return err
+}
+
+type mdWriter struct {
+	bytes.Buffer
+	shown map[*Row]bool // evidence, once each
+}
+
+func (m *mdWriter) line(format string, args ...any) {
+	fmt.Fprintf(m, format, args...)
+	m.WriteByte('\n')
+}
+
+func (m *mdWriter) section(number int, s Section) {
+	m.line("## %d. %s", number, s.Title)
+	m.line("")
+	m.line("%s", mdText(s.Verdict))
+	m.line("")
+	for _, g := range s.Groups {
+		if g.Title != "" {
+			m.line("### %s", mdText(g.Title))
+			m.line("")
+		}
+		m.line("| Check | Condition | Command | Outcome | Evidence |")
+		m.line("|---|---|---|---|---|")
+		for _, row := range g.Rows {
+			seen := mdText(cleanLine(row.Detail, 200))
+			if row.hasMore() {
+				seen += fmt.Sprintf(" [more](#%s)", row.Anchor)
+			}
+			m.line("| %s | %s | %s | %s | %s |", mdText(row.ID), mdText(row.Condition),
+				mdCell(mdCode(cleanLine(row.Command, 120))), mdOutcome(row.Outcome), seen)
+		}
+		m.line("")
+		m.evidence(g.Rows)
+	}
+}
+
+// hasMore tells whether a row has something that its table cannot hold.
+func (r *Row) hasMore() bool {
+	return r.Evidence != "" || len(r.Command) > 120 || len(r.Detail) > 200 ||
+		r.Outcome != prereq.Holds && r.Outcome != prereq.NotNeeded
+}
+
+func (m *mdWriter) evidence(rows []*Row) {
+	if m.shown == nil {
+		m.shown = map[*Row]bool{}
+	}
+	for _, row := range rows {
+		if !row.hasMore() || m.shown[row] {
+			continue
+		}
+		m.shown[row] = true
+		fold := row.Outcome == prereq.Holds || row.Outcome == prereq.NotNeeded
+		m.line(`<a id="%s"></a>`, row.Anchor)
+		m.line("")
+		if fold {
+			m.line("<details><summary>%s: %s</summary>", mdText(row.Title), mdText(cleanLine(row.Detail, 100)))
+		} else {
+			m.line("**%s** is %s: %s", mdText(row.Title), mdOutcome(row.Outcome), mdText(row.Detail))
+		}
+		m.line("")
+		if row.Remedy != "" && row.Outcome != prereq.NotNeeded {
+			m.line("*Remedy:* %s", mdText(row.Remedy))
+			m.line("")
+		}
+		text := "$ " + row.Command
+		if row.Evidence != "" {
+			text += "\n" + row.Evidence
+		}
+		m.fenced("text", text)
+		if fold {
+			m.line("</details>")
+			m.line("")
+		}
+	}
+}
+
+func (m *mdWriter) boot(vm Boot) {
+	m.line("### Boot of %s", mdText(vm.Name))
+	m.line("")
+	m.line("%s", mdText(vm.Words()))
+	m.line("")
+	if len(vm.Stages) > 0 {
+		m.line("| Stage | Reached after | Lasted |")
+		m.line("|---|--:|--:|")
+		for _, s := range vm.Stages {
+			m.line("| %s | %s | %s |", mdText(s.Name), seconds(s.Seconds), seconds(s.Lasting))
+		}
+		m.line("")
+	}
+	for _, note := range vm.Notes {
+		m.line("%s", mdText(note))
+		m.line("")
+	}
+	if vm.Failed() && vm.Screen != "" {
+		m.line("The last screen:")
+		m.line("")
+		m.fenced("text", vm.Screen)
+	}
+	if vm.Command != "" {
+		m.line("<details><summary>QEMU's command line</summary>")
+		m.line("")
+		m.fenced("sh", vm.Command)
+		m.line("</details>")
+		m.line("")
+	}
+}
+
+// Words tells the VM's outcome in a sentence.
+func (b Boot) Words() string {
+	words := "Outcome: " + b.Outcome
+	if b.Outcome == "" {
+		words = "No outcome was recorded"
+	}
+	if b.Accelerator != "" {
+		words += ", under " + b.Accelerator
+	}
+	if b.Total > 0 {
+		words += ", " + seconds(b.Total) + " long"
+	}
+	if b.Folder != "" {
+		words += "; artifacts in " + cleanLine(b.Folder, 300)
+	}
+	return words + "."
+}
+
+func (m *mdWriter) summary(a *Audit) {
+	m.line("## 4. Summary of findings")
+	m.line("")
+	var head, rule, row strings.Builder
+	for _, c := range a.Outcomes {
+		fmt.Fprintf(&head, "| %s ", c.Outcome)
+		rule.WriteString("|--:")
+		fmt.Fprintf(&row, "| %d ", c.N)
+	}
+	m.line("%s|\n%s|\n%s|", head.String(), rule.String(), row.String())
+	m.line("")
+	for _, s := range []Section{a.Host, a.Image, a.Runtime} {
+		m.line("- **%s.** %s", s.Title, mdText(s.Verdict))
+	}
+	m.line("")
+	for _, p := range a.Problems {
+		m.line("**%s**", mdText(p.Title))
+		m.line("")
+		if p.Output != "" {
+			m.fenced("text", p.Output)
+		}
+	}
+	if len(a.Slowest) > 0 {
+		m.line("The slowest: %s.", mdText(a.slowest()))
+		m.line("")
+	}
+	if a.Passed+len(a.Skipped) > 0 {
+		m.line("Tests that are no checks: %d passed, %d skipped.", a.Passed, len(a.Skipped))
+		m.line("")
+	}
+	for _, s := range a.Skipped {
+		m.line("- skipped: %s: %s", mdText(s.Name), mdText(s.Why))
+	}
+	m.line("")
+	if a.GoSaid != "" {
+		m.line("<details><summary>What the go command said besides</summary>")
+		m.line("")
+		m.fenced("text", a.GoSaid)
+		m.line("</details>")
+		m.line("")
+	}
+}
+
+func (a *Audit) slowest() string {
+	var list []string
+	for _, s := range a.Slowest {
+		list = append(list, s.Name+" "+seconds(s.Seconds))
+	}
+	return strings.Join(list, ", ")
+}
+
+func (m *mdWriter) followUps(a *Audit) {
+	m.line("## 5. Recommended follow-ups")
+	m.line("")
+	if len(a.FollowUps) == 0 {
+		m.line("Nothing is left to do.")
+	}
+	for i, f := range a.FollowUps {
+		m.line("%d. **%s:** %s", i+1, f.Kind, mdText(f.Head()))
+		if f.Do != "" {
+			m.line("   → %s", mdText(f.Do))
+		}
+		if f.Again != "" {
+			m.line("   again: %s", mdCode(f.Again))
+		}
+	}
+}
+
+// Head is what a follow-up is about, in a line.
+func (f FollowUp) Head() string {
+	head := f.What
+	if len(f.IDs) > 0 {
+		head = strings.Join(f.IDs, ", ") + ": " + head
+	}
+	if f.Because != "" {
+		head += " (" + cleanLine(f.Because, 200) + ")"
+	}
+	return head
+}
+
+// Result is the counts in a line.
+func (a *Audit) Result() string {
+	var parts []string
+	for _, c := range a.Outcomes {
+		parts = append(parts, fmt.Sprintf("%d %s", c.N, c.Outcome))
+	}
+	if n := len(a.Problems); n > 0 {
+		parts = append(parts, plural(n, "other failure"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func mdOutcome(o prereq.Outcome) string {
+	switch o {
+	case prereq.Holds, prereq.NotNeeded:
+		return string(o)
+	default:
+		return "**" + string(o) + "**"
+	}
+}
+
+// mdText escapes text so that Markdown shows it as it is, in a paragraph or a
+// table's cell.
+func mdText(s string) string {
+	var b strings.Builder
+	for _, r := range strings.Join(strings.Fields(s), " ") {
+		if strings.ContainsRune("\\`*_[]<>&|#~$", r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// mdCode is s as a code span whose fence is longer than any run of backticks
+// in it.
+func mdCode(s string) string {
+	if s = strings.Join(strings.Fields(s), " "); s == "" {
+		return ""
+	}
+	fence := strings.Repeat("`", longestRun(s)+1)
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
+		s = " " + s + " "
+	}
+	return fence + s + fence
+}
+
+// mdCell escapes a code span for a table, where a bar ends the cell even in code.
+func mdCell(code string) string { return strings.ReplaceAll(code, "|", "\\|") }
+
+func (m *mdWriter) fenced(language, text string) {
+	fence := strings.Repeat("`", max(3, longestRun(text)+1))
+	m.line("%s%s\n%s\n%s", fence, language, strings.TrimRight(text, "\n"), fence)
+	m.line("")
+}
+
+// longestRun is the length of the longest run of backticks.
+func longestRun(s string) int {
+	longest, run := 0, 0
+	for _, r := range s {
+		if r == '`' {
+			run++
+			longest = max(longest, run)
+		} else {
+			run = 0
+		}
+	}
+	return longest
+}

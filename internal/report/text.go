@@ -1,0 +1,118 @@
+package report
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// escapes matches the terminal sequences that a console prints: CSI, OSC that
+// is ended, character sets, and the short ones. An unended sequence is left,
+// so that it cannot hide what follows it; its ESC is replaced.
+var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]` +
+	`|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)` +
+	`|\x1b[ -/][0-~]` +
+	`|\x1b[=>78cDEHMNOZ]`)
+
+// Clean makes text from a stream or a guest safe to show: without terminal
+// sequences, with LF ends of line, other control characters and those that
+// change the direction of writing replaced by U+FFFD.
+func Clean(s string) string {
+	s = escapes.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
+	s = strings.ReplaceAll(s, "\r\r\n", "\n")
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case r == '\r':
+			return '\n'
+		case r < 0x20, r >= 0x7f && r < 0xa0, // C0, DEL, C1
+			r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, // direction
+			r == 0x2028, r == 0x2029, r == 0xfeff:
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// cleanLine is [Clean] on one line, its white space joined, at most n runes.
+func cleanLine(s string, n int) string {
+	s = strings.Join(strings.Fields(Clean(s)), " ")
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return strings.TrimSpace(string([]rune(s)[:n-1])) + "…"
+}
+
+// bound keeps the beginning and the end of a text longer than n bytes: a log's
+// first error and its last words.
+func bound(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	head, tail := n/2, len(s)-n/2
+	for head > 0 && !utf8.RuneStart(s[head]) {
+		head--
+	}
+	for tail < len(s) && !utf8.RuneStart(s[tail]) {
+		tail++
+	}
+	return fmt.Sprintf("%s\n[... %d bytes left out ...]\n%s", s[:head], tail-head, s[tail:])
+}
+
+// tail keeps the first and the last part of what is written to it.
+type tail struct {
+	first, last []byte
+	lost        int
+}
+
+const (
+	tailFirst = 4 << 10
+	tailLast  = 12 << 10
+)
+
+func (t *tail) add(s string) {
+	if room := tailFirst - len(t.first); room > 0 {
+		n := min(room, len(s))
+		t.first, s = append(t.first, s[:n]...), s[n:]
+	}
+	t.last = append(t.last, s...)
+	if len(t.last) > 2*tailLast {
+		n := len(t.last) - tailLast
+		t.lost += n
+		t.last = append(t.last[:0], t.last[n:]...)
+	}
+}
+
+func (t *tail) String() string {
+	if t.lost == 0 {
+		return string(t.first) + string(t.last)
+	}
+	return fmt.Sprintf("%s\n[... %d bytes left out ...]\n%s", t.first, t.lost, t.last)
+}
+
+// seconds is a length as a person reads it.
+func seconds(s float64) string {
+	switch {
+	case s < 0.05:
+		return "0.0s"
+	case s < 10:
+		return fmt.Sprintf("%.1fs", s)
+	case s < 60:
+		return fmt.Sprintf("%.0fs", s)
+	case s < 3600:
+		return fmt.Sprintf("%dm%02ds", int(s+0.5)/60, int(s+0.5)%60)
+	default:
+		return fmt.Sprintf("%dh%02dm", int(s)/3600, int(s)%3600/60)
+	}
+}
+
+// plural is "1 check", "2 checks".
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

@@ -1,0 +1,186 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bootaudit/prereq"
+)
+
+func (s Section) rows() []*Row {
+	var rows []*Row
+	for _, g := range s.Groups {
+		rows = append(rows, g.Rows...)
+	}
+	return rows
+}
+
+// with lists the rows of an outcome.
+func with(rows []*Row, outcome prereq.Outcome) []*Row {
+	var list []*Row
+	for _, row := range rows {
+		if row.Outcome == outcome {
+			list = append(list, row)
+		}
+	}
+	return list
+}
+
+// names is a list for a sentence, at most six of it.
+func names(rows []*Row) string {
+	var list []string
+	for _, row := range rows[:min(len(rows), 6)] {
+		list = append(list, row.Title)
+	}
+	if more := len(rows) - len(list); more > 0 {
+		list = append(list, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(list, ", ")
+}
+
+// verdict says in one sentence what the rows come to. The three sentences are
+// for: nothing looked at, something in the way, nothing in the way.
+func verdict(rows []*Row, none, bad, good string) string {
+	looked := len(rows) - len(with(rows, prereq.NotNeeded))
+	if looked == 0 {
+		return none
+	}
+	broken, absent, unknown := with(rows, prereq.Broken), with(rows, prereq.Absent), with(rows, prereq.Unknown)
+	var parts []string
+	if len(broken) > 0 {
+		parts = append(parts, "broken: "+names(broken))
+	}
+	if len(absent) > 0 {
+		parts = append(parts, "absent: "+names(absent))
+	}
+	doubt := ""
+	if len(unknown) > 0 {
+		doubt = " Could not be told: " + names(unknown) + "."
+	}
+	if len(parts) > 0 {
+		return bad + " (" + strings.Join(parts, "; ") + ")." + doubt
+	}
+	if len(unknown) > 0 {
+		good = strings.TrimSuffix(good, ".") + ", as far as could be told."
+	}
+	return good + doubt
+}
+
+func hostVerdict(a *Audit) string {
+	under := ""
+	for _, vm := range a.VMs {
+		under = " under " + strings.ToUpper(cmp.Or(vm.Accelerator, "QEMU"))
+	}
+	return verdict(a.Host.rows(), "Nothing about the host was tested.",
+		"This host cannot do all that the target needs", "This host can build and boot the image"+under+".")
+}
+
+func imageVerdict(a *Audit) string {
+	v := verdict(a.Image.rows(), "The image was not examined.",
+		"The image is not what the boot test needs", "The image is what the boot test needs.")
+	if n := len(a.Gaps); n > 0 {
+		v += fmt.Sprintf(" %s below.", strings.Replace(plural(n, "gap or risk"), "risks", "risks", 1))
+	}
+	return v
+}
+
+func runtimeVerdict(a *Audit) string {
+	boots := ""
+	for _, vm := range a.VMs {
+		if n := len(vm.Stages); n > 0 {
+			last := vm.Stages[n-1]
+			boots = fmt.Sprintf(" %s reached %q after %s.", vm.Name, last.Name, seconds(last.Seconds))
+			break
+		}
+	}
+	return verdict(a.Runtime.rows(), "Nothing was tested in a booted guest.",
+		"The image boots but does not keep its promises", "The image keeps every promise that was tested.") + boots
+}
+
+// followUps lists what to do: the broken first, then the absent, the unknown,
+// the gaps. The same advice for several findings stands once.
+func followUps(a *Audit) []FollowUp {
+	var list []FollowUp
+	add := func(f FollowUp) {
+		for i := range list {
+			if list[i].Kind == f.Kind && list[i].Do == f.Do && f.Do != "" {
+				list[i].IDs = append(list[i].IDs, f.IDs...)
+				return
+			}
+		}
+		list = append(list, f)
+	}
+	rows := slices.Concat(a.Host.rows(), a.Image.rows(), a.Gaps, a.Runtime.rows())
+	seen := map[*Row]bool{}
+	for _, outcome := range []prereq.Outcome{prereq.Broken, "", prereq.Absent, prereq.Unknown} {
+		if outcome == "" {
+			for _, p := range a.Problems {
+				add(FollowUp{Kind: "failed", What: p.Title, Do: p.Remedy, Again: p.Again})
+			}
+			continue
+		}
+		for _, row := range with(rows, outcome) {
+			if seen[row] {
+				continue
+			}
+			seen[row] = true
+			do := cmp.Or(row.FollowUp, row.Remedy)
+			add(FollowUp{Kind: string(outcome), What: row.Condition, Because: row.Detail,
+				Do: do, Again: row.Again, Anchor: row.Anchor, IDs: []string{row.Title}})
+		}
+	}
+	for _, row := range rows {
+		if !seen[row] && row.Outcome != prereq.NotNeeded && (row.Risk != "" || row.FollowUp != "") {
+			seen[row] = true
+			add(FollowUp{Kind: "risk", What: cmp.Or(row.Risk, row.Condition), Because: row.Detail,
+				Do: row.FollowUp, Again: row.Again, Anchor: row.Anchor, IDs: []string{row.Title}})
+		}
+	}
+	return list
+}
+
+// Failed lists, in a line each, what makes the audit fail; none is success.
+func (a *Audit) Failed() []FollowUp {
+	rows := slices.Concat(a.Host.rows(), a.Image.rows(), a.Gaps, a.Runtime.rows())
+	failed := map[string]bool{}
+	for _, row := range rows {
+		if row.Outcome == prereq.Broken || row.Failed {
+			failed[row.Anchor] = true
+		}
+	}
+	var list []FollowUp
+	for _, f := range a.FollowUps {
+		if f.Kind == "failed" || failed[f.Anchor] {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// Good tells that nothing is broken, no test failed, and the report is whole.
+func (a *Audit) Good() bool {
+	return len(a.Partial) == 0 && len(a.Failed()) == 0
+}
+
+// Conclude prints the last lines of a run: what fails it, why, what to do
+// about it, and where the report is.
+func (a *Audit) Conclude(w io.Writer, dir string) {
+	fmt.Fprintf(w, "\naudit: %s; %s passed\n", a.Result(), plural(a.Passed, "other test"))
+	for _, f := range a.Failed() {
+		fmt.Fprintf(w, "%-8s %s\n", strings.ToUpper(f.Kind), cleanLine(f.Head(), 400))
+		if f.Do != "" {
+			fmt.Fprintf(w, "         remedy: %s\n", f.Do)
+		}
+		if f.Again != "" {
+			fmt.Fprintf(w, "         again:  %s\n", f.Again)
+		}
+	}
+	for _, why := range a.Partial {
+		fmt.Fprintf(w, "PARTIAL  %s\n", why)
+	}
+	fmt.Fprintf(w, "report: %s (beside it %s, %s)\n", filepath.Join(dir, MarkdownFile), JUnitFile, EventsFile)
+}
