@@ -1,0 +1,5 @@
+//go:build tcg
+
+package prereq
+
+const forceTCG = true

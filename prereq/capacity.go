@@ -1,0 +1,227 @@
+package prereq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"bootaudit/internal/config"
+)
+
+const (
+	// What QEMU takes beside the guest's RAM and the translation buffer, with
+	// go test and our own tools.
+	ourMemory = 512 << 20
+	// A boot holds some 50 files open, nix some hundreds.
+	openFiles = 1024
+)
+
+// TranslationBuffer is what QEMU keeps translated code in under TCG when not
+// told otherwise: an eighth of the host's memory, 1 GiB at most. It asks for the
+// machine's memory, not for the control group's limit.
+func TranslationBuffer(hostMemory uint64) uint64 { return min(hostMemory/8, 1<<30) }
+
+func (a auditor) capacityChecks() []Check {
+	checks := []Check{
+		{
+			ID: "memory", Section: SectionHost, When: always,
+			Condition: fmt.Sprintf("a guest's %d MiB, QEMU's translation buffer and %d MiB of our own fit the host's memory and every control group's limit", GuestMemoryMiB, ourMemory>>20),
+			How:       "/proc/meminfo; memory limits of /proc/self/cgroup's groups and their ancestors (v1, v2)",
+			Remedy:    "stop what takes the memory, raise the container's limit, or give the machine more",
+			Timeout:   kvmLimit + 2*time.Second,
+			Probe:     a.memory,
+		}, {
+			ID: "cpus", Section: SectionHost, When: always,
+			Condition: fmt.Sprintf("the host lends us the %d CPUs of a guest: with fewer, an emulated guest's clocks stall", GuestCPUs),
+			How:       "sched_getaffinity; CPU quota of the control groups (v1, v2)",
+			Remedy:    "give the machine or the container more CPUs",
+			Probe:     a.cpus,
+		}, {
+			ID: "open-files", Section: SectionHost, When: always,
+			Condition: fmt.Sprintf("a program started here may open %d files", openFiles),
+			How:       "sh -c 'ulimit -n'",
+			Remedy:    fmt.Sprintf("ulimit -n %d, or raise nofile in /etc/security/limits.conf or the service's LimitNOFILE", openFiles),
+			Timeout:   5 * time.Second,
+			Probe:     a.openFiles,
+		},
+	}
+	return append(checks, a.diskChecks()...)
+}
+
+// memory compares with the tightest of the host's and its control groups'
+// memory; the translation buffer counts only where KVM cannot be used.
+func (a auditor) memory(ctx context.Context) Result {
+	total, available, err := a.meminfo()
+	if err != nil {
+		return Doubt(err.Error())
+	}
+	rooms := []room{{what: "the host has", free: available}}
+	groups, doubts := a.memoryGroups()
+	rooms = append(rooms, groups...)
+	least := rooms[0]
+	var evidence strings.Builder
+	for _, r := range rooms {
+		fmt.Fprintln(&evidence, r)
+		if r.free < least.free {
+			least = r
+		}
+	}
+	buffer := TranslationBuffer(total)
+	need := uint64(GuestMemoryMiB<<20) + buffer + ourMemory
+	takes := fmt.Sprintf("needed: %s = %d MiB guest + %s translation buffer + %s of our own", mib(need), GuestMemoryMiB, mib(buffer), mib(ourMemory))
+	if least.free < need && least.free >= need-buffer && a.kvm(ctx).Outcome == Holds {
+		need -= buffer
+		takes = fmt.Sprintf("needed: %s = %d MiB guest + %s of our own; KVM translates nothing", mib(need), GuestMemoryMiB, mib(ourMemory))
+	}
+	var r Result
+	switch {
+	case least.free < need:
+		r = Break(fmt.Sprintf("%s; %s", least, takes))
+	case doubts != nil:
+		r = Doubt(fmt.Sprintf("a control group's limit cannot be read: %v", errors.Join(doubts...)))
+	default:
+		r = Hold(fmt.Sprintf("%s; %s", least, takes))
+	}
+	r.Evidence = evidence.String() + takes
+	return r
+}
+
+// room is what somebody still has free.
+type room struct {
+	what string
+	free uint64
+}
+
+func (r room) String() string { return fmt.Sprintf("%s %s free", r.what, mib(r.free)) }
+
+// meminfo is the host's memory and what of it can be had without swapping.
+func (h Host) meminfo() (total, available uint64, err error) {
+	text, err := h.readFile("/proc/meminfo")
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		n, err := strconv.ParseUint(f[1], 10, 64)
+		if err != nil {
+			continue
+		}
+		switch f[0] {
+		case "MemTotal:":
+			total = n << 10
+		case "MemAvailable:":
+			available = n << 10
+		}
+	}
+	if total == 0 || available == 0 {
+		return 0, 0, errors.New("/proc/meminfo has no MemTotal or no MemAvailable")
+	}
+	return total, available, nil
+}
+
+func (a auditor) cpus(context.Context) Result {
+	quota, group, err := a.cpuQuota()
+	r := Hold(fmt.Sprintf("%d CPUs", a.CPUs))
+	switch {
+	case a.CPUs < GuestCPUs:
+		r = Break(fmt.Sprintf("%d CPU", a.CPUs))
+	case err != nil:
+		r = Doubt(fmt.Sprintf("a control group's quota cannot be read: %v", err))
+	case group != "" && quota < GuestCPUs:
+		r = Break(fmt.Sprintf("%d CPUs, of which the control group %s lends us %.2f", a.CPUs, group, quota))
+	case group != "":
+		r = Hold(fmt.Sprintf("%d CPUs, of which the control group %s lends us %.2f", a.CPUs, group, quota))
+	}
+	return r
+}
+
+func (a auditor) openFiles(ctx context.Context) Result {
+	// Go raises its own limit; what it starts gets the one it was given.
+	out, bad := a.answer(ctx, Command{Args: []string{"sh", "-c", "ulimit -n"}})
+	if bad != nil {
+		bad.Outcome = Unknown
+		return *bad
+	}
+	word := strings.TrimSpace(out.Stdout)
+	n, err := strconv.Atoi(word)
+	switch {
+	case word == "unlimited":
+		return Hold("no limit")
+	case err != nil:
+		return Doubt(fmt.Sprintf("ulimit -n prints %.40q", word))
+	case n < openFiles:
+		return Break(fmt.Sprintf("only %d", n))
+	}
+	return Hold(word)
+}
+
+func (a auditor) diskChecks() []Check {
+	const gib = 1 << 30
+	cache := map[config.Kind]uint64{config.StandIn: 3 * gib, config.ISO: 2 * gib, config.Flake: 2 * gib}[a.cfg.Target()]
+	temp := map[config.Kind]uint64{config.StandIn: 3 * gib, config.ISO: gib, config.Flake: 2 * gib}[a.cfg.Target()]
+	artifacts := string(a.cfg.Artifacts)
+	if artifacts == "" {
+		artifacts = string(a.cfg.LogRoot)
+	}
+	if artifacts == "" {
+		artifacts = a.TempDir
+	}
+	return []Check{
+		a.disk("disk-cache", "the cache folder", "keeps the stand-in image, keys and snapshots", always, string(a.cfg.CacheDir), cache,
+			"free space there, or name another folder in BOOT_IMAGE_CACHE"),
+		a.disk("disk-temp", "the temporary folder", "holds the guests' disks and what is being built", always, a.TempDir, temp,
+			"free space there, or name another folder in TMPDIR"),
+		a.disk("disk-artifacts", "the folder of this run's files", "keeps logs, recordings and reports", always, artifacts, gib/4,
+			"free space there, or name another folder in BOOT_IMAGE_ARTIFACTS"),
+		a.disk("disk-nix-store", "the nix store", "receives the image and all that it is built from", "for a flake", "/nix/store", 12*gib,
+			"free space there (nix-collect-garbage), or mount a larger file system at /nix", config.Flake),
+	}
+}
+
+// disk is the check that a folder can be written to and has room for need bytes.
+func (a auditor) disk(id, name, use, when, path string, need uint64, remedy string, only ...config.Kind) Check {
+	return Check{
+		ID: id, Section: SectionHost, When: when,
+		Condition: fmt.Sprintf("%s, which %s, has %s free", name, use, mib(need)),
+		How:       "statfs " + path + " and make a file there",
+		Remedy:    remedy,
+		Timeout:   5 * time.Second,
+		Probe: func(context.Context) Result {
+			if only != nil {
+				if r := a.unless(only...); r != nil {
+					return *r
+				}
+			}
+			dir, err := a.existing(path)
+			if err != nil {
+				return Doubt(err.Error())
+			}
+			free, err := a.Free(dir)
+			if err != nil {
+				return Doubt(err.Error())
+			}
+			words := fmt.Sprintf("%s has %s free", dir, mib(free))
+			if free < need {
+				return Break(words)
+			}
+			// The store is nix's to write to, not always ours.
+			if id == "disk-nix-store" {
+				return Hold(words)
+			}
+			switch err := a.Writable(dir); {
+			case errors.Is(err, fs.ErrPermission):
+				return Break(fmt.Sprintf("%s, and this user may not write there", words))
+			case err != nil:
+				return Break(fmt.Sprintf("%s, and a file cannot be made there: %v", words, err))
+			}
+			return Hold(words)
+		},
+	}
+}

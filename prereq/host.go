@@ -1,0 +1,223 @@
+package prereq
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bootaudit/internal/microguest"
+	"bootaudit/internal/tools"
+)
+
+// Host is the machine as the probes see it. Probes look at nothing else, so
+// that a test can describe a host as data; [ThisHost] is the real one.
+type Host struct {
+	FS       fs.FS    // its files, rooted at /
+	Environ  []string // its environment, as [os.Environ]
+	UID      int      // whose processes we start
+	CPUs     int      // as many as this process may use
+	TempDir  string
+	LookPath func(name string) (string, error)
+	Run      func(ctx context.Context, cmd Command) Output
+	Boot     func(ctx context.Context, m microguest.Machine) (microguest.Report, error)
+	// Get asks a server, through the proxy that the environment names.
+	Get func(ctx context.Context, url string) (Answer, error)
+	// Free is what an ordinary user may still write to path's file system, in bytes.
+	Free func(path string) (uint64, error)
+	// Open opens a device for reading and writing, and closes it.
+	Open func(path string) error
+	// Writable says why a file cannot be made in a folder.
+	Writable func(dir string) error
+}
+
+// Command is a program to run on a [Host].
+type Command struct {
+	Args []string // the program's name or path, then its arguments
+	Dir  string   // "" is the current folder
+	Env  []string // nil is the host's environment
+}
+
+// String is the command as a person would type it.
+func (c Command) String() string {
+	words := make([]string, len(c.Args))
+	for i, arg := range c.Args {
+		if arg == "" || strings.ContainsAny(arg, " \t\n'\"\\$`*?[](){}<>|&;#~") {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		words[i] = arg
+	}
+	return strings.Join(words, " ")
+}
+
+// Output is what became of a [Command].
+type Output struct {
+	Stdout, Stderr string
+	// Err is nil when the program ended with status 0. An *exec.ExitError in
+	// it means that the program ran; a context error, that it was stopped.
+	Err error
+}
+
+// maxOutput bounds what is kept of a program's output, in bytes per stream.
+const maxOutput = 4 << 20
+
+// Answer is a server's answer to a GET.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string // at most 64 KiB
+	Proxy  string // the proxy that was asked for it, without credentials
+}
+
+// ThisHost is the host that we run on.
+func ThisHost() Host {
+	return Host{
+		FS:       os.DirFS("/"),
+		Environ:  os.Environ(),
+		UID:      os.Getuid(),
+		CPUs:     runtime.NumCPU(),
+		TempDir:  os.TempDir(),
+		LookPath: func(name string) (string, error) { return tools.Tool{Command: name}.Find() },
+		Run:      runCommand,
+		Boot:     func(ctx context.Context, m microguest.Machine) (microguest.Report, error) { return m.Boot(ctx) },
+		Get:      get,
+		Free:     free,
+		Open: func(path string) error {
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				return err
+			}
+			return f.Close()
+		},
+		Writable: func(dir string) error {
+			f, err := os.CreateTemp(dir, ".bootaudit-*")
+			if err != nil {
+				return err
+			}
+			return errors.Join(f.Close(), os.Remove(f.Name()))
+		},
+	}
+}
+
+func runCommand(ctx context.Context, c Command) Output {
+	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
+	cmd.Dir, cmd.Env = c.Dir, c.Env
+	stdout, stderr := &bounded{}, &bounded{}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	// The whole process group ends with it: a shell's or nix's children would
+	// hold our pipes open.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	if ctx.Err() != nil && err != nil {
+		err = ctx.Err()
+	}
+	return Output{Stdout: stdout.String(), Stderr: stderr.String(), Err: err}
+}
+
+// bounded keeps the beginning of what is written to it.
+type bounded struct{ bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if room := maxOutput - b.Len(); room > 0 {
+		b.Buffer.Write(p[:min(len(p), room)])
+	}
+	return len(p), nil
+}
+
+func get(ctx context.Context, url string) (Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return Answer{}, err
+	}
+	var a Answer
+	if proxy, err := http.ProxyFromEnvironment(req); err == nil && proxy != nil {
+		a.Proxy = proxy.Redacted()
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return a, err
+	}
+	defer resp.Body.Close()
+	a.Status, a.Header = resp.StatusCode, resp.Header
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	a.Body = string(body)
+	return a, err
+}
+
+func free(path string) (uint64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(path, &s); err != nil {
+		return 0, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return s.Bavail * uint64(s.Bsize), nil
+}
+
+// getenv is the value of an environment variable of the host, or "".
+func (h Host) getenv(name string) string {
+	var value string
+	for _, v := range h.Environ {
+		if k, v, ok := strings.Cut(v, "="); ok && k == name {
+			value = v
+		}
+	}
+	return value
+}
+
+// readFile reads an absolute path.
+func (h Host) readFile(path string) (string, error) {
+	text, err := fs.ReadFile(h.FS, rel(path))
+	return string(text), err
+}
+
+// stat looks at an absolute path.
+func (h Host) stat(path string) (fs.FileInfo, error) { return fs.Stat(h.FS, rel(path)) }
+
+func rel(path string) string {
+	if path = strings.TrimPrefix(filepath.Clean(path), "/"); path == "" {
+		return "."
+	}
+	return path
+}
+
+// existing is path, or its nearest ancestor that is there.
+func (h Host) existing(path string) (string, error) {
+	for {
+		_, err := h.stat(path)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) || path == "/" {
+			return path, err
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// mib writes a number of bytes as a person reads it.
+func mib(bytes uint64) string {
+	if bytes >= 10<<30 {
+		return fmt.Sprintf("%d GiB", bytes>>30)
+	}
+	return fmt.Sprintf("%d MiB", bytes>>20)
+}
+
+// firstLine is the first line of s that has something on it.
+func firstLine(s string) string {
+	for line := range strings.Lines(s) {
+		if line = strings.TrimSpace(line); line != "" {
+			return line
+		}
+	}
+	return ""
+}

@@ -1,0 +1,20 @@
+package prereq_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/internal/config"
+	"bootaudit/prereq"
+)
+
+// TestHost is the host's part of an audit: what it finds is this machine's.
+func TestHost(t *testing.T) {
+	cfg, err := config.Load()
+	require.NoError(t, err)
+	if testing.Short() {
+		t.Skip("looks at this machine and boots QEMU")
+	}
+	prereq.Run(t, prereq.HostChecks(prereq.ThisHost(), cfg))
+}

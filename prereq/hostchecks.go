@@ -1,0 +1,66 @@
+package prereq
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bootaudit/internal/config"
+	"bootaudit/internal/tools"
+)
+
+// What one guest takes unless a test asks for more.
+const (
+	GuestMemoryMiB = 2048
+	GuestCPUs      = 2
+)
+
+// HostChecks is the table of what a host must have to build and boot cfg's
+// target. What a target does without is not needed, and says so.
+func HostChecks(h Host, cfg config.Config) []Check {
+	a := auditor{Host: h, cfg: cfg}
+	return slices.Concat(a.qemuChecks(), a.capacityChecks())
+}
+
+// auditor holds what the probes of one table share.
+type auditor struct {
+	Host
+	cfg config.Config
+}
+
+// unless is a result when the target is none of those that need a check.
+func (a auditor) unless(kinds ...config.Kind) *Result {
+	target := a.cfg.Target()
+	if slices.Contains(kinds, target) {
+		return nil
+	}
+	r := Skip(fmt.Sprintf("the target, %s, does without it", describe[target]))
+	return &r
+}
+
+var describe = map[config.Kind]string{
+	config.StandIn: "the stand-in image",
+	config.ISO:     "an ISO that is there already",
+	config.Flake:   "a flake",
+}
+
+const always = "always"
+
+// install is a remedy's words for a Debian package.
+func install(t tools.Tool) string {
+	return fmt.Sprintf("make setup, or: apt-get install --no-install-recommends %s", t.Package)
+}
+
+// Table is checks as a Markdown table, in their order.
+func Table(checks []Check) string {
+	var b strings.Builder
+	b.WriteString("| id | condition | how | needed | remedy |\n|---|---|---|---|---|\n")
+	for _, c := range checks {
+		cells := []string{"`" + c.ID + "`", c.Condition, c.How, c.When, c.Remedy}
+		for i, cell := range cells {
+			cells[i] = strings.ReplaceAll(strings.ReplaceAll(cell, "\n", " "), "|", `\|`)
+		}
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
+	}
+	return b.String()
+}

@@ -1,0 +1,250 @@
+package prereq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"bootaudit/internal/microguest"
+	"bootaudit/internal/tools"
+)
+
+const qemu = "qemu-system-x86_64"
+
+// The lowest QEMU that bootaudit is tested with: Debian 12's.
+const (
+	qemuMajor = 7
+	qemuMinor = 2
+)
+
+// The devices of our guests, and what they are there for.
+var virtioDevices = []string{"virtio-net-pci", "virtio-blk-pci", "virtio-rng-pci", "virtio-serial-pci", "virtserialport"}
+
+func (a auditor) qemuChecks() []Check {
+	get := install(tools.Boot[0])
+	return []Check{
+		{
+			ID: "qemu-present", Section: SectionHost, When: always,
+			Condition: qemu + " is on the PATH",
+			How:       "command -v " + qemu,
+			Remedy:    get + "; or put its folder on the PATH",
+			Probe:     a.qemuPresent,
+		}, {
+			ID: "qemu-version", Section: SectionHost, When: always, Needs: []string{"qemu-present"},
+			Condition: fmt.Sprintf("QEMU is %d.%d or later, the oldest that bootaudit is tested with", qemuMajor, qemuMinor),
+			How:       qemu + " --version",
+			Remedy:    "install a later QEMU (" + get + "), and see that no older one stands before it on the PATH",
+			Timeout:   5 * time.Second,
+			Probe:     a.qemuVersion,
+		}, {
+			ID: "virtio-devices", Section: SectionHost, When: always, Needs: []string{"qemu-version"},
+			Condition: "QEMU has the virtio network, disk, entropy and serial devices",
+			How:       qemu + " -device help",
+			Remedy:    "install a full QEMU: " + get,
+			Timeout:   5 * time.Second,
+			Probe:     a.virtioDevices,
+		}, {
+			ID: "accelerators", Section: SectionHost, When: always, Needs: []string{"qemu-version"},
+			Condition: "QEMU can emulate by itself (TCG), so that it needs no KVM",
+			How:       qemu + " -accel help",
+			Remedy:    "install a QEMU built with TCG: " + get,
+			Timeout:   5 * time.Second,
+			Probe:     a.accelerators,
+		}, {
+			ID: "micro-guest", Section: SectionHost, When: always, Needs: []string{"accelerators"},
+			Condition: "a guest boots from a disk and executes 50 million instructions under TCG",
+			How:       "boot internal/microguest: " + qemu + " -accel tcg, its serial port read",
+			Remedy:    "see the evidence for what QEMU said; reinstall QEMU and its firmware (packages qemu-system-x86 and seabios)",
+			Timeout:   8 * time.Second,
+			Probe:     a.microGuest,
+		}, {
+			ID: "kvm", Section: SectionHost, When: "never; without it, boots are emulated and take about ten times as long", Needs: []string{"qemu-version"},
+			Condition: "a guest runs on KVM, and in long mode too",
+			How:       "open /dev/kvm; boot internal/microguest: " + qemu + " -accel kvm",
+			Remedy:    "boot the host with virtualisation enabled, or run on a machine that has it; add the user to the group kvm",
+			Timeout:   kvmLimit + time.Second,
+			Probe:     a.kvm,
+		}, {
+			ID: "user-networking", Section: SectionHost, When: always, Needs: []string{"virtio-devices", "micro-guest"},
+			Condition: "a guest behind QEMU's user networking answers on a port forwarded to 127.0.0.1",
+			How:       "boot internal/microguest with a virtio network card, connect to its forwarded port",
+			Remedy:    "install a QEMU built with slirp (" + get + "), and allow connections to 127.0.0.1",
+			Timeout:   8 * time.Second,
+			Probe:     a.userNetworking,
+		}, {
+			ID: "ovmf", Section: SectionHost, When: "to boot an image by UEFI as well",
+			Condition: "the UEFI firmware OVMF is there",
+			How:       "look for " + strings.Join(tools.UEFI[0].Files, ", "),
+			Remedy:    install(tools.UEFI[0]),
+			Probe:     a.ovmf,
+		},
+	}
+}
+
+func (a auditor) qemuPresent(context.Context) Result {
+	path, err := a.LookPath(qemu)
+	if err != nil {
+		r := Miss(fmt.Sprintf("%s was not found", qemu))
+		// What is there and may not be executed is not absent.
+		if errors.Is(err, fs.ErrPermission) {
+			r = Doubt(fmt.Sprintf("%s cannot be executed", qemu))
+		}
+		r.Evidence = fmt.Sprintf("%v\nPATH=%s", err, a.getenv("PATH"))
+		return r
+	}
+	return Hold(path)
+}
+
+// ask runs QEMU for one of its lists. Its result is nil when QEMU answered.
+func (a auditor) ask(ctx context.Context, args ...string) (Output, *Result) {
+	path, err := a.LookPath(qemu)
+	if err != nil {
+		r := Miss(err.Error())
+		return Output{}, &r
+	}
+	return a.answer(ctx, Command{Args: append([]string{path}, args...)})
+}
+
+// answer runs a program that is expected to end with status 0. Otherwise its
+// result says what is wrong with the program.
+func (a auditor) answer(ctx context.Context, cmd Command) (Output, *Result) {
+	out := a.Run(ctx, cmd)
+	if out.Err == nil {
+		return out, nil
+	}
+	var r Result
+	var exit *exec.ExitError
+	switch {
+	case errors.Is(out.Err, context.DeadlineExceeded):
+		r = Break(fmt.Sprintf("%s did not end in time", cmd))
+	case errors.As(out.Err, &exit):
+		r = Break(fmt.Sprintf("%s ended with %v: %s", cmd, exit, firstLine(out.Stderr)))
+	default:
+		r = Break(fmt.Sprintf("%s could not be run: %v", cmd, out.Err))
+	}
+	r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
+	return out, &r
+}
+
+var qemuVersionLine = regexp.MustCompile(`^QEMU emulator version (\d+)\.(\d+)\S*`)
+
+func (a auditor) qemuVersion(ctx context.Context) Result {
+	out, bad := a.ask(ctx, "--version")
+	if bad != nil {
+		return *bad
+	}
+	m := qemuVersionLine.FindStringSubmatch(out.Stdout)
+	if m == nil {
+		r := Break(fmt.Sprintf("it prints %.60q instead of its version", firstLine(out.Stdout+out.Stderr)))
+		r.Evidence = out.Stdout + out.Stderr
+		return r
+	}
+	major, _ := strconv.Atoi(m[1])
+	minor, _ := strconv.Atoi(m[2])
+	r := Hold(firstLine(out.Stdout))
+	if major < qemuMajor || major == qemuMajor && minor < qemuMinor {
+		r = Break(firstLine(out.Stdout) + " is older")
+	}
+	r.Evidence = out.Stdout
+	return r
+}
+
+func (a auditor) virtioDevices(ctx context.Context) Result {
+	out, bad := a.ask(ctx, "-device", "help")
+	if bad != nil {
+		return *bad
+	}
+	var missing, lines []string
+	for _, device := range virtioDevices {
+		if i := strings.Index(out.Stdout, fmt.Sprintf("name %q", device)); i >= 0 {
+			lines = append(lines, firstLine(out.Stdout[i:]))
+		} else {
+			missing = append(missing, device)
+		}
+	}
+	switch {
+	case !strings.Contains(out.Stdout, "name \""):
+		r := Break("QEMU lists no devices at all")
+		r.Evidence = out.Stdout + out.Stderr
+		return r
+	case missing != nil:
+		r := Miss("this QEMU has no " + strings.Join(missing, ", "))
+		r.Evidence = strings.Join(lines, "\n")
+		return r
+	}
+	r := Hold(strings.Join(virtioDevices, ", "))
+	r.Evidence = strings.Join(lines, "\n")
+	return r
+}
+
+func (a auditor) accelerators(ctx context.Context) Result {
+	out, bad := a.ask(ctx, "-accel", "help")
+	if bad != nil {
+		return *bad
+	}
+	// "Accelerators supported in QEMU binary:", then one a line.
+	has := strings.Fields(out.Stdout)
+	r := Miss("this QEMU cannot emulate")
+	if slices.Contains(has, "tcg") {
+		r = Hold("tcg" + map[bool]string{true: " and kvm are compiled in", false: " is compiled in, kvm is not"}[slices.Contains(has, "kvm")])
+	}
+	r.Evidence = out.Stdout
+	return r
+}
+
+func (a auditor) microGuest(ctx context.Context) Result {
+	return a.boot(ctx, microguest.Machine{Accelerator: "tcg"}, "it booted in %.2f s and was done after %.2f s")
+}
+
+func (a auditor) userNetworking(ctx context.Context) Result {
+	return a.boot(ctx, microguest.Machine{Accelerator: "tcg", Network: true}, "it booted in %.2f s and had answered after %.2f s")
+}
+
+// boot boots the micro-guest; done gets the seconds to its first word and to
+// its end.
+func (a auditor) boot(ctx context.Context, m microguest.Machine, done string) Result {
+	path, err := a.LookPath(qemu)
+	if err != nil {
+		return Miss(err.Error())
+	}
+	m.QEMU = path
+	// Its limit ends before the check's, so that it says how far it came.
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Second/2))
+		defer cancel()
+	}
+	report, err := a.Boot(ctx, m)
+	var r Result
+	if err == nil {
+		r = Hold(fmt.Sprintf(done, report.Ran.Seconds(), report.Took.Seconds()))
+	} else {
+		r = Break(err.Error())
+	}
+	r.Command = Command{Args: report.Command}.String()
+	r.Evidence = report.Console + report.Stderr
+	return r
+}
+
+func (a auditor) ovmf(context.Context) Result {
+	for _, path := range tools.UEFI[0].Files {
+		_, err := a.stat(path)
+		switch {
+		case err == nil:
+			return Hold(path)
+		case errors.Is(err, fs.ErrPermission):
+			return Doubt(err.Error())
+		}
+	}
+	r := Skip("not found; boots by BIOS do without it")
+	r.Risk = "an image that boots by BIOS and not by UEFI is not found out"
+	r.FollowUp = install(tools.UEFI[0])
+	return r
+}
