@@ -22,6 +22,7 @@ type command struct {
 }
 
 var commands = []command{
+	{"setup", "[-all]", "install what an audit needs and this host misses, through apt", runSetup},
 	{"report", "[-o DIR] [FILE...]", "turn `go test -json` events into an audit", runReport},
 }
 
