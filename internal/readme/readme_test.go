@@ -1,0 +1,77 @@
+// Package readme holds the README's tables to the code: they are made from
+// it, by `go test ./internal/readme -update`.
+package readme
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/internal/config"
+	"bootaudit/prereq"
+)
+
+var update = flag.Bool("update", false, "rewrite the README's tables from the code")
+
+const file = "../../README.md"
+
+func TestREADME(t *testing.T) {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	want := string(text)
+	for name, table := range map[string]string{
+		"checks":    checks(),
+		"variables": variables(),
+	} {
+		open, end := "<!-- "+name+" -->", "<!-- /"+name+" -->"
+		before, rest, ok := strings.Cut(want, open)
+		require.True(t, ok, "no %s in the README", open)
+		_, after, ok := strings.Cut(rest, end)
+		require.True(t, ok, "no %s in the README", end)
+		want = before + open + "\n" + strings.TrimSpace(table) + "\n" + end + after
+	}
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(want), 0o666))
+		return
+	}
+	assert.Equal(t, want, string(text), "the README's tables are not those of the code: go test ./internal/readme -update")
+}
+
+func checks() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### The host: `TestHost/<id>`\n\n%s\n", prereq.Table(prereq.HostChecks(prereq.Host{}, config.Config{})))
+	return b.String()
+}
+
+func variables() string {
+	var b strings.Builder
+	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
+	for _, v := range config.Variables() {
+		value := "unset"
+		if v.Default != "" {
+			value = "`" + v.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, value, v.Doc)
+	}
+	return b.String()
+}
+
+// TestMakefileTargets: every make target that the README names is one.
+func TestMakefileTargets(t *testing.T) {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	makefile, err := os.ReadFile("../../Makefile")
+	require.NoError(t, err)
+	named := regexp.MustCompile("(?m)(?:^    |`)make ([a-z]+)").FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, named)
+	for _, m := range named {
+		target := regexp.MustCompile(`(?m)^` + m[1] + `:.*## `)
+		assert.True(t, target.Match(makefile), "the README names make %s, and the Makefile has no such target", m[1])
+	}
+}
