@@ -21,7 +21,8 @@ type Audit struct {
 	Partial   []string // sentences: why this report is not whole
 	Host      Section
 	Image     Section
-	Gaps      []*Row // of the image section: what no failure expresses
+	Gaps      Section // of the image: what no failure expresses
+	Risks     []*Row  // of any section: findings that something follows from
 	Runtime   Section
 	VMs       []Boot
 	Problems  []Problem // failures that are no check's
@@ -56,7 +57,9 @@ type Group struct {
 type Row struct {
 	ID, Anchor, Title   string
 	Section             string
-	Condition, Command  string
+	Condition           string
+	Command             string // what ran, or how it was looked up
+	Ran                 bool   // Command is what ran
 	Outcome             prereq.Outcome
 	Detail, Evidence    string
 	Remedy, Risk, Again string
@@ -71,13 +74,13 @@ type Problem struct{ Title, Output, Remedy, Again string }
 
 // FollowUp is something to do.
 type FollowUp struct {
-	Kind    string // broken, failed, absent, unknown, risk
-	What    string
-	Do      string
-	Again   string
-	Anchor  string
-	IDs     []string
-	Because string
+	Kind   string   // broken, failed, absent, unknown, risk
+	IDs    []string // of the findings that it is about
+	What   string   // was seen, or follows
+	Wanted string   // the condition that does not hold
+	Do     string   // the remedy
+	Again  string   // the command that tests it again
+	Anchor string
 }
 
 // Took is a test and its length.
@@ -101,6 +104,7 @@ func NewAudit(runs ...*Run) *Audit {
 	a := &Audit{
 		Host:    Section{Title: "Host tooling"},
 		Image:   Section{Title: "Image integrity"},
+		Gaps:    Section{Title: "Gaps and risks"},
 		Runtime: Section{Title: "Runtime"},
 	}
 	counts := map[prereq.Outcome]int{}
@@ -155,7 +159,7 @@ func (a *Audit) addPackage(run *Run, p *Package, counts map[prereq.Outcome]int, 
 			row := newRow(t, f, anchors)
 			counts[row.Outcome]++
 			a.place(t, row)
-			took.Name, took.Seconds = row.ID, row.Seconds
+			took.Name, took.Seconds = row.Title, row.Seconds
 		}
 		for _, vm := range t.VMs {
 			a.VMs = append(a.VMs, newBoot(vm))
@@ -296,7 +300,7 @@ func newRow(t *Test, f prereq.Finding, anchors map[string]int) *Row {
 	row := &Row{
 		ID: cleanLine(f.ID, 80), Section: f.Section,
 		Condition: cleanLine(f.Condition, 300), Command: cleanLine(cmp.Or(f.Command, f.How), 1000),
-		Outcome: f.Outcome, Detail: cleanLine(f.Detail, 600),
+		Ran: f.Command != "", Outcome: f.Outcome, Detail: cleanLine(f.Detail, 600),
 		Evidence: bound(strings.Trim(Clean(f.Evidence), "\n"), 2*prereq.MaxEvidence),
 		Remedy:   cleanLine(f.Remedy, 600), Risk: cleanLine(f.Risk, 600), FollowUp: cleanLine(f.FollowUp, 600),
 		When: cleanLine(f.When, 300), Seconds: f.Seconds, Again: again(t), Failed: t.Status == "fail",
@@ -327,8 +331,7 @@ func anchor(taken map[string]int, name string) string {
 	return name
 }
 
-// place puts a row in its section. A gap is a finding of the section for gaps,
-// and also any other finding that says what follows from it.
+// place puts a row in its section.
 func (a *Audit) place(t *Test, row *Row) {
 	section := &a.Runtime
 	switch row.Section {
@@ -337,11 +340,10 @@ func (a *Audit) place(t *Test, row *Row) {
 	case prereq.SectionImage:
 		section = &a.Image
 	case prereq.SectionGap:
-		a.Gaps = append(a.Gaps, row)
-		return
+		section = &a.Gaps
 	}
-	if row.Risk != "" {
-		a.Gaps = append(a.Gaps, row)
+	if row.Risk != "" || row.FollowUp != "" {
+		a.Risks = append(a.Risks, row)
 	}
 	title := ""
 	if parts := strings.Split(t.Name, "/"); len(parts) > 2 {

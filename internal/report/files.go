@@ -14,6 +14,7 @@ import (
 const (
 	EventsFile   = "events.json" // the streams, byte for byte
 	MarkdownFile = "report.md"
+	HTMLFile     = "report.html"
 	JUnitFile    = "junit.xml"
 )
 
@@ -24,7 +25,7 @@ func (a *Audit) Write(dir string) error {
 	for _, file := range []struct {
 		name  string
 		write func(io.Writer) error
-	}{{MarkdownFile, a.Markdown}, {JUnitFile, a.JUnit}} {
+	}{{MarkdownFile, a.Markdown}, {HTMLFile, a.HTML}, {JUnitFile, a.JUnit}} {
 		var b bytes.Buffer
 		err := file.write(&b)
 		if err == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"bootaudit/prereq"
 )
@@ -30,22 +31,22 @@ func (a *Audit) Markdown(w io.Writer) error {
 
 	m.section(1, a.Host)
 	m.section(2, a.Image)
-	m.line("### Gaps and risks")
+	m.line("### %s", a.Gaps.Title)
 	m.line("")
-	if len(a.Gaps) == 0 {
-		m.line("None was found.")
+	m.groups(a.Gaps)
+	if len(a.Risks) == 0 {
+		m.line("No finding names a risk.")
 	}
-	for _, row := range a.Gaps {
-		m.line("- **%s** (%s): %s", mdText(row.Title), mdOutcome(row.Outcome), mdText(row.Detail))
+	for _, row := range a.Risks {
+		m.line("- **%s:** %s", mdText(row.Title), mdText(row.Detail))
 		if row.Risk != "" {
-			m.line("  *What follows:* %s", mdText(row.Risk))
+			m.line("  - What follows: %s", mdText(row.Risk))
 		}
 		if row.FollowUp != "" {
-			m.line("  *What to do:* %s", mdText(row.FollowUp))
+			m.line("  - What to do: %s", mdText(row.FollowUp))
 		}
 	}
 	m.line("")
-	m.evidence(a.Gaps)
 	m.section(3, a.Runtime)
 	for _, vm := range a.VMs {
 		m.boot(vm)
@@ -71,6 +72,10 @@ func (m *mdWriter) section(number int, s Section) {
 	m.line("")
 	m.line("%s", mdText(s.Verdict))
 	m.line("")
+	m.groups(s)
+}
+
+func (m *mdWriter) groups(s Section) {
 	for _, g := range s.Groups {
 		if g.Title != "" {
 			m.line("### %s", mdText(g.Title))
@@ -119,11 +124,16 @@ func (m *mdWriter) evidence(rows []*Row) {
 			m.line("*Remedy:* %s", mdText(row.Remedy))
 			m.line("")
 		}
-		text := "$ " + row.Command
-		if row.Evidence != "" {
-			text += "\n" + row.Evidence
+		var text []string
+		if row.Ran {
+			text = append(text, "$ "+row.Command)
 		}
-		m.fenced("text", text)
+		if row.Evidence != "" {
+			text = append(text, row.Evidence)
+		}
+		if len(text) > 0 {
+			m.fenced("text", strings.Join(text, "\n"))
+		}
 		if fold {
 			m.line("</details>")
 			m.line("")
@@ -254,8 +264,8 @@ func (f FollowUp) Head() string {
 	if len(f.IDs) > 0 {
 		head = strings.Join(f.IDs, ", ") + ": " + head
 	}
-	if f.Because != "" {
-		head += " (" + cleanLine(f.Because, 200) + ")"
+	if f.Wanted != "" {
+		head += " (wanted: " + f.Wanted + ")"
 	}
 	return head
 }
@@ -264,7 +274,11 @@ func (f FollowUp) Head() string {
 func (a *Audit) Result() string {
 	var parts []string
 	for _, c := range a.Outcomes {
-		parts = append(parts, fmt.Sprintf("%d %s", c.N, c.Outcome))
+		word := string(c.Outcome)
+		if c.Outcome == prereq.Holds {
+			word = "hold"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s", c.N, word))
 	}
 	if n := len(a.Problems); n > 0 {
 		parts = append(parts, plural(n, "other failure"))
@@ -285,14 +299,18 @@ func mdOutcome(o prereq.Outcome) string {
 // table's cell.
 func mdText(s string) string {
 	var b strings.Builder
-	for _, r := range strings.Join(strings.Fields(s), " ") {
-		if strings.ContainsRune("\\`*_[]<>&|#~$", r) {
+	runes := []rune(strings.Join(strings.Fields(s), " "))
+	for i, r := range runes {
+		inWord := r == '_' && i > 0 && i+1 < len(runes) && isWord(runes[i-1]) && isWord(runes[i+1])
+		if strings.ContainsRune("\\`*_[]<>&|#~$", r) && !inWord {
 			b.WriteByte('\\')
 		}
 		b.WriteRune(r)
 	}
 	return b.String()
 }
+
+func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // mdCode is s as a code span whose fence is longer than any run of backticks
 // in it.

@@ -19,6 +19,10 @@ func (s Section) rows() []*Row {
 	return rows
 }
 
+func (a *Audit) rows() []*Row {
+	return slices.Concat(a.Host.rows(), a.Image.rows(), a.Gaps.rows(), a.Runtime.rows())
+}
+
 // with lists the rows of an outcome.
 func with(rows []*Row, outcome prereq.Outcome) []*Row {
 	var list []*Row
@@ -82,8 +86,8 @@ func hostVerdict(a *Audit) string {
 func imageVerdict(a *Audit) string {
 	v := verdict(a.Image.rows(), "The image was not examined.",
 		"The image is not what the boot test needs", "The image is what the boot test needs.")
-	if n := len(a.Gaps); n > 0 {
-		v += fmt.Sprintf(" %s below.", strings.Replace(plural(n, "gap or risk"), "risks", "risks", 1))
+	if n := len(a.Risks); n > 0 {
+		v += fmt.Sprintf(" Gaps and risks: %d.", n)
 	}
 	return v
 }
@@ -114,7 +118,7 @@ func followUps(a *Audit) []FollowUp {
 		}
 		list = append(list, f)
 	}
-	rows := slices.Concat(a.Host.rows(), a.Image.rows(), a.Gaps, a.Runtime.rows())
+	rows := a.rows()
 	seen := map[*Row]bool{}
 	for _, outcome := range []prereq.Outcome{prereq.Broken, "", prereq.Absent, prereq.Unknown} {
 		if outcome == "" {
@@ -129,14 +133,14 @@ func followUps(a *Audit) []FollowUp {
 			}
 			seen[row] = true
 			do := cmp.Or(row.FollowUp, row.Remedy)
-			add(FollowUp{Kind: string(outcome), What: row.Condition, Because: row.Detail,
+			add(FollowUp{Kind: string(outcome), What: row.Detail, Wanted: row.Condition,
 				Do: do, Again: row.Again, Anchor: row.Anchor, IDs: []string{row.Title}})
 		}
 	}
 	for _, row := range rows {
-		if !seen[row] && row.Outcome != prereq.NotNeeded && (row.Risk != "" || row.FollowUp != "") {
+		if !seen[row] && (row.Risk != "" || row.FollowUp != "") {
 			seen[row] = true
-			add(FollowUp{Kind: "risk", What: cmp.Or(row.Risk, row.Condition), Because: row.Detail,
+			add(FollowUp{Kind: "risk", What: cmp.Or(row.Risk, row.Detail),
 				Do: row.FollowUp, Again: row.Again, Anchor: row.Anchor, IDs: []string{row.Title}})
 		}
 	}
@@ -145,7 +149,7 @@ func followUps(a *Audit) []FollowUp {
 
 // Failed lists, in a line each, what makes the audit fail; none is success.
 func (a *Audit) Failed() []FollowUp {
-	rows := slices.Concat(a.Host.rows(), a.Image.rows(), a.Gaps, a.Runtime.rows())
+	rows := a.rows()
 	failed := map[string]bool{}
 	for _, row := range rows {
 		if row.Outcome == prereq.Broken || row.Failed {
@@ -182,5 +186,5 @@ func (a *Audit) Conclude(w io.Writer, dir string) {
 	for _, why := range a.Partial {
 		fmt.Fprintf(w, "PARTIAL  %s\n", why)
 	}
-	fmt.Fprintf(w, "report: %s (beside it %s, %s)\n", filepath.Join(dir, MarkdownFile), JUnitFile, EventsFile)
+	fmt.Fprintf(w, "report: %s (beside it %s, %s, %s)\n", filepath.Join(dir, MarkdownFile), HTMLFile, JUnitFile, EventsFile)
 }
