@@ -31,6 +31,7 @@ func run(t *testing.T, checks []Check, together bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tellAbout(t)
 	// Subtests outlive this function when they are parallel, and t.Context
 	// ends only after them.
 	ctx := t.Context()

@@ -398,6 +398,15 @@ func facts(runs []*Run, a *Audit) []Fact {
 		add("Date", run.First.UTC().Format("2006-01-02 15:04:05")+" UTC, "+
 			seconds(run.Last.Sub(run.First).Round(time.Second).Seconds())+" long")
 	}
+	for _, run := range runs {
+		for _, about := range run.Abouts {
+			add("Host", about.Host)
+			add("System", about.System)
+			add("Target", about.Target)
+			add("Revision", about.Revision)
+			add("Go", about.Go)
+		}
+	}
 	for _, vm := range a.VMs {
 		add("QEMU", vm.QEMU)
 		add("Accelerator", vm.Accelerator)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ type Run struct {
 	Name        string // of the stream: a file, or standard input
 	First, Last time.Time
 	Packages    []*Package
+	Abouts      []prereq.About // different ones
 	// Text holds the lines that are no events (of the go command, of a build).
 	Text []string
 	// Damage says, in sentences, why this record is not whole.
@@ -238,6 +240,11 @@ func (r *Run) attribute(t *Test, e *Event) News {
 		if err = json.Unmarshal([]byte(e.Value), &f); err == nil {
 			t.Findings = append(t.Findings, f)
 			return News{Test: t, Finding: &f}
+		}
+	case prereq.AboutAttr:
+		var about prereq.About
+		if err = json.Unmarshal([]byte(e.Value), &about); err == nil && !slices.Contains(r.Abouts, about) && len(r.Abouts) < 20 {
+			r.Abouts = append(r.Abouts, about)
 		}
 	case "vm":
 		var vm VM

@@ -46,46 +46,50 @@ func names(rows []*Row) string {
 	return strings.Join(list, ", ")
 }
 
-// verdict says in one sentence what the rows come to. The three sentences are
-// for: nothing looked at, something in the way, nothing in the way.
+// verdict says in one sentence what the rows come to: none when nothing was
+// looked at, bad when something does not hold, else how many hold, and good.
 func verdict(rows []*Row, none, bad, good string) string {
 	looked := len(rows) - len(with(rows, prereq.NotNeeded))
 	if looked == 0 {
 		return none
 	}
-	broken, absent, unknown := with(rows, prereq.Broken), with(rows, prereq.Absent), with(rows, prereq.Unknown)
 	var parts []string
-	if len(broken) > 0 {
+	if broken := with(rows, prereq.Broken); len(broken) > 0 {
 		parts = append(parts, "broken: "+names(broken))
 	}
-	if len(absent) > 0 {
+	if absent := with(rows, prereq.Absent); len(absent) > 0 {
 		parts = append(parts, "absent: "+names(absent))
 	}
 	doubt := ""
-	if len(unknown) > 0 {
+	if unknown := with(rows, prereq.Unknown); len(unknown) > 0 {
 		doubt = " Could not be told: " + names(unknown) + "."
 	}
-	if len(parts) > 0 {
+	switch {
+	case len(parts) > 0:
 		return bad + " (" + strings.Join(parts, "; ") + ")." + doubt
+	case doubt != "":
+		return fmt.Sprintf("%d of %s that were tested hold.", len(with(rows, prereq.Holds)), plural(looked, "condition")) + doubt
+	case looked == 1:
+		return "The one condition that was tested holds" + good + "."
+	default:
+		return fmt.Sprintf("All %d conditions that were tested hold", looked) + good + "."
 	}
-	if len(unknown) > 0 {
-		good = strings.TrimSuffix(good, ".") + ", as far as could be told."
-	}
-	return good + doubt
 }
 
 func hostVerdict(a *Audit) string {
-	under := ""
+	good := ""
 	for _, vm := range a.VMs {
-		under = " under " + strings.ToUpper(cmp.Or(vm.Accelerator, "QEMU"))
+		if len(vm.Stages) > 0 {
+			good = ": this host can boot the image, under " + strings.ToUpper(cmp.Or(vm.Accelerator, "an accelerator not named"))
+		}
 	}
 	return verdict(a.Host.rows(), "Nothing about the host was tested.",
-		"This host cannot do all that the target needs", "This host can build and boot the image"+under+".")
+		"This host lacks what the target needs", good)
 }
 
 func imageVerdict(a *Audit) string {
 	v := verdict(a.Image.rows(), "The image was not examined.",
-		"The image is not what the boot test needs", "The image is what the boot test needs.")
+		"The image is not what the boot test needs", ": the image is what the boot test needs")
 	if n := len(a.Risks); n > 0 {
 		v += fmt.Sprintf(" Gaps and risks: %d.", n)
 	}
@@ -102,7 +106,7 @@ func runtimeVerdict(a *Audit) string {
 		}
 	}
 	return verdict(a.Runtime.rows(), "Nothing was tested in a booted guest.",
-		"The image boots but does not keep its promises", "The image keeps every promise that was tested.") + boots
+		"The booted image does not keep its promises", ": the image keeps its promises") + boots
 }
 
 // followUps lists what to do: the broken first, then the absent, the unknown,

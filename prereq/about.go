@@ -1,0 +1,92 @@
+package prereq
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bootaudit/internal/config"
+)
+
+// AboutAttr is the test attribute that carries an [About] as JSON.
+const AboutAttr = "about"
+
+// About says where a run of checks took place and what it was about. What
+// could not be found out is empty.
+type About struct {
+	Host     string `json:"host,omitempty"`     // the host's name
+	System   string `json:"system,omitempty"`   // distribution, kernel, architecture, CPUs
+	Go       string `json:"go,omitempty"`       // version
+	Target   string `json:"target,omitempty"`   // what is audited
+	Revision string `json:"revision,omitempty"` // git's, of the target
+}
+
+// about is found out once in a process.
+var about = sync.OnceValue(func() About {
+	a := About{Go: runtime.Version(), System: system()}
+	a.Host, _ = os.Hostname()
+	cfg, err := config.Load()
+	if err != nil {
+		return a // each check says what is wrong
+	}
+	switch cfg.Target() {
+	case config.StandIn:
+		a.Target = "the stand-in image"
+	case config.ISO:
+		a.Target = "the image " + string(cfg.ISO)
+	case config.Flake:
+		a.Target = "the flake " + cfg.Flake + "#" + cfg.Attr
+		a.Revision = revision(cfg.Flake)
+	}
+	return a
+})
+
+// tellAbout adds an attribute with [About] to t.
+func tellAbout(t *testing.T) {
+	if text, err := json.Marshal(about()); err == nil {
+		t.Attr(AboutAttr, string(text))
+	}
+}
+
+func system() string {
+	name := "Linux"
+	if f, err := os.Open("/etc/os-release"); err == nil {
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if value, ok := strings.CutPrefix(lines.Text(), "PRETTY_NAME="); ok {
+				name = strings.Trim(value, `"'`)
+			}
+		}
+	}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err == nil {
+		name += ", kernel " + unix.ByteSliceToString(u.Release[:]) + ", " + unix.ByteSliceToString(u.Machine[:])
+	}
+	return name
+}
+
+// revision is git's name for the commit of a flake in a local folder, with
+// "-dirty" when files differ from it.
+func revision(flake string) string {
+	dir := strings.TrimPrefix(strings.TrimPrefix(flake, "git+file://"), "path:")
+	if dir, _, _ = strings.Cut(dir, "?"); !filepath.IsAbs(dir) {
+		return "" // not here, or named by its registry's name
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "git", "-C", dir, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
