@@ -1,0 +1,169 @@
+package screen
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	update = flag.Bool("update", false, "make the golden screens again, with xterm.js (see testdata/judge)")
+	judge  = flag.Bool("judge", false, "also compare with xterm.js on what has no golden screens")
+)
+
+// picture is what is seen at one moment.
+type picture struct {
+	At         int      `json:"at"`
+	X          int      `json:"x"`
+	Y          int      `json:"y"`
+	Text       string   `json:"text"`
+	Scrollback []string `json:"scrollback,omitempty"`
+	Title      string   `json:"title,omitempty"`
+	Replies    string   `json:"replies,omitempty"`
+}
+
+type drawing struct {
+	Name  string `json:"name"`
+	Cols  int    `json:"cols"`
+	Rows  int    `json:"rows"`
+	Input string `json:"input"` // base64
+	Every int    `json:"every"`
+}
+
+func (d drawing) bytes(t testing.TB) []byte {
+	raw, err := base64.StdEncoding.DecodeString(d.Input)
+	require.NoError(t, err)
+	return raw
+}
+
+// ask has xterm.js draw.
+func ask(t testing.TB, cases []drawing) map[string][]picture {
+	t.Helper()
+	in, err := json.Marshal(cases)
+	require.NoError(t, err)
+	cmd := exec.Command("node", "judge.mjs")
+	cmd.Dir = "testdata/judge"
+	cmd.Stdin = bytes.NewReader(in)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "node judge.mjs; has npm ci been run in testdata/judge?")
+	var pictures map[string][]picture
+	require.NoError(t, json.Unmarshal(out, &pictures))
+	return pictures
+}
+
+// draw is the same drawing by us, fed in pieces of the given size.
+func draw(t testing.TB, d drawing, piece int) []picture {
+	var replies strings.Builder
+	s := New(Config{Cols: d.Cols, Rows: d.Rows, Scrollback: 5000, Reply: func(p []byte) { replies.Write(p) }})
+	raw := d.bytes(t)
+	step := d.Every
+	if step == 0 {
+		step = max(len(raw), 1)
+	}
+	var pictures []picture
+	for at := 0; at < len(raw); at += step {
+		end := min(at+step, len(raw))
+		for from := at; from < end; from += piece {
+			s.Write(raw[from:min(from+piece, end)])
+		}
+		p := picture{At: end, Text: s.Text(), Title: s.Title()}
+		p.X, p.Y = s.Cursor()
+		if d.Every == 0 {
+			p.Replies = replies.String()
+		}
+		if d.Every == 0 || end == len(raw) {
+			p.Scrollback = s.Scrollback()
+		}
+		pictures = append(pictures, p)
+	}
+	assert.Zero(t, s.panics, "vt10x panicked")
+	return pictures
+}
+
+func same(t testing.TB, d drawing, want []picture, piece int) {
+	t.Helper()
+	got := draw(t, d, piece)
+	require.Len(t, got, len(want), d.Name)
+	for i, w := range want {
+		g := got[i]
+		if len(w.Scrollback) == 0 {
+			w.Scrollback = g.Scrollback[:0]
+		}
+		if !assert.Equal(t, w, g, "%s in pieces of %d", d.Name, piece) {
+			return
+		}
+	}
+}
+
+func TestJudgeSequences(t *testing.T) {
+	const golden = "testdata/sequences.json"
+	var cases []drawing
+	for _, s := range sequences {
+		d := drawing{Name: s.name, Cols: 20, Rows: 6, Input: base64.StdEncoding.EncodeToString([]byte(s.input))}
+		if s.cols > 0 {
+			d.Cols, d.Rows = s.cols, s.rows
+		}
+		cases = append(cases, d)
+	}
+	if *update {
+		out, err := json.MarshalIndent(ask(t, cases), "", " ")
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(golden, append(out, '\n'), 0o644))
+	}
+	text, err := os.ReadFile(golden)
+	require.NoError(t, err)
+	var want map[string][]picture
+	require.NoError(t, json.Unmarshal(text, &want))
+	require.Len(t, want, len(cases), "make the golden screens again: testdata/judge/README.md")
+	for _, d := range cases {
+		t.Run(d.Name, func(t *testing.T) {
+			same(t, d, want[d.Name], 1<<20)
+			same(t, d, want[d.Name], 1)
+			// Split at every boundary once.
+			raw := d.bytes(t)
+			for cut := 1; cut < len(raw); cut++ {
+				s := New(Config{Cols: d.Cols, Rows: d.Rows})
+				s.Write(raw[:cut])
+				s.Write(raw[cut:])
+				require.Equal(t, want[d.Name][0].Text, s.Text(), "cut at %d", cut)
+			}
+		})
+	}
+}
+
+func TestJudgeTranscripts(t *testing.T) {
+	folder := os.Getenv("BOOTAUDIT_TRANSCRIPTS")
+	if !*judge || folder == "" {
+		t.Skip("needs -judge and BOOTAUDIT_TRANSCRIPTS=FOLDER (see testdata/judge)")
+	}
+	logs, err := filepath.Glob(filepath.Join(folder, "*.log"))
+	require.NoError(t, err)
+	require.NotEmpty(t, logs)
+	var cases []drawing
+	for _, log := range logs {
+		raw, err := os.ReadFile(log)
+		require.NoError(t, err)
+		d := drawing{Name: filepath.Base(log), Cols: 132, Rows: 50, Every: 997, Input: base64.StdEncoding.EncodeToString(raw)}
+		cases = append(cases, d)
+		d.Cols, d.Rows, d.Name = 80, 24, d.Name+" 80x24"
+		cases = append(cases, d)
+	}
+	pictures := ask(t, cases)
+	n := 0
+	for _, d := range cases {
+		same(t, d, pictures[d.Name], 4096)
+		same(t, d, pictures[d.Name], 1)
+		n += len(pictures[d.Name])
+	}
+	t.Logf("%d screens of %d transcripts", n, len(logs))
+}
