@@ -19,7 +19,7 @@ const (
 // target. What a target does without is not needed, and says so.
 func HostChecks(h Host, cfg config.Config) []Check {
 	a := auditor{Host: h, cfg: cfg}
-	return slices.Concat(a.qemuChecks(), a.capacityChecks())
+	return slices.Concat(a.qemuChecks(), a.capacityChecks(), a.nixChecks())
 }
 
 // auditor holds what the probes of one table share.

@@ -1,0 +1,57 @@
+// Package nix knows how this project calls nix: any nix from 2.8 on, without
+// relying on what its configuration switches on.
+package nix
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+)
+
+// Features switches on, for one call, what nix calls experimental.
+var Features = []string{"--extra-experimental-features", "nix-command", "--extra-experimental-features", "flakes"}
+
+// FailFast makes a download that cannot succeed say so within seconds; nix's
+// own defaults try five times, and wait for a connection without end.
+var FailFast = []string{"--option", "connect-timeout", "3", "--option", "download-attempts", "1"}
+
+// NoBuildUsers lets root build where the group of build users does not exist,
+// as after `apt-get install nix-bin` without its daemon: nix refuses to build
+// otherwise.
+var NoBuildUsers = []string{"--option", "build-users-group", ""}
+
+// Flags are what each call of ours starts with, on the host whose files are
+// root's (rooted at /) and as the user uid.
+func Flags(root fs.FS, uid int) []string {
+	flags := append([]string(nil), Features...)
+	if uid == 0 && !hasBuildUsers(root) {
+		flags = append(flags, NoBuildUsers...)
+	}
+	return flags
+}
+
+// hasBuildUsers says whether the group that nix's configuration names is there;
+// when it cannot tell, it leaves the configuration alone.
+func hasBuildUsers(root fs.FS) bool {
+	group := "nixbld"
+	conf, err := fs.ReadFile(root, "etc/nix/nix.conf")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	for line := range strings.Lines(string(conf)) {
+		line, _, _ = strings.Cut(line, "#")
+		if name, value, ok := strings.Cut(line, "="); ok && strings.TrimSpace(name) == "build-users-group" {
+			group = strings.TrimSpace(value)
+		}
+	}
+	groups, err := fs.ReadFile(root, "etc/group")
+	if err != nil || group == "" {
+		return true
+	}
+	for line := range strings.Lines(string(groups)) {
+		if strings.HasPrefix(line, group+":") {
+			return true
+		}
+	}
+	return false
+}

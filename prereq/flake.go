@@ -1,0 +1,58 @@
+package prereq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Words by which nix, from 2.8 on, says what kind of failure it was.
+var (
+	noNetwork    = regexp.MustCompile(`(?i)unable to download|could ?n[o']t resolve host|couldn't connect|failed to connect|timed out|network is unreachable|HTTP error 4\d\d|HTTP error 5\d\d`)
+	noFlake      = regexp.MustCompile(`could not find a flake\.nix|does not contain a 'flake\.nix'|is not a flake|getting status of '[^']*flake\.nix'`)
+	missingInput = regexp.MustCompile(`cannot find flake|getting status of '/|path '[^']*' does not exist|has an unlocked input|input '[^']*' (?:follows|does not)|called without required argument|requires lock file changes`)
+	place        = regexp.MustCompile(`at (?:/nix/store/[^/ ]+/|«[^»]*»/?)?(\S+:\d+:\d+)`)
+)
+
+func (a auditor) flakeEvaluates(ctx context.Context) Result {
+	cmd := a.nixCommand("flake", "show", "--json", "--no-write-lock-file", a.cfg.Flake)
+	out, bad := a.answer(ctx, cmd)
+	if bad != nil {
+		r := *bad
+		if !errors.Is(out.Err, context.DeadlineExceeded) {
+			r = classifyFlake(out.Stderr)
+		}
+		r.Command, r.Evidence = cmd.String(), out.Stderr
+		return r
+	}
+	var shown map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(out.Stdout), &shown); err != nil {
+		r := Break(fmt.Sprintf("nix flake show prints %.60q instead of JSON", firstLine(out.Stdout)))
+		r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
+		return r
+	}
+	r := Hold(fmt.Sprintf("%s shows its %d outputs", a.cfg.Flake, len(shown)))
+	r.Command, r.Evidence = cmd.String(), out.Stdout
+	return r
+}
+
+// classifyFlake tells apart why a flake does not evaluate, by nix's words.
+func classifyFlake(stderr string) Result {
+	words := nixError(stderr)
+	switch {
+	case noNetwork.MatchString(words):
+		return Miss("no network for an input that is not here yet: " + words)
+	case noFlake.MatchString(words):
+		return Break("there is no flake: " + words)
+	case missingInput.MatchString(words):
+		return Break("an input is missing: " + words)
+	}
+	detail := "evaluation error: " + words
+	if at := place.FindStringSubmatch(stderr); at != nil && !strings.Contains(words, at[1]) {
+		detail += ", at " + at[1]
+	}
+	return Break(detail)
+}

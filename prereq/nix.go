@@ -1,0 +1,354 @@
+package prereq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"bootaudit/internal/config"
+	"bootaudit/internal/nix"
+	"bootaudit/internal/tools"
+)
+
+// The lowest nix that bootaudit is tested with: Debian 12's.
+const (
+	nixMajor = 2
+	nixMinor = 8
+)
+
+const forFlake = "for a flake"
+
+func (a auditor) nixChecks() []Check {
+	get := install(tools.Nix[0])
+	checks := []Check{
+		{
+			ID: "nix-present", When: forFlake,
+			Condition: "nix is on the PATH",
+			How:       "command -v nix; look into the folders of nix's profiles",
+			Remedy:    get + "; where it is installed already: export USER, then source the profile script that the evidence names",
+			Probe:     a.nixPresent,
+		}, {
+			ID: "nix-version", When: forFlake, Needs: []string{"nix-present"},
+			Condition: fmt.Sprintf("nix is %d.%d or later, the oldest that bootaudit is tested with", nixMajor, nixMinor),
+			How:       "nix --version",
+			Remedy:    "install a later nix (https://nixos.org/download)",
+			Timeout:   5 * time.Second,
+			Probe:     a.nixVersion,
+		}, {
+			ID: "nix-login-shell", When: forFlake, Needs: []string{"nix-present"},
+			Condition: "a fresh login shell finds nix",
+			How:       "env -i HOME=$HOME USER=$USER bash -lc 'command -v nix'",
+			Remedy:    "source nix's profile script from /etc/profile.d or the user's ~/.profile",
+			Timeout:   5 * time.Second,
+			Probe:     a.nixLoginShell,
+		}, {
+			ID: "nix-profile-script", When: "for a flake, where nix is installed in a profile", Needs: []string{"nix-present"},
+			Condition: "nix's profile script is there, and safe to source where HOME or USER is not set",
+			How:       "env -i PATH=$PATH bash -c '. SCRIPT', without HOME, without USER, without both",
+			Remedy:    "reinstall nix; export HOME and USER before the script is sourced",
+			Timeout:   8 * time.Second,
+			Probe:     a.nixProfileScript,
+		}, {
+			ID: "nix-features", When: forFlake, Needs: []string{"nix-version"},
+			Condition: "nix-command and flakes are enabled, or can be switched on for a call",
+			How:       "nix eval --expr 'builtins ? getFlake', with and without --extra-experimental-features",
+			Remedy:    "put `experimental-features = nix-command flakes` into /etc/nix/nix.conf",
+			Timeout:   8 * time.Second,
+			Probe:     a.nixFeatures,
+		}, {
+			ID: "nix-temp", When: forFlake, Needs: []string{"nix-present"},
+			Condition: "the temporary folder can be entered by nix's build users",
+			How:       "stat the folder that TMPDIR names, and its parents",
+			Remedy:    "unset TMPDIR, or point it to a folder with mode 1777 below folders that anybody may search (not a shell's own /tmp/nix-shell.*)",
+			Probe:     a.nixTemp,
+		}, {
+			ID: "nix-build", When: forFlake, Needs: []string{"nix-features"},
+			Condition: "nix builds a derivation of our own, as it is configured and without a network",
+			How:       "nix build --rebuild --expr 'derivation { builder = a program that writes to $out; }'",
+			Remedy:    "see what nix said in the evidence; in a container without user namespaces, set sandbox = false in /etc/nix/nix.conf",
+			Timeout:   9 * time.Second,
+			Probe:     a.nixBuild,
+		}, {
+			ID: "flake-evaluates", When: forFlake, Needs: []string{"nix-features"},
+			Condition: "the flake evaluates",
+			How:       "nix flake show --json --no-write-lock-file FLAKE",
+			Remedy:    "see the evidence for the file and line; lock and fetch the inputs where there is a network (nix flake lock, nix flake archive)",
+			Timeout:   time.Minute,
+			Probe:     a.flakeEvaluates,
+		}, {
+			ID: "substituters", When: "for a flake with inputs", Needs: []string{"nix-features"},
+			Condition: "each configured substituter answers",
+			How:       "nix show-config; GET URL/nix-cache-info of each, through the environment's proxy",
+			Remedy:    "allow the host (or its proxy: http_proxy, https_proxy) to reach the substituter, or take it out of nix.conf; without one everything is built here, for hours",
+			Timeout:   8 * time.Second,
+			Probe:     a.substituters,
+		}, {
+			ID: "nix-fetch", When: "for a flake with inputs", Needs: []string{"substituters", "nix-build"},
+			Condition: "nix itself fetches and realises a known derivation from the network",
+			How:       "nix build --rebuild --expr 'derivation { builder = \"builtin:fetchurl\"; url = SUBSTITUTER/nix-cache-info; }'",
+			Remedy:    "nix fetches by other means than this program: give its daemon the proxy (systemctl edit nix-daemon) and the certificates (NIX_SSL_CERT_FILE)",
+			Timeout:   9 * time.Second,
+			Probe:     a.nixFetch,
+		},
+	}
+	for i := range checks {
+		probe := checks[i].Probe
+		checks[i].Section = SectionHost
+		checks[i].Probe = func(ctx context.Context) Result {
+			if r := a.unless(config.Flake); r != nil {
+				return *r
+			}
+			return probe(ctx)
+		}
+	}
+	return checks
+}
+
+// nixCommand is a call of nix as ours are made: features on, downloads that
+// give up at once, words in English.
+func (a auditor) nixCommand(args ...string) Command {
+	line := slices.Concat([]string{"nix"}, nix.Flags(a.FS, a.UID), nix.FailFast, args)
+	return Command{Args: line, Env: append(slices.Clone(a.Environ), "LC_ALL=C", "NO_COLOR=1")}
+}
+
+// nixProfiles are the folders that installers of nix put its programs into,
+// and nixScripts the files that put them on the PATH.
+func (a auditor) nixProfiles() (folders, scripts []string) {
+	home, user := a.home(), a.getenv("USER")
+	folders = []string{"/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin", "/usr/local/bin", "/usr/bin"}
+	scripts = []string{
+		"/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh", "/nix/var/nix/profiles/default/etc/profile.d/nix.sh",
+		"/etc/profile.d/nix.sh", "/etc/profile.d/nix-daemon.sh",
+	}
+	if user != "" {
+		folders = append(folders, "/etc/profiles/per-user/"+user+"/bin")
+	}
+	if home != "" {
+		folders = append(folders, home+"/.nix-profile/bin", home+"/.local/state/nix/profile/bin")
+		scripts = append(scripts, home+"/.nix-profile/etc/profile.d/nix.sh")
+	}
+	return folders, scripts
+}
+
+// home is HOME, or what the password file has for us.
+func (h Host) home() string {
+	if home := h.getenv("HOME"); home != "" {
+		return home
+	}
+	return h.passwd(5)
+}
+
+// user is USER, or the password file's name for us.
+func (h Host) user() string {
+	if user := h.getenv("USER"); user != "" {
+		return user
+	}
+	return h.passwd(0)
+}
+
+func (h Host) passwd(field int) string {
+	text, _ := h.readFile("/etc/passwd")
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) == 7 && f[2] == strconv.Itoa(h.UID) {
+			return f[field]
+		}
+	}
+	return ""
+}
+
+func (a auditor) nixPresent(context.Context) Result {
+	path, err := a.LookPath("nix")
+	if err == nil {
+		return Hold(path)
+	}
+	evidence := []string{err.Error(), "PATH=" + a.getenv("PATH")}
+	if a.getenv("USER") == "" {
+		evidence = append(evidence, "USER is not set: nix's profile scripts do nothing then")
+	}
+	r := Miss("nix was found neither on the PATH nor in a profile's folder")
+	if errors.Is(err, fs.ErrPermission) {
+		r = Doubt("nix cannot be executed")
+	}
+	folders, scripts := a.nixProfiles()
+	for _, dir := range folders {
+		if _, err := a.stat(dir + "/nix"); err == nil {
+			r = Miss(fmt.Sprintf("nix is installed in %s, which is not on the PATH", dir))
+			break
+		} else if errors.Is(err, fs.ErrPermission) {
+			evidence = append(evidence, err.Error())
+		}
+	}
+	for _, script := range scripts {
+		if _, err := a.stat(script); err == nil {
+			evidence = append(evidence, "profile script: "+script)
+		}
+	}
+	r.Evidence = strings.Join(evidence, "\n")
+	return r
+}
+
+var nixVersionLine = regexp.MustCompile(`^nix \(.*\) (\d+)\.(\d+)`)
+
+func (a auditor) nixVersion(ctx context.Context) Result {
+	out, bad := a.answer(ctx, Command{Args: []string{"nix", "--version"}})
+	if bad != nil {
+		return *bad
+	}
+	said := firstLine(out.Stdout)
+	m := nixVersionLine.FindStringSubmatch(said)
+	if m == nil {
+		r := Break(fmt.Sprintf("it prints %.60q instead of its version", said))
+		r.Evidence = out.Stdout + out.Stderr
+		return r
+	}
+	major, _ := strconv.Atoi(m[1])
+	minor, _ := strconv.Atoi(m[2])
+	if major < nixMajor || major == nixMajor && minor < nixMinor {
+		return Break(said + " is older")
+	}
+	return Hold(said)
+}
+
+func (a auditor) nixLoginShell(ctx context.Context) Result {
+	home, user := a.home(), a.user()
+	cmd := Command{Args: []string{"env", "-i", "HOME=" + home, "USER=" + user, "bash", "-lc", "command -v nix"}}
+	out := a.Run(ctx, cmd)
+	path := strings.TrimSpace(out.Stdout)
+	var r Result
+	switch {
+	case errors.Is(out.Err, context.DeadlineExceeded):
+		r = Break("a login shell did not end in time")
+	case path == "":
+		r = Break("a login shell starts, and does not find nix")
+	default:
+		r = Hold(path)
+	}
+	r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
+	return r
+}
+
+// nixProfileScript sources each profile script as a job runner would: without
+// HOME, without USER, without both; and as a careful script would, under set -u.
+func (a auditor) nixProfileScript(ctx context.Context) Result {
+	_, candidates := a.nixProfiles()
+	var scripts []string
+	for _, script := range candidates {
+		if _, err := a.stat(script); err == nil {
+			scripts = append(scripts, script)
+		} else if errors.Is(err, fs.ErrPermission) {
+			return Doubt(err.Error())
+		}
+	}
+	if scripts == nil {
+		path, err := a.LookPath("nix")
+		if err == nil && (filepath.Dir(path) == "/usr/bin" || filepath.Dir(path) == "/usr/local/bin" || strings.HasPrefix(path, "/run/")) {
+			return Skip(fmt.Sprintf("nix is %s, which needs no profile script", path))
+		}
+		return Miss("no profile script of nix was found")
+	}
+	var evidence []string
+	unsafe, strict, silent := "", "", ""
+	for _, script := range scripts {
+		for _, env := range [][]string{{"USER=" + a.user()}, {"HOME=" + a.home()}, {}} {
+			for _, set := range []string{"", "set -u; "} {
+				args := slices.Concat([]string{"env", "-i", "PATH=/usr/bin:/bin"}, env,
+					[]string{"bash", "-c", set + `. "$1"; command -v nix || true`, "bash", script})
+				cmd := Command{Args: args}
+				out := a.Run(ctx, cmd)
+				evidence = append(evidence, fmt.Sprintf("%s: %s%s (%v)", cmd, strings.TrimSpace(out.Stdout), strings.TrimSpace(out.Stderr), out.Err))
+				switch {
+				case out.Err != nil && set == "":
+					unsafe = fmt.Sprintf("%s fails with only %v set: %s", script, env, firstLine(out.Stderr))
+				case out.Err != nil:
+					strict = fmt.Sprintf("%s fails under set -u with only %v set: %s", script, env, firstLine(out.Stderr))
+				case strings.TrimSpace(out.Stdout) == "":
+					silent = fmt.Sprintf("%s does nothing with only %v set", script, env)
+				}
+			}
+		}
+	}
+	r := Hold(strings.Join(scripts, ", ") + ": safe without HOME and USER")
+	switch {
+	case unsafe != "":
+		r = Break(unsafe)
+	case strict != "":
+		r = Hold(strings.Join(scripts, ", "))
+		r.Risk, r.FollowUp = strict, "set HOME and USER before the script is sourced in a job that uses set -u"
+	case silent != "":
+		r = Hold(strings.Join(scripts, ", "))
+		r.Risk, r.FollowUp = silent+", so nix is installed and not found", "set HOME and USER in jobs that start without them"
+	}
+	r.Evidence = strings.Join(evidence, "\n")
+	return r
+}
+
+func (a auditor) nixFeatures(ctx context.Context) Result {
+	const expr = "builtins ? getFlake"
+	plain := Command{Args: []string{"nix", "eval", "--expr", expr}}
+	out := a.Run(ctx, plain)
+	if out.Err == nil && strings.TrimSpace(out.Stdout) == "true" {
+		r := Hold("both are enabled in nix's configuration")
+		r.Command = plain.String()
+		return r
+	}
+	before := strings.TrimSpace(out.Stderr + out.Stdout)
+	cmd := a.nixCommand("eval", "--expr", expr)
+	out, bad := a.answer(ctx, cmd)
+	if bad != nil {
+		return *bad
+	}
+	r := Hold("they are switched on for our own calls; the configuration does not enable them")
+	r.FollowUp = "for calls by hand, put `experimental-features = nix-command flakes` into /etc/nix/nix.conf"
+	if strings.TrimSpace(out.Stdout) != "true" {
+		r = Break("nix has no flakes even with --extra-experimental-features")
+	}
+	r.Command = cmd.String()
+	r.Evidence = before + "\n" + out.Stderr + out.Stdout
+	return r
+}
+
+// nixTemp looks for a folder above which, or at which, other users are shut
+// out. It matters only where builds run as other users.
+func (a auditor) nixTemp(context.Context) Result {
+	_, err := a.stat("/nix/var/nix/daemon-socket/socket")
+	daemon := err == nil
+	separate := daemon || a.UID == 0 && !slices.Contains(nix.Flags(a.FS, a.UID), "build-users-group")
+	var evidence []string
+	var shut string
+	for dir := filepath.Clean(a.TempDir); ; dir = filepath.Dir(dir) {
+		info, err := a.stat(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return Break(fmt.Sprintf("the temporary folder %s is not there", a.TempDir))
+		}
+		if err != nil {
+			return Doubt(err.Error())
+		}
+		evidence = append(evidence, fmt.Sprintf("%s %s", info.Mode(), dir))
+		if !info.IsDir() {
+			return Break(dir + " is not a folder")
+		}
+		if info.Mode().Perm()&1 == 0 {
+			shut = fmt.Sprintf("%s has mode %04o", dir, info.Mode().Perm())
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	r := Hold(a.TempDir + " can be entered by anybody")
+	switch {
+	case shut != "" && separate:
+		r = Break(shut + ", so the build users cannot enter it and each build fails")
+	case shut != "":
+		r = Hold(shut + "; builds run as this user, who can enter it")
+	}
+	r.Evidence = strings.Join(evidence, "\n")
+	return r
+}

@@ -1,0 +1,284 @@
+package prereq
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// builder is a program that writes "ok\n" to the file that its argument names.
+// nix's sandbox need not have a shell (Debian's has none), and a statically
+// linked program cannot be taken for granted on a host.
+func builder() []byte {
+	const base = 0x400000
+	code := []byte{
+		0x58,                         // pop  rax          ; argc
+		0x5f,                         // pop  rdi          ; the program
+		0x5f,                         // pop  rdi          ; its argument
+		0xbe, 0x41, 0x00, 0x00, 0x00, // mov  esi, 0x41    ; O_WRONLY|O_CREAT
+		0xba, 0xa4, 0x01, 0x00, 0x00, // mov  edx, 0644
+		0xb8, 0x02, 0x00, 0x00, 0x00, // mov  eax, 2       ; open
+		0x0f, 0x05, // syscall
+		0x89, 0xc7, // mov  edi, eax
+		0x48, 0x8d, 0x35, 0x19, 0x00, 0x00, 0x00, // lea  rsi, [rip+25]
+		0xba, 0x03, 0x00, 0x00, 0x00, // mov  edx, 3
+		0xb8, 0x01, 0x00, 0x00, 0x00, // mov  eax, 1       ; write
+		0x0f, 0x05, // syscall
+		0x83, 0xe8, 0x03, // sub  eax, 3       ; 0 when all was written
+		0x89, 0xc7, // mov  edi, eax
+		0xb8, 0x3c, 0x00, 0x00, 0x00, // mov  eax, 60      ; exit
+		0x0f, 0x05, // syscall
+		0x90, // nop
+		'o', 'k', '\n',
+	}
+	head := elf.Header64{
+		Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1,
+		Entry: base + 120, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1,
+	}
+	copy(head.Ident[:], elf.ELFMAG)
+	head.Ident[elf.EI_CLASS], head.Ident[elf.EI_DATA], head.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1
+	size := uint64(120 + len(code))
+	prog := elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base, Paddr: base, Filesz: size, Memsz: size, Align: 4096}
+	var b bytes.Buffer
+	for _, part := range []any{head, prog, code} {
+		if err := binary.Write(&b, binary.LittleEndian, part); err != nil {
+			panic(err) // fixed-size values into memory
+		}
+	}
+	return b.Bytes()
+}
+
+// nixBuild builds a derivation of our own. When it was built before, --rebuild
+// builds it once more, so that the store gathers nothing.
+func (a auditor) nixBuild(ctx context.Context) Result {
+	dir, err := os.MkdirTemp("", "bootaudit-nix-")
+	if err != nil {
+		return Doubt(err.Error())
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "builder")
+	if err := os.WriteFile(program, builder(), 0o755); err != nil {
+		return Doubt(err.Error())
+	}
+	// builtins.path gives it the same store path wherever it lies.
+	return a.realise(ctx, fmt.Sprintf(`derivation {
+  name = "bootaudit-probe";
+  system = "x86_64-linux";
+  builder = "${builtins.path { name = "bootaudit-builder"; path = %s; }}";
+  args = [ (builtins.placeholder "out") ];
+}`, program))
+}
+
+// realise builds an expression, for real each time.
+func (a auditor) realise(ctx context.Context, expr string) Result {
+	var r Result
+	for _, again := range [][]string{nil, {"--rebuild"}} {
+		args := append([]string{"build", "--no-link", "--json", "--impure", "--option", "substitute", "false"}, again...)
+		cmd := a.nixCommand(append(args, "--expr", expr)...)
+		out, bad := a.answer(ctx, cmd)
+		if bad != nil {
+			if words := nixError(out.Stderr); words != "" && !errors.Is(out.Err, context.DeadlineExceeded) {
+				bad.Detail = "nix cannot build it: " + words
+			}
+			return *bad
+		}
+		var built []struct{ Outputs map[string]string }
+		if err := json.Unmarshal([]byte(out.Stdout), &built); err != nil || len(built) != 1 {
+			r = Break(fmt.Sprintf("nix build --json prints %.60q", firstLine(out.Stdout)))
+		} else {
+			r = Hold("built " + built[0].Outputs["out"])
+		}
+		if strings.Contains(cmd.String(), "build-users-group") {
+			r.Risk = "root builds as root here, because the group of nix's build users (nixbld) does not exist"
+			r.FollowUp = "for builds apart from root, make the group nixbld with members, or run nix-daemon"
+		}
+		r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
+	}
+	return r
+}
+
+// nixError is nix's own statement of what failed, without its traces.
+func nixError(stderr string) string {
+	var words string
+	for line := range strings.Lines(stderr) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "error: "); ok {
+			words = text
+		}
+	}
+	if words == "" {
+		return firstLine(stderr)
+	}
+	return words
+}
+
+// substituter is one of nix's binary caches, asked.
+type substituter struct {
+	url    string
+	answer Answer
+	err    error
+}
+
+// ok says whether it answers as a binary cache does.
+func (s substituter) ok() bool {
+	return s.err == nil && s.answer.Status == 200 && strings.Contains(s.answer.Body, "StoreDir:")
+}
+
+func (s substituter) String() string {
+	words := s.url + ": "
+	var dial *url.Error
+	switch {
+	case errors.As(s.err, &dial):
+		words += dial.Err.Error()
+	case s.err != nil:
+		words += s.err.Error()
+	default:
+		words += fmt.Sprintf("HTTP %d", s.answer.Status)
+		for _, name := range []string{"X-Cache", "Age", "Via"} {
+			if value := s.answer.Header.Get(name); value != "" {
+				words += fmt.Sprintf(", %s: %s", name, value)
+			}
+		}
+		if s.answer.Status == 200 && !s.ok() {
+			words += fmt.Sprintf(", and not a binary cache: it begins with %.40q", firstLine(s.answer.Body))
+		}
+	}
+	if s.answer.Proxy != "" {
+		return words + ", through the proxy " + s.answer.Proxy
+	}
+	return words + ", without a proxy"
+}
+
+// askSubstituters asks those that are reached by HTTP, side by side.
+func (a auditor) askSubstituters(ctx context.Context) (asked []substituter, others []string, bad *Result) {
+	cmd := a.nixCommand("show-config", "--json")
+	out, bad := a.answer(ctx, cmd)
+	if bad != nil {
+		return nil, nil, bad
+	}
+	var settings struct {
+		Substituters struct{ Value []string }
+	}
+	if err := json.Unmarshal([]byte(out.Stdout), &settings); err != nil {
+		r := Doubt(fmt.Sprintf("nix show-config: %v", err))
+		r.Evidence = out.Stdout
+		return nil, nil, &r
+	}
+	for _, s := range settings.Substituters.Value {
+		if u, err := url.Parse(s); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
+			u.RawQuery = ""
+			asked = append(asked, substituter{url: strings.TrimSuffix(u.String(), "/")})
+		} else {
+			others = append(others, s)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range asked {
+		all.Go(func() {
+			s := &asked[i]
+			s.answer, s.err = a.Get(ctx, s.url+"/nix-cache-info")
+			if ctx.Err() != nil && s.err != nil {
+				s.err = errors.New("no answer within 5 s")
+			}
+		})
+	}
+	all.Wait()
+	return asked, others, nil
+}
+
+func (a auditor) substituters(ctx context.Context) Result {
+	asked, others, bad := a.askSubstituters(ctx)
+	if bad != nil {
+		return *bad
+	}
+	var lines, silent, wrong []string
+	for _, s := range asked {
+		lines = append(lines, s.String())
+		switch {
+		case s.ok():
+		case s.err != nil:
+			silent = append(silent, s.String())
+		default:
+			wrong = append(wrong, s.String())
+		}
+	}
+	for _, s := range others {
+		lines = append(lines, s+": not asked, for it is not reached by HTTP")
+	}
+	var r Result
+	switch {
+	case wrong != nil:
+		r = Break(strings.Join(append(wrong, silent...), "; "))
+	case silent != nil:
+		r = Miss(strings.Join(silent, "; "))
+	case asked == nil && others != nil:
+		r = Doubt(strings.Join(lines, "; "))
+	case asked == nil:
+		r = Skip("no substituter is configured: everything is built here")
+		r.Risk = "a first build of a NixOS image takes hours"
+	default:
+		r = Hold(strings.Join(lines, "; "))
+	}
+	if r.Outcome == Absent || r.Outcome == Broken {
+		if own, err := a.flakeHasNoInputs(ctx); err == nil && own {
+			r.Outcome = NotNeeded
+			r.Detail = "the flake has no inputs, so that nothing of it comes from a substituter; " + r.Detail
+		}
+	}
+	r.Evidence = strings.Join(lines, "\n")
+	return r
+}
+
+// flakeHasNoInputs says whether nothing but the flake itself is built from.
+func (a auditor) flakeHasNoInputs(ctx context.Context) (bool, error) {
+	out, bad := a.answer(ctx, a.nixCommand("flake", "metadata", "--json", "--no-write-lock-file", a.cfg.Flake))
+	if bad != nil {
+		return false, errors.New(bad.Detail)
+	}
+	var metadata struct {
+		Locks struct{ Nodes map[string]json.RawMessage }
+	}
+	if err := json.Unmarshal([]byte(out.Stdout), &metadata); err != nil {
+		return false, err
+	}
+	return len(metadata.Locks.Nodes) == 1, nil
+}
+
+// nixFetch has nix fetch what we fetched ourselves, so that its content is
+// known: nix's daemon has its own proxy, certificates and network.
+func (a auditor) nixFetch(ctx context.Context) Result {
+	asked, _, bad := a.askSubstituters(ctx)
+	if bad != nil {
+		return *bad
+	}
+	for _, s := range asked {
+		if !s.ok() {
+			continue
+		}
+		sum := sha256.Sum256([]byte(s.answer.Body))
+		return a.realise(ctx, fmt.Sprintf(`derivation {
+  name = "nix-cache-info";
+  system = "builtin";
+  builder = "builtin:fetchurl";
+  url = "%s/nix-cache-info";
+  outputHashMode = "flat";
+  outputHashAlgo = "sha256";
+  outputHash = "%s";
+  preferLocalBuild = true;
+}`, s.url, hex.EncodeToString(sum[:])))
+	}
+	return Doubt("no substituter answered")
+}
