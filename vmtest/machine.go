@@ -1,0 +1,228 @@
+package vmtest
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Firmware of a machine.
+const (
+	BIOS = "bios"
+	UEFI = "uefi"
+)
+
+// What a CD drive or a control line is attached to.
+const (
+	IDE    = "ide"    // the chipset's own controller: AHCI on q35
+	Virtio = "virtio" // virtio-scsi for a CD, virtio-serial for the control line
+	UART   = "uart"   // a second serial port, /dev/ttyS1, for the control line
+	None   = "none"   // no control line: commands share the console
+)
+
+// ControlName is the name of the control line's virtio port in the guest,
+// below /dev/virtio-ports.
+const ControlName = "bootaudit.control"
+
+// Machine describes a virtual PC. The zero value of a field is its default.
+type Machine struct {
+	// Name names the VM in logs and its folder: letters, digits, "-".
+	// Default "vm".
+	Name string
+	// ISO is the image in the CD drive, or empty for none.
+	ISO string
+	// MemoryMiB is the guest's RAM, default 1024; CPUs default to 2.
+	MemoryMiB, CPUs int
+	// Accelerator is "kvm" or "tcg". Start fills in the best that works here.
+	Accelerator string
+	// Type is QEMU's machine type, default "q35".
+	Type string
+	// CPU is the CPU model. The default is the host's under KVM, and under
+	// TCG [TCGModel].
+	CPU string
+	// TBSizeMiB bounds TCG's cache of translated code, default 256. QEMU's
+	// own default is up to 1 GiB, which no memory limit accounts for.
+	TBSizeMiB int
+	// Firmware is BIOS (the default) or UEFI.
+	Firmware string
+	// CDROM is the CD drive's bus: IDE (the default) or Virtio.
+	CDROM string
+	// Control is the control line's port: Virtio (the default), UART or None.
+	Control string
+	// Disks appear as /dev/vda, /dev/vdb and so on.
+	Disks []Disk
+	// FWCfg are strings that the guest reads from
+	// /sys/firmware/qemu_fw_cfg/by_name/<name>/raw.
+	FWCfg map[string]string
+	// Network gives the guest a network card behind QEMU's NAT, and forwards
+	// a port on 127.0.0.1 that QEMU picks to its port 22.
+	Network bool
+	// Args are further arguments for QEMU.
+	Args []string
+
+	// The rest is filled in when the machine starts.
+
+	// Folder takes what the VM leaves behind, Sockets its sockets: a short
+	// path, because a socket's path has at most 107 bytes.
+	Folder, Sockets string
+	// Code and Vars are the UEFI firmware and the VM's own copy of its
+	// variables.
+	Code, Vars string
+}
+
+// Disk is a blank sparse disk, or a copy-on-write overlay of Base.
+type Disk struct {
+	// MiB is the size of a blank disk, default 4096.
+	MiB int
+	// File is the disk's image. The default is disk-<n>.raw, or .qcow2 for an
+	// overlay, in the VM's folder. A file that exists is used as it is.
+	File string
+	// Base, when set, is an image that is read and never written: changes go
+	// to a qcow2 overlay.
+	Base string
+}
+
+func (d Disk) format() string {
+	if d.Base != "" {
+		return "qcow2"
+	}
+	return "raw"
+}
+
+// Files in a VM's folder.
+const (
+	transcriptFile = "serial.log"   // every byte of the console, written by QEMU itself
+	firmwareFile   = "firmware.log" // SeaBIOS's own words, apart from the console
+)
+
+// TCGModel is the CPU model under TCG.
+const TCGModel = "max,la57=off"
+
+func (m Machine) withDefaults() Machine {
+	m.Name = cmp.Or(m.Name, "vm")
+	m.MemoryMiB = cmp.Or(m.MemoryMiB, 1024)
+	m.CPUs = cmp.Or(m.CPUs, 2)
+	m.Accelerator = cmp.Or(m.Accelerator, "tcg")
+	m.Type = cmp.Or(m.Type, "q35")
+	m.TBSizeMiB = cmp.Or(m.TBSizeMiB, 256)
+	m.Firmware = cmp.Or(m.Firmware, BIOS)
+	m.CDROM = cmp.Or(m.CDROM, IDE)
+	m.Control = cmp.Or(m.Control, Virtio)
+	if m.CPU == "" {
+		m.CPU = TCGModel
+		if m.Accelerator == "kvm" {
+			m.CPU = "host"
+		}
+	}
+	m.Disks = slices.Clone(m.Disks)
+	for i, d := range m.Disks {
+		m.Disks[i].MiB = cmp.Or(d.MiB, 4096)
+		m.Disks[i].File = cmp.Or(d.File, filepath.Join(m.Folder, fmt.Sprintf("disk-%d.%s", i, d.format())))
+	}
+	return m
+}
+
+// validate finds what CommandLine would turn into nonsense.
+func (m Machine) validate() error {
+	if bad := strings.Trim(m.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"); bad != "" || m.Name == "" {
+		return fmt.Errorf("machine name %q: want letters, digits and -", m.Name)
+	}
+	for _, field := range []struct {
+		name, value string
+		allowed     []string
+	}{
+		{"Accelerator", m.Accelerator, []string{"kvm", "tcg"}},
+		{"Firmware", m.Firmware, []string{BIOS, UEFI}},
+		{"CDROM", m.CDROM, []string{IDE, Virtio}},
+		{"Control", m.Control, []string{Virtio, UART, None}},
+	} {
+		if !slices.Contains(field.allowed, field.value) {
+			return fmt.Errorf("machine %s: %s is %q; want one of %s", m.Name, field.name, field.value, strings.Join(field.allowed, ", "))
+		}
+	}
+	if m.MemoryMiB < 0 || m.CPUs < 0 || m.TBSizeMiB < 0 {
+		return fmt.Errorf("machine %s: negative size: %d MiB, %d CPUs, %d MiB of translations", m.Name, m.MemoryMiB, m.CPUs, m.TBSizeMiB)
+	}
+	return nil
+}
+
+// Socket names in Machine.Sockets.
+const (
+	monitorSocket = "qmp"
+	consoleSocket = "console"
+	controlSocket = "control"
+)
+
+func (m Machine) socket(name string) string { return filepath.Join(m.Sockets, name) }
+
+// CommandLine is the QEMU command for m. It looks at nothing but m. The
+// machine starts stopped: nothing the guest prints is lost before somebody
+// listens and continues it.
+func (m Machine) CommandLine() []string {
+	m = m.withDefaults()
+	args := []string{"qemu-system-x86_64"}
+	add := func(words ...string) { args = append(args, words...) }
+
+	add("-name", opt(m.Name), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S")
+	add("-machine", m.Type)
+	if m.Accelerator == "tcg" {
+		add("-accel", fmt.Sprintf("tcg,thread=multi,tb-size=%d", m.TBSizeMiB))
+	} else {
+		add("-accel", m.Accelerator)
+	}
+	add("-cpu", m.CPU, "-smp", strconv.Itoa(m.CPUs), "-m", strconv.Itoa(m.MemoryMiB))
+	// A display card, though nobody looks: graphical boot menus hang without.
+	add("-vga", "std")
+
+	server := func(id, name string) string {
+		return "socket,id=" + id + ",path=" + opt(m.socket(name)) + ",server=on,wait=off"
+	}
+	add("-chardev", server("monitor", monitorSocket), "-mon", "chardev=monitor,mode=control")
+	add("-chardev", server("console", consoleSocket)+",logfile="+opt(filepath.Join(m.Folder, transcriptFile))+",logappend=off")
+	add("-device", "isa-serial,chardev=console")
+	switch m.Control {
+	case Virtio:
+		add("-device", "virtio-serial-pci", "-chardev", server("control", controlSocket),
+			"-device", "virtserialport,chardev=control,name="+ControlName)
+	case UART:
+		add("-chardev", server("control", controlSocket), "-device", "isa-serial,chardev=control")
+	}
+	add("-device", "virtio-rng-pci")
+
+	if m.Firmware == UEFI {
+		add("-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+opt(m.Code))
+		add("-drive", "if=pflash,unit=1,format=raw,file="+opt(m.Vars))
+	} else {
+		// "No bootable device" goes to the screen and to this port only.
+		add("-chardev", "file,id=firmware,path="+opt(filepath.Join(m.Folder, firmwareFile)),
+			"-device", "isa-debugcon,iobase=0x402,chardev=firmware")
+	}
+	if m.ISO != "" {
+		add("-drive", "if=none,id=cd,media=cdrom,format=raw,readonly=on,file="+opt(m.ISO))
+		if m.CDROM == Virtio {
+			add("-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=cd,bootindex=0")
+		} else {
+			add("-device", "ide-cd,drive=cd,bus=ide.0,bootindex=0")
+		}
+	}
+	for i, d := range m.Disks {
+		// The disk dies with the test, so nothing waits for the host's disk.
+		add("-drive", fmt.Sprintf("if=none,id=disk%d,format=%s,cache=unsafe,file=%s", i, d.format(), opt(d.File)))
+		add("-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
+	}
+	if m.Network {
+		// romfile=: without the boot ROM the firmware does not try PXE.
+		add("-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22", "-device", "virtio-net-pci,netdev=net,romfile=")
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.FWCfg)) {
+		add("-fw_cfg", "name="+opt(name)+",string="+opt(m.FWCfg[name]))
+	}
+	return append(args, m.Args...)
+}
+
+// opt quotes a value for a comma-separated QEMU option.
+func opt(value string) string { return strings.ReplaceAll(value, ",", ",,") }

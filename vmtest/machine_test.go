@@ -1,0 +1,90 @@
+package vmtest
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files of the tests that run")
+
+// golden compares got with testdata/name.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err, "make it with go test ./vmtest -run %s -update", t.Name())
+	assert.Equal(t, string(want), got)
+}
+
+func TestCommandLine(t *testing.T) {
+	base := Machine{ISO: "/images/boot.iso", Folder: "/run/vm", Sockets: "/tmp/s"}
+	for name, change := range map[string]func(*Machine){
+		"minimal": func(m *Machine) { m.ISO = "" },
+		"clean-disk": func(m *Machine) {
+			m.Name = "clean-disk"
+			m.Network = true
+			m.Disks = []Disk{{}}
+			m.FWCfg = map[string]string{"opt/bootaudit/root-key": "ssh-ed25519 AAAA test", "opt/bootaudit/fault": "panic,flood"}
+		},
+		"three-disks": func(m *Machine) {
+			m.Disks = []Disk{{MiB: 4096}, {File: "/d/old.raw"}, {Base: "/d/base.raw"}}
+		},
+		"uefi": func(m *Machine) {
+			m.Firmware, m.Code, m.Vars = UEFI, "/usr/share/OVMF/OVMF_CODE.fd", "/run/vm/vars.fd"
+		},
+		"virtio-cd":   func(m *Machine) { m.CDROM = Virtio },
+		"second-uart": func(m *Machine) { m.Control = UART },
+		"kvm":         func(m *Machine) { m.Accelerator = "kvm"; m.Control = None },
+		"tuned": func(m *Machine) {
+			m.Type, m.CPU, m.TBSizeMiB, m.MemoryMiB, m.CPUs = "pc", "qemu64", 128, 2048, 4
+			m.Args = []string{"-snapshot"}
+		},
+		"commas": func(m *Machine) {
+			m.ISO, m.Folder, m.Sockets = "/my images, old/a,b.iso", "/out,put", "/tmp/x,y"
+			m.Disks = []Disk{{File: "/a,,b.raw"}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := base
+			change(&m)
+			golden(t, "cmdline/"+name+".txt", strings.Join(m.CommandLine(), "\n")+"\n")
+		})
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for name, test := range map[string]struct {
+		m    Machine
+		want string
+	}{
+		"name":        {Machine{Name: "../x"}, `machine name "../x": want letters, digits and -`},
+		"accelerator": {Machine{Accelerator: "hvf"}, `machine vm: Accelerator is "hvf"; want one of kvm, tcg`},
+		"firmware":    {Machine{Firmware: "coreboot"}, `machine vm: Firmware is "coreboot"; want one of bios, uefi`},
+		"cdrom":       {Machine{CDROM: "usb"}, `machine vm: CDROM is "usb"; want one of ide, virtio`},
+		"control":     {Machine{Control: "ssh"}, `machine vm: Control is "ssh"; want one of virtio, uart, none`},
+		"memory":      {Machine{MemoryMiB: -1}, `machine vm: negative size: -1 MiB, 2 CPUs, 256 MiB of translations`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.EqualError(t, test.m.withDefaults().validate(), test.want)
+		})
+	}
+	assert.NoError(t, Machine{}.withDefaults().validate())
+}
+
+// CommandLine must not change the machine it was asked about.
+func TestCommandLineIsPure(t *testing.T) {
+	m := Machine{Disks: []Disk{{}}, Folder: "/run/vm"}
+	first := m.CommandLine()
+	assert.Equal(t, Machine{Disks: []Disk{{}}, Folder: "/run/vm"}, m)
+	assert.Equal(t, first, m.CommandLine())
+}

@@ -1,0 +1,172 @@
+package vmtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// prepare makes what m's command line names: its folder, a folder for its
+// sockets, its disks and its copy of the firmware's variables.
+func (m *Machine) prepare(ctx context.Context) (err error) {
+	if m.ISO != "" {
+		if err := readableFile(m.ISO); err != nil {
+			return fmt.Errorf("image: %w", err)
+		}
+		if m.ISO, err = filepath.Abs(m.ISO); err != nil {
+			return fmt.Errorf("image: %w", err)
+		}
+	}
+	if m.Folder, err = filepath.Abs(m.Folder); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(m.Folder, 0o755); err != nil {
+		return err
+	}
+	if m.Firmware == UEFI {
+		if err := m.prepareUEFI(); err != nil {
+			return err
+		}
+	}
+	*m = m.withDefaults()
+	for i, d := range m.Disks {
+		if err := d.create(ctx); err != nil {
+			return fmt.Errorf("disk %d: %w", i, err)
+		}
+	}
+	m.Sockets, err = socketFolder()
+	return err
+}
+
+// socketFolder makes a folder whose path leaves room for a socket's name: the
+// kernel takes 107 bytes, and test names make longer ones than that.
+func socketFolder() (string, error) {
+	const most = 107 - len("/"+consoleSocket)
+	var errs []error
+	for _, base := range []string{os.Getenv("XDG_RUNTIME_DIR"), os.TempDir(), "/tmp"} {
+		if base == "" {
+			continue
+		}
+		dir, err := os.MkdirTemp(base, "bootaudit-")
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if len(dir) <= most {
+			return dir, nil
+		}
+		os.Remove(dir)
+		errs = append(errs, fmt.Errorf("%s: too long for a socket's path", dir))
+	}
+	return "", fmt.Errorf("no folder for the VM's sockets: %w", errors.Join(errs...))
+}
+
+// ovmf are the places of UEFI firmware and its empty variables, in the order
+// of preference: Debian and Ubuntu, Fedora, Arch, NixOS's QEMU.
+var ovmf = [][2]string{
+	{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
+	{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
+	{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
+	{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
+	{"/run/libvirt/nix-ovmf/OVMF_CODE.fd", "/run/libvirt/nix-ovmf/OVMF_VARS.fd"},
+}
+
+// ErrNoUEFI is wrapped when the host has no UEFI firmware for guests.
+var ErrNoUEFI = errors.New("no UEFI firmware (OVMF) on this host; install the package ovmf (make setup does)")
+
+func (m *Machine) prepareUEFI() error {
+	vars := m.Vars
+	if m.Code == "" {
+		for _, pair := range ovmf {
+			if readableFile(pair[0]) == nil && readableFile(pair[1]) == nil {
+				m.Code, vars = pair[0], pair[1]
+				break
+			}
+		}
+		if m.Code == "" {
+			return fmt.Errorf("%w; looked for %s", ErrNoUEFI, ovmf[0][0])
+		}
+	}
+	// The guest writes its boot entries there.
+	m.Vars = filepath.Join(m.Folder, "uefi-vars.fd")
+	return copyFile(m.Vars, vars)
+}
+
+// create makes the disk unless its file exists.
+func (d Disk) create(ctx context.Context) error {
+	switch _, err := os.Lstat(d.File); {
+	case err == nil:
+		return readableFile(d.File)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if d.Base != "" {
+		base, err := filepath.Abs(d.Base)
+		if err != nil {
+			return err
+		}
+		if err := readableFile(base); err != nil {
+			return err
+		}
+		out, err := exec.CommandContext(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base, d.File).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("qemu-img create: %w: %s", err, strings.TrimSpace(string(out)))
+		}
+		return nil
+	}
+	f, err := os.OpenFile(d.File, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(int64(d.MiB)<<20), f.Close())
+}
+
+// readableFile says why path is not a file with something in it.
+func readableFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular() && info.Mode()&fs.ModeDevice == 0:
+		return fmt.Errorf("%s: want a file, found a %s", path, kind(info.Mode()))
+	case info.Mode().IsRegular() && info.Size() == 0:
+		return fmt.Errorf("%s: the file is empty", path)
+	}
+	return nil
+}
+
+func kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "directory"
+	case mode&fs.ModeSocket != 0:
+		return "socket"
+	default:
+		return "special file"
+	}
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}

@@ -1,0 +1,227 @@
+package vmtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"bootaudit/internal/qmp"
+)
+
+// Files in a VM's folder, beside the transcript.
+const (
+	stderrFile  = "qemu.stderr"
+	commandFile = "command.txt"
+)
+
+// VM is a machine that runs, or has run. Its folder is Machine.Folder.
+type VM struct {
+	Machine Machine // as it was started, with every default filled in
+	// Version is QEMU's, as its monitor gives it.
+	Version string
+	// SSHPort on 127.0.0.1 leads to the guest's port 22; 0 without a network.
+	SSHPort int
+	// Started is when QEMU was started.
+	Started time.Time
+
+	// Console and Control are the guest's ports. They have one user each.
+	Console, Control net.Conn
+
+	process *process
+	monitor *qmp.Client
+	alive   context.Context // its cause says how QEMU ended
+
+	mu       sync.Mutex
+	shutdown string // why the guest stopped, in QEMU's words
+}
+
+// ErrEnded is wrapped by what fails because QEMU has ended.
+var ErrEnded = errors.New("qemu has ended")
+
+// Launch starts m and connects to it. The guest has not run yet: [VM.Continue]
+// lets it. QEMU is killed when this process ends, unless keep is set.
+func Launch(ctx context.Context, m Machine, keep bool) (*VM, error) {
+	m = m.withDefaults()
+	if err := m.validate(); err != nil {
+		return nil, err
+	}
+	if err := m.prepare(ctx); err != nil {
+		return nil, fmt.Errorf("machine %s: %w", m.Name, err)
+	}
+	args := m.CommandLine()
+	if err := os.WriteFile(filepath.Join(m.Folder, commandFile), []byte(shellCommand(args)), 0o644); err != nil {
+		return nil, err
+	}
+	vm := &VM{Machine: m, Started: time.Now()}
+	var err error
+	if vm.process, err = startProcess(args, filepath.Join(m.Folder, stderrFile), keep); err != nil {
+		os.RemoveAll(m.Sockets)
+		return nil, fmt.Errorf("machine %s: %w", m.Name, err)
+	}
+	alive, ended := context.WithCancelCause(context.Background())
+	vm.alive = alive
+	go func() {
+		<-vm.process.done
+		ended(vm.ending())
+	}()
+	if err := vm.connect(ctx); err != nil {
+		vm.Kill()
+		return nil, fmt.Errorf("machine %s: %w", m.Name, err)
+	}
+	return vm, nil
+}
+
+// connect opens the monitor and the guest's ports while the guest is stopped.
+func (vm *VM) connect(ctx context.Context) (err error) {
+	ctx, cancel := vm.bound(ctx)
+	defer cancel()
+	// QEMU starts in well under a second; a loaded host is not a dead QEMU.
+	ctx, cancel = context.WithTimeoutCause(ctx, 30*time.Second, errors.New("qemu did not answer within 30s of its start"))
+	defer cancel()
+	vm.monitor, err = qmp.Dial(ctx, vm.Machine.socket(monitorSocket), vm.onEvent)
+	if err != nil {
+		if vm.process.wait(time.Second) { // its own words say more
+			return vm.ending()
+		}
+		return err
+	}
+	vm.Version = vm.monitor.Version()
+	var dialer net.Dialer
+	if vm.Console, err = dialer.DialContext(ctx, "unix", vm.Machine.socket(consoleSocket)); err != nil {
+		return fmt.Errorf("console: %w", err)
+	}
+	if vm.Machine.Control != None {
+		if vm.Control, err = dialer.DialContext(ctx, "unix", vm.Machine.socket(controlSocket)); err != nil {
+			return fmt.Errorf("control line: %w", err)
+		}
+	}
+	if vm.Machine.Network {
+		vm.SSHPort, err = vm.forwardedPort(ctx)
+	}
+	return err
+}
+
+var hostForward = regexp.MustCompile(`TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)`)
+
+// forwardedPort asks QEMU which port it got: it was told to take any free one,
+// so nobody can have taken it in between.
+func (vm *VM) forwardedPort(ctx context.Context) (int, error) {
+	text, err := vm.monitor.Human(ctx, "info usernet")
+	if err != nil {
+		return 0, err
+	}
+	match := hostForward.FindStringSubmatch(text)
+	if match == nil {
+		return 0, fmt.Errorf("info usernet names no forwarded port: %q", text)
+	}
+	return strconv.Atoi(match[1])
+}
+
+func (vm *VM) onEvent(e qmp.Event) {
+	if e.Name == "SHUTDOWN" || e.Name == "GUEST_PANICKED" {
+		vm.mu.Lock()
+		vm.shutdown = strings.TrimSpace(e.Name + " " + string(e.Data))
+		vm.mu.Unlock()
+	}
+}
+
+// bound is ctx ending also when QEMU ends; its cause then says how.
+func (vm *VM) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(vm.alive, func() { cancel(context.Cause(vm.alive)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// Done is closed when QEMU has ended.
+func (vm *VM) Done() <-chan struct{} { return vm.alive.Done() }
+
+// ending describes how QEMU ended; after process.done.
+func (vm *VM) ending() error {
+	vm.mu.Lock()
+	event := vm.shutdown
+	vm.mu.Unlock()
+	text := vm.process.exit()
+	if event != "" {
+		text += ", after " + event
+	}
+	if words := vm.process.lastWords(); words != "" {
+		text += "; its stderr: " + words
+	}
+	return fmt.Errorf("%w after %.1fs: %s", ErrEnded, vm.process.ended.Sub(vm.Started).Seconds(), text)
+}
+
+// Continue lets the guest run.
+func (vm *VM) Continue(ctx context.Context) error {
+	return vm.Monitor(ctx, "cont", nil, nil)
+}
+
+// Monitor runs a QMP command; see [qmp.Client.Execute].
+func (vm *VM) Monitor(ctx context.Context, command string, arguments, result any) error {
+	ctx, cancel := vm.bound(ctx)
+	defer cancel()
+	err := vm.monitor.Execute(ctx, command, arguments, result)
+	if errors.Is(err, qmp.ErrClosed) && vm.process.wait(time.Second) {
+		return fmt.Errorf("%s: %w", command, vm.ending())
+	}
+	return err
+}
+
+// Shutdown asks the guest to power itself off, as its power button would, and
+// waits until it has or ctx ends.
+func (vm *VM) Shutdown(ctx context.Context) error {
+	if err := vm.Monitor(ctx, "system_powerdown", nil, nil); err != nil {
+		return fmt.Errorf("power off %s: %w", vm.Machine.Name, err)
+	}
+	select {
+	case <-vm.Done():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("power off %s: the guest does not: %w", vm.Machine.Name, context.Cause(ctx))
+	}
+}
+
+// Grace that each step of ending QEMU gets before the next, harder one.
+const stopGrace = 3 * time.Second
+
+// Kill ends QEMU, the guest prepared or not: it asks QEMU, then sends SIGTERM,
+// then SIGKILL. It returns when QEMU is gone, within seconds.
+func (vm *VM) Kill() {
+	vm.process.asked.Store(true)
+	if vm.monitor != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+		_ = vm.monitor.Execute(ctx, "quit", nil, nil)
+		cancel()
+	} else {
+		vm.process.signal(syscall.SIGTERM)
+	}
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if vm.process.wait(stopGrace) {
+			break
+		}
+		vm.process.signal(signal)
+	}
+	<-vm.process.done
+	vm.release()
+	os.RemoveAll(vm.Machine.Sockets)
+}
+
+// release closes our ends of the VM's sockets and leaves it running.
+func (vm *VM) release() {
+	if vm.monitor != nil {
+		vm.monitor.Close()
+	}
+	for _, conn := range []net.Conn{vm.Console, vm.Control} {
+		if conn != nil {
+			conn.Close()
+		}
+	}
+}
