@@ -186,7 +186,7 @@ func (a *Audit) addPackage(run *Run, p *Package, counts map[prereq.Outcome]int, 
 			output = Clean(log.String())
 		}
 		a.Problems = append(a.Problems, Problem{Title: title, Output: output,
-			Again: "go vet " + quote(local(p.Name))})
+			Again: command("go", "vet", local(p.Name))})
 		s.cases = append(s.cases, testCase{name: "[build]", failure: title, output: output})
 	}
 	if len(s.cases) > 0 {
@@ -251,7 +251,7 @@ func (p *Package) running() []*Test {
 
 func packageProblem(p *Package, unended []*Test) Problem {
 	name := cleanLine(p.Name, 120)
-	problem := Problem{Title: "package " + name + " failed outside its tests", Again: "go test -v " + quote(local(p.Name)),
+	problem := Problem{Title: "package " + name + " failed outside its tests", Again: command("go", "test", "-v", local(p.Name)),
 		Output: bound(Clean(strings.TrimSpace(p.output.String())), 8<<10)}
 	if len(unended) == 0 {
 		return problem
@@ -364,7 +364,7 @@ func again(t *Test) string {
 	for i, part := range parts {
 		parts[i] = "^" + regexp.QuoteMeta(part) + "$"
 	}
-	return "go test -count=1 -v -run " + quote(strings.Join(parts, "/")) + " " + quote(local(t.Package.Name))
+	return command("go", "test", "-count=1", "-v", "-run", strings.Join(parts, "/"), local(t.Package.Name))
 }
 
 // local is a package's path from the module's root.
@@ -375,12 +375,24 @@ func local(name string) string {
 	return cleanLine(name, 200)
 }
 
-func quote(s string) string {
-	quoted, err := syntax.Quote(s, syntax.LangPOSIX)
-	if err != nil {
-		return "'?'"
+// plain words need no quotes in a shell, but for the first.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_./=:,@%+-]+$`)
+
+// command is words as one types them in a shell, or nothing when a word cannot
+// be typed.
+func command(words ...string) string {
+	words = slices.Clone(words)
+	for i, word := range words {
+		if plain.MatchString(word) {
+			continue
+		}
+		quoted, err := syntax.Quote(word, syntax.LangBash)
+		if err != nil {
+			return ""
+		}
+		words[i] = quoted
 	}
-	return quoted
+	return strings.Join(words, " ")
 }
 
 func facts(runs []*Run, a *Audit) []Fact {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Boot is one VM as the report shows it.
@@ -36,11 +35,7 @@ func newBoot(vm VM) Boot {
 		Name: cleanLine(vm.Name, 80), Outcome: cleanLine(vm.Outcome, 40), QEMU: cleanLine(vm.QEMUVersion, 120),
 		Accelerator: cleanLine(vm.Accelerator, 20), Folder: vm.Folder,
 	}
-	var words []string
-	for _, word := range vm.CommandLine {
-		words = append(words, quote(Clean(word)))
-	}
-	b.Command = bound(strings.Join(words, " "), 8<<10)
+	b.Command = bound(Clean(command(vm.CommandLine...)), 8<<10)
 	for _, name := range slices.Sorted(maps.Keys(vm.Timings)) {
 		if s, ok := vm.Timings[name].(float64); ok {
 			b.Timings = append(b.Timings, Took{Name: cleanLine(name, 60), Seconds: s})

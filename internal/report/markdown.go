@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"io"
 	"strings"
 	"unicode"
@@ -24,10 +25,13 @@ func (a *Audit) Markdown(w io.Writer) error {
 	for i, why := range a.Partial {
 		if i == 0 {
 			m.line("> **This report is partial.**")
+			m.line(">")
 		}
-		m.line("> %s", mdText(why))
+		m.line("> - %s", mdText(why))
 	}
-	m.line("")
+	if len(a.Partial) > 0 {
+		m.line("")
+	}
 
 	m.section(1, a.Host)
 	m.section(2, a.Image)
@@ -115,7 +119,8 @@ func (m *mdWriter) evidence(rows []*Row) {
 		m.line(`<a id="%s"></a>`, row.Anchor)
 		m.line("")
 		if fold {
-			m.line("<details><summary>%s: %s</summary>", mdText(row.Title), mdText(cleanLine(row.Detail, 100)))
+			// Markdown is not read inside a line of HTML.
+			m.line("<details><summary>%s: %s</summary>", html.EscapeString(row.Title), html.EscapeString(cleanLine(row.Detail, 100)))
 		} else {
 			m.line("**%s** is %s: %s", mdText(row.Title), mdOutcome(row.Outcome), mdText(row.Detail))
 		}
@@ -261,7 +266,9 @@ func (m *mdWriter) followUps(a *Audit) {
 // Head is what a follow-up is about, in a line.
 func (f FollowUp) Head() string {
 	head := f.What
-	if len(f.IDs) > 0 {
+	if n := len(f.IDs); n > 6 {
+		head = fmt.Sprintf("%s and %d more: %s", strings.Join(f.IDs[:6], ", "), n-6, head)
+	} else if n > 0 {
 		head = strings.Join(f.IDs, ", ") + ": " + head
 	}
 	if f.Wanted != "" {

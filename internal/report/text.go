@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -95,17 +96,18 @@ func (t *tail) String() string {
 
 // seconds is a length as a person reads it.
 func seconds(s float64) string {
+	whole := int(math.Round(max(0, min(s, 1e6))))
 	switch {
 	case s < 0.05:
 		return "0.0s"
-	case s < 10:
+	case s < 9.95:
 		return fmt.Sprintf("%.1fs", s)
-	case s < 60:
-		return fmt.Sprintf("%.0fs", s)
-	case s < 3600:
-		return fmt.Sprintf("%dm%02ds", int(s+0.5)/60, int(s+0.5)%60)
+	case whole < 60:
+		return fmt.Sprintf("%ds", whole)
+	case whole < 3600:
+		return fmt.Sprintf("%dm%02ds", whole/60, whole%60)
 	default:
-		return fmt.Sprintf("%dh%02dm", int(s)/3600, int(s)%3600/60)
+		return fmt.Sprintf("%dh%02dm", whole/3600, whole%3600/60)
 	}
 }
 

@@ -1,0 +1,72 @@
+package report
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestWriteReplacesWhole(t *testing.T) {
+	dir := t.TempDir()
+	a := NewAudit(read(t, "testdata/full.json"))
+	require.NoError(t, a.Write(dir))
+	require.NoError(t, a.Write(dir))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	assert.Equal(t, []string{JUnitFile, HTMLFile, MarkdownFile}, names)
+}
+
+func TestWriteSaysWhatFailed(t *testing.T) {
+	err := NewAudit().Write(filepath.Join(t.TempDir(), "gone"))
+	for _, name := range []string{MarkdownFile, HTMLFile, JUnitFile} {
+		assert.ErrorContains(t, err, name)
+	}
+}
+
+func TestLatest(t *testing.T) {
+	parent := t.TempDir()
+	link := filepath.Join(parent, "latest")
+	for _, name := range []string{"one", "two"} {
+		require.NoError(t, os.Mkdir(filepath.Join(parent, name), 0o755))
+		require.NoError(t, Latest(filepath.Join(parent, name)))
+		to, err := os.Readlink(link)
+		require.NoError(t, err)
+		assert.Equal(t, name, to)
+	}
+	require.NoError(t, os.Remove(link))
+	require.NoError(t, os.Mkdir(link, 0o755))
+	assert.ErrorContains(t, Latest(filepath.Join(parent, "one")), "is not a symbolic link")
+}
+
+func TestAttach(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "vm")
+	require.NoError(t, os.Mkdir(folder, 0o755))
+	secret := filepath.Join(dir, "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("secret"), 0o600))
+	require.NoError(t, os.Symlink(secret, filepath.Join(folder, "screen.txt")))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "console.cast"), []byte("{}\n[1,\"o\",\"a\"]\n[2,\"o\",\"cu"), 0o644))
+
+	a := &Audit{VMs: []Boot{{Name: "vm", Folder: folder}}}
+	a.Attach()
+	assert.Empty(t, a.VMs[0].Screen, "a link leads out of the folder")
+	assert.Equal(t, "{}\n[1,\"o\",\"a\"]\n", a.VMs[0].Recording, "without the line that was cut")
+
+	moved := &Audit{VMs: []Boot{{Name: "vm", Folder: "/elsewhere/vm"}, {Name: "gone", Folder: "/elsewhere/gone"}}}
+	moved.Attach(dir)
+	assert.NotEmpty(t, moved.VMs[0].Recording)
+	assert.Contains(t, strings.Join(moved.VMs[1].Notes, ""), "could not be opened here")
+
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "console.cast"), []byte(strings.Repeat("[1,\"o\",\"a\"]\n", 1<<19)), 0o644))
+	a.Attach()
+	assert.LessOrEqual(t, len(a.VMs[0].Recording), maxRecording)
+	assert.Contains(t, strings.Join(a.VMs[0].Notes, ""), "Only the first 4 MiB")
+}

@@ -1,0 +1,63 @@
+package report
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestClean(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"plain\ttext\n", "plain\ttext\n"},
+		{"\x1b[1;31mred\x1b[0m", "red"},
+		{"a\r\nb\r\r\nc\rd", "a\nb\nc\nd"},
+		{"\x1b]0;title\x07prompt\x1b]8;;x\x1b\\", "prompt"},
+		{"\x1b]0;not ended\nnext", "\uFFFD]0;not ended\nnext"},
+		{"\x1b(0lqk\x1b(B", "lqk"},
+		{"bell\x07 nul\x00 del\x7f csi\u009b", "bell\uFFFD nul\uFFFD del\uFFFD csi\uFFFD"},
+		{"bad \xff utf-8", "bad \uFFFD utf-8"},
+		{"exe.\u202efdp", "exe.\uFFFDfdp"},
+		{"\x1b\x1b[31m[2J", "\uFFFD[2J"},
+	} {
+		assert.Equal(t, c.want, Clean(c.in), "%q", c.in)
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add("\x1b[\x1b[31m31m")
+	f.Add("\x1b]\x1b]0;\x07;\x07")
+	f.Fuzz(func(t *testing.T, s string) {
+		if found := control.FindString(Clean(s)); found != "" {
+			t.Errorf("%q is left of %q", found, s)
+		}
+	})
+}
+
+func TestTail(t *testing.T) {
+	var small, big tail
+	small.add("a short ")
+	small.add("text")
+	assert.Equal(t, "a short text", small.String())
+	for range 10_000 {
+		big.add("0123456789")
+	}
+	big.add("the end")
+	assert.Less(t, len(big.String()), 40<<10)
+	assert.True(t, strings.HasPrefix(big.String(), "0123456789"))
+	assert.True(t, strings.HasSuffix(big.String(), "the end"))
+	assert.Contains(t, big.String(), "bytes left out")
+}
+
+func TestBoundKeepsRunes(t *testing.T) {
+	for n := range 40 {
+		assert.True(t, utf8.ValidString(bound(strings.Repeat("ä…𝄞", 20), n)))
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for s, want := range map[float64]string{0: "0.0s", 0.04: "0.0s", 0.31: "0.3s", 9.96: "10s", 34.2: "34s", 59.6: "1m00s", 61: "1m01s", 3599.7: "1h00m", 7260: "2h01m", -3: "0.0s"} {
+		assert.Equal(t, want, seconds(s), "%v", s)
+	}
+}
