@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"bootaudit/internal/config"
+	"bootaudit/internal/contract"
+	"bootaudit/iso"
 	"bootaudit/prereq"
 )
 
@@ -46,6 +48,7 @@ func TestREADME(t *testing.T) {
 func checks() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### The host: `TestHost/<id>`\n\n%s\n", prereq.Table(prereq.HostChecks(prereq.Host{}, config.Config{})))
+	fmt.Fprintf(&b, "\n### The image: `TestImage/<id>`\n\n%s\n", prereq.Table(iso.Checks(iso.Subject{Contract: contract.PreNixOS()})))
 	return b.String()
 }
 

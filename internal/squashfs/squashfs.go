@@ -1,0 +1,416 @@
+// Package squashfs reads a squashfs 4.0 image, which may be hostile: what it
+// claims is checked against its size, and no block decompresses to more than
+// its kind may hold.
+//
+// It stands beside go-diskfs because that library cannot read lz4 (it wants
+// frames where squashfs has bare blocks) and decompresses without bounds.
+package squashfs
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// FS is an opened image. It is not safe for concurrent use.
+type FS struct {
+	r    io.ReaderAt
+	size int64
+
+	blockSize  uint32
+	fragments  uint32
+	compressor uint16
+	unpack     unpacker
+	root       uint64
+	inodes     int64 // where the tables start
+	folders    int64
+	frags      int64
+
+	meta  map[int64]metaBlock
+	block struct { // the fragment block that was unpacked last
+		at   int64
+		data []byte
+	}
+}
+
+// Kind is what an entry is.
+type Kind uint16
+
+// Kinds of entries; others are devices, pipes and sockets.
+const (
+	Folder Kind = 1
+	File   Kind = 2
+	Link   Kind = 3
+)
+
+// Entry is a name in a folder.
+type Entry struct {
+	Name string
+	Kind Kind
+	ref  uint64 // where its inode is
+}
+
+const (
+	magic      = 0x73717368
+	headerSize = 96
+	metaSize   = 8 << 10
+	none       = 0xffffffff
+	// maxMeta bounds the cache of unpacked metadata, to 4 MiB.
+	maxMeta = 512
+	// maxFolder and maxEntries bound one folder.
+	maxFolder  = 64 << 20
+	maxEntries = 1 << 20
+)
+
+// Open reads the header of the image that r holds in its first size bytes.
+func Open(r io.ReaderAt, size int64) (*FS, error) {
+	h := make([]byte, headerSize)
+	if size < headerSize {
+		return nil, fmt.Errorf("squashfs: %d bytes are too few", size)
+	}
+	if _, err := r.ReadAt(h, 0); err != nil {
+		return nil, fmt.Errorf("squashfs: header: %w", err)
+	}
+	le := binary.LittleEndian
+	if le.Uint32(h) != magic {
+		return nil, fmt.Errorf("squashfs: starts with % x, not with hsqs", h[:4])
+	}
+	if major, minor := le.Uint16(h[28:]), le.Uint16(h[30:]); major != 4 || minor != 0 {
+		return nil, fmt.Errorf("squashfs: version %d.%d, and only 4.0 can be read", major, minor)
+	}
+	f := &FS{
+		r: r, size: size,
+		blockSize: le.Uint32(h[12:]), fragments: le.Uint32(h[16:]), compressor: le.Uint16(h[20:]),
+		root: le.Uint64(h[32:]), inodes: int64(le.Uint64(h[64:])), folders: int64(le.Uint64(h[72:])), frags: int64(le.Uint64(h[80:])),
+		meta: map[int64]metaBlock{},
+	}
+	if used := int64(le.Uint64(h[40:])); used > size || used < 0 {
+		return nil, fmt.Errorf("squashfs: truncated: %d bytes in use, %d there", used, size)
+	}
+	if f.blockSize < 4<<10 || f.blockSize > 1<<20 {
+		return nil, fmt.Errorf("squashfs: blocks of %d bytes", f.blockSize)
+	}
+	var err error
+	if f.unpack, err = newUnpacker(f.compressor); err != nil {
+		return nil, fmt.Errorf("squashfs: %w", err)
+	}
+	if _, err := f.inode(f.root); err != nil {
+		return nil, fmt.Errorf("squashfs: root: %w", err)
+	}
+	return f, nil
+}
+
+// Root is the top folder.
+func (f *FS) Root() Entry { return Entry{Name: ".", Kind: Folder, ref: f.root} }
+
+// Entries is what is in a folder, sorted by name.
+func (f *FS) Entries(e Entry) ([]Entry, error) {
+	in, err := f.inode(e.ref)
+	if err != nil {
+		return nil, err
+	}
+	if in.kind != Folder {
+		return nil, fmt.Errorf("squashfs: %s is not a folder", e.Name)
+	}
+	if in.size > maxFolder {
+		return nil, fmt.Errorf("squashfs: the folder %s claims %d bytes", e.Name, in.size)
+	}
+	// A listing's size counts "." and "..", which are not written.
+	s := &stream{f: f, at: f.folders + in.start, skip: int(in.offset), left: int64(in.size) - 3}
+	var all []Entry
+	for s.left > 0 {
+		var h [12]byte
+		if err := s.read(h[:]); err != nil {
+			return nil, fmt.Errorf("squashfs: folder %s: %w", e.Name, err)
+		}
+		count, block := binary.LittleEndian.Uint32(h[:])+1, binary.LittleEndian.Uint32(h[4:])
+		if count > 256 || len(all) > maxEntries {
+			return nil, fmt.Errorf("squashfs: folder %s: malformed", e.Name)
+		}
+		for range count {
+			var b [8]byte
+			if err := s.read(b[:]); err != nil {
+				return nil, fmt.Errorf("squashfs: folder %s: %w", e.Name, err)
+			}
+			name := make([]byte, int(binary.LittleEndian.Uint16(b[6:]))+1)
+			if err := s.read(name); err != nil {
+				return nil, fmt.Errorf("squashfs: folder %s: %w", e.Name, err)
+			}
+			all = append(all, Entry{
+				Name: string(name), Kind: Kind(binary.LittleEndian.Uint16(b[4:])),
+				ref: uint64(block)<<16 | uint64(binary.LittleEndian.Uint16(b[:])),
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b Entry) int {
+		switch {
+		case a.Name < b.Name:
+			return -1
+		case a.Name > b.Name:
+			return 1
+		}
+		return 0
+	})
+	return all, nil
+}
+
+// Target is where a symbolic link leads.
+func (f *FS) Target(e Entry) (string, error) {
+	in, err := f.inode(e.ref)
+	if err != nil {
+		return "", err
+	}
+	if in.kind != Link {
+		return "", fmt.Errorf("squashfs: %s is not a symbolic link", e.Name)
+	}
+	return in.target, nil
+}
+
+// ReadFile is the first limit bytes of a file.
+func (f *FS) ReadFile(e Entry, limit int64) ([]byte, error) {
+	in, err := f.inode(e.ref)
+	if err != nil {
+		return nil, err
+	}
+	if in.kind != File {
+		return nil, fmt.Errorf("squashfs: %s is not a file", e.Name)
+	}
+	want := int(min(int64(in.size), limit))
+	var data []byte
+	at := in.start
+	for _, word := range in.blocks {
+		if len(data) >= want {
+			break
+		}
+		size := int64(word &^ (1 << 24))
+		length := min(int(f.blockSize), int(in.size)-len(data))
+		block := make([]byte, length) // a hole
+		if size > 0 {
+			if block, err = f.unpackBlock(at, size, word&(1<<24) == 0); err != nil {
+				return nil, fmt.Errorf("squashfs: %s: %w", e.Name, err)
+			}
+		}
+		if len(block) != length {
+			return nil, fmt.Errorf("squashfs: %s: a block of %d bytes, not %d", e.Name, len(block), length)
+		}
+		data = append(data, block...)
+		at += size
+	}
+	if len(data) < want && in.fragment != none {
+		block, err := f.fragment(in.fragment)
+		if err != nil {
+			return nil, fmt.Errorf("squashfs: %s: %w", e.Name, err)
+		}
+		from, to := int64(in.offset), int64(in.offset)+int64(in.size)-int64(len(data))
+		if to > int64(len(block)) {
+			return nil, fmt.Errorf("squashfs: %s: ends at byte %d of a fragment of %d", e.Name, to, len(block))
+		}
+		data = append(data, block[from:to]...)
+	}
+	if len(data) < want {
+		return nil, fmt.Errorf("squashfs: %s: %d bytes instead of %d", e.Name, len(data), want)
+	}
+	return data[:want], nil
+}
+
+// fragment unpacks the block that holds the ends of several files.
+func (f *FS) fragment(index uint32) ([]byte, error) {
+	if index >= f.fragments {
+		return nil, fmt.Errorf("fragment %d of %d", index, f.fragments)
+	}
+	var p [8]byte
+	if _, err := f.readAt(p[:], f.frags+int64(index/512)*8); err != nil {
+		return nil, err
+	}
+	var e [16]byte
+	s := &stream{f: f, at: int64(binary.LittleEndian.Uint64(p[:])), skip: int(index%512) * 16, left: 16}
+	if err := s.read(e[:]); err != nil {
+		return nil, err
+	}
+	at, word := int64(binary.LittleEndian.Uint64(e[:])), binary.LittleEndian.Uint32(e[8:])
+	if f.block.data != nil && f.block.at == at {
+		return f.block.data, nil
+	}
+	data, err := f.unpackBlock(at, int64(word&^(1<<24)), word&(1<<24) == 0)
+	if err != nil {
+		return nil, err
+	}
+	f.block.at, f.block.data = at, data
+	return data, nil
+}
+
+func (f *FS) unpackBlock(at, size int64, packed bool) ([]byte, error) {
+	if size > int64(f.blockSize)+metaSize {
+		return nil, fmt.Errorf("a block claims %d bytes", size)
+	}
+	b := make([]byte, size)
+	if _, err := f.readAt(b, at); err != nil {
+		return nil, err
+	}
+	if !packed {
+		return b, nil
+	}
+	return f.unpack(b, int(f.blockSize))
+}
+
+// inode is what is needed of one.
+type inode struct {
+	kind     Kind
+	size     uint64
+	start    int64
+	offset   uint32 // in the fragment, or in the folder's first block
+	fragment uint32
+	blocks   []uint32
+	target   string
+}
+
+func (f *FS) inode(ref uint64) (inode, error) {
+	s := &stream{f: f, at: f.inodes + int64(ref>>16), skip: int(ref & 0xffff), left: maxFolder}
+	le := binary.LittleEndian
+	var h [16]byte
+	if err := s.read(h[:]); err != nil {
+		return inode{}, fmt.Errorf("squashfs: inode: %w", err)
+	}
+	kind := le.Uint16(h[:])
+	var in inode
+	var err error
+	body := func(n int) []byte {
+		b := make([]byte, n)
+		if e := s.read(b); err == nil {
+			err = e
+		}
+		return b
+	}
+	switch kind {
+	case 1:
+		b := body(16)
+		in = inode{kind: Folder, start: int64(le.Uint32(b)), size: uint64(le.Uint16(b[8:])), offset: uint32(le.Uint16(b[10:]))}
+	case 8:
+		b := body(24)
+		in = inode{kind: Folder, size: uint64(le.Uint32(b[4:])), start: int64(le.Uint32(b[8:])), offset: uint32(le.Uint16(b[18:]))}
+	case 2:
+		b := body(16)
+		in = inode{kind: File, start: int64(le.Uint32(b)), fragment: le.Uint32(b[4:]), offset: le.Uint32(b[8:]), size: uint64(le.Uint32(b[12:]))}
+	case 9:
+		b := body(40)
+		in = inode{kind: File, start: int64(le.Uint64(b)), size: le.Uint64(b[8:]), fragment: le.Uint32(b[28:]), offset: le.Uint32(b[32:])}
+	case 3, 10:
+		b := body(8)
+		n := le.Uint32(b[4:])
+		if n > 1<<16 {
+			return inode{}, fmt.Errorf("squashfs: a link of %d bytes", n)
+		}
+		in = inode{kind: Link, size: uint64(n), target: string(body(int(n)))}
+	case 0, 15, 16:
+		return inode{}, fmt.Errorf("squashfs: inode of type %d", kind)
+	}
+	if err != nil {
+		return inode{}, fmt.Errorf("squashfs: inode: %w", err)
+	}
+	if in.kind != File {
+		return in, nil
+	}
+	count := in.size / uint64(f.blockSize)
+	if in.fragment == none && in.size%uint64(f.blockSize) > 0 {
+		count++
+	}
+	// A file of holes may be larger than the image, within reason.
+	if count > 1<<20 {
+		return inode{}, fmt.Errorf("squashfs: a file claims %d bytes", in.size)
+	}
+	words := body(int(count) * 4)
+	if err != nil {
+		return inode{}, fmt.Errorf("squashfs: inode: %w", err)
+	}
+	for i := range int(count) {
+		in.blocks = append(in.blocks, le.Uint32(words[i*4:]))
+	}
+	return in, nil
+}
+
+// stream reads unpacked metadata from the block at on.
+type stream struct {
+	f    *FS
+	at   int64
+	skip int // bytes of the first block
+	left int64
+	data []byte
+}
+
+var errEnd = errors.New("ends too early")
+
+func (s *stream) read(b []byte) error {
+	if int64(len(b)) > s.left {
+		return errEnd
+	}
+	s.left -= int64(len(b))
+	for len(b) > 0 {
+		if len(s.data) == 0 {
+			m, err := s.f.metadata(s.at)
+			if err != nil {
+				return err
+			}
+			s.at = m.next
+			if s.skip > len(m.data) {
+				return errEnd
+			}
+			s.data, s.skip = m.data[s.skip:], 0
+			if len(m.data) == 0 {
+				return errEnd
+			}
+			continue
+		}
+		n := copy(b, s.data)
+		b, s.data = b[n:], s.data[n:]
+	}
+	return nil
+}
+
+type metaBlock struct {
+	data []byte
+	next int64
+}
+
+func (f *FS) metadata(at int64) (metaBlock, error) {
+	if m, ok := f.meta[at]; ok {
+		return m, nil
+	}
+	var h [2]byte
+	if _, err := f.readAt(h[:], at); err != nil {
+		return metaBlock{}, err
+	}
+	word := binary.LittleEndian.Uint16(h[:])
+	size := int64(word &^ (1 << 15))
+	if size > metaSize {
+		return metaBlock{}, fmt.Errorf("metadata of %d bytes at byte %d", size, at)
+	}
+	b := make([]byte, size)
+	if _, err := f.readAt(b, at+2); err != nil {
+		return metaBlock{}, err
+	}
+	if word&(1<<15) == 0 {
+		var err error
+		if b, err = f.unpack(b, metaSize); err != nil {
+			return metaBlock{}, fmt.Errorf("metadata at byte %d: %w", at, err)
+		}
+	}
+	m := metaBlock{b, at + 2 + size}
+	if len(f.meta) >= maxMeta {
+		clear(f.meta)
+	}
+	f.meta[at] = m
+	return m, nil
+}
+
+func (f *FS) readAt(b []byte, at int64) (int, error) {
+	if at < 0 || at > f.size-int64(len(b)) {
+		return 0, fmt.Errorf("%d bytes at byte %d of %d", len(b), at, f.size)
+	}
+	n, err := f.r.ReadAt(b, at)
+	if n == len(b) {
+		err = nil
+	}
+	return n, err
+}

@@ -1,0 +1,201 @@
+package iso
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"bootaudit/internal/contract"
+	"bootaudit/prereq"
+)
+
+// Subject is what the image checks look at.
+type Subject struct {
+	Contract contract.Contract
+	// ISO is the image's path. It may build the image first; it is called once.
+	ISO func(context.Context) (string, error)
+	// Flake is what the image is built from; nil when it is given as a file.
+	Flake *Flake
+	// KeyAtBoot says how the machine hands the root key to an image that has
+	// none embedded; "" when it does not.
+	KeyAtBoot string
+	// Accelerator is what the machine will run on, kvm or tcg, and why.
+	Accelerator func(context.Context) (name, why string)
+}
+
+// buildTimeout bounds a build: the slowest one measured took 35 minutes.
+const buildTimeout = 2 * time.Hour
+
+// Checks is the table of image checks: of the flake by evaluation, of the ISO
+// by reading it, and the gaps that follow.
+func Checks(s Subject) []prereq.Check {
+	v := &view{Subject: s}
+	v.image = sync.OnceValues(func() (*Image, error) { return nil, errNoImage })
+	return append(append(v.flakeChecks(), v.imageChecks()...), v.gapChecks()...)
+}
+
+// view is a subject while it is looked at: opened and evaluated once.
+type view struct {
+	Subject
+	image  func() (*Image, error)
+	opened sync.Once
+}
+
+var errNoImage = errors.New("no image is given")
+
+// NoImage says that there is no image to look at, and what that means: Absent
+// where the host lacks what makes it, Unknown where making it failed.
+type NoImage struct {
+	Outcome prereq.Outcome
+	Err     error
+}
+
+func (e *NoImage) Error() string { return e.Err.Error() }
+func (e *NoImage) Unwrap() error { return e.Err }
+
+// noImage is the result of a probe that has no image because of err.
+func noImage(err error) prereq.Result {
+	if missing := (*NoImage)(nil); errors.As(err, &missing) {
+		return prereq.Result{Outcome: missing.Outcome, Detail: err.Error()}
+	}
+	return prereq.Break(err.Error())
+}
+
+// open opens the image on its first call.
+func (v *view) open(ctx context.Context) (*Image, error) {
+	v.opened.Do(func() {
+		if v.ISO == nil {
+			return
+		}
+		name, err := v.ISO(ctx)
+		if err != nil {
+			v.image = func() (*Image, error) { return nil, err }
+			return
+		}
+		v.image = sync.OnceValues(func() (*Image, error) { return Open(name) })
+	})
+	return v.image()
+}
+
+// onImage is a probe of the opened image.
+func (v *view) onImage(probe func(*Image) prereq.Result) func(context.Context) prereq.Result {
+	return func(ctx context.Context) prereq.Result {
+		img, err := v.open(ctx)
+		if err != nil {
+			return noImage(err)
+		}
+		return probe(img)
+	}
+}
+
+// onRoot is a probe of the image's root file system.
+func (v *view) onRoot(probe func(*Root) prereq.Result) func(context.Context) prereq.Result {
+	return v.onImage(func(img *Image) prereq.Result {
+		if img.RootErr != nil {
+			return prereq.Doubt(img.RootErr.Error())
+		}
+		return probe(img.Root)
+	})
+}
+
+const fromImage = "always"
+
+func (v *view) imageChecks() []prereq.Check {
+	checks := []prereq.Check{
+		{
+			ID: "image-opens", Condition: "the image is a whole ISO 9660 file",
+			How:     "read the volume descriptors of the file",
+			Remedy:  "name an ISO image with BOOT_IMAGE_ISO, or build it again: the file is no image, or was cut off while it was copied",
+			Timeout: buildTimeout,
+			Probe: v.onImage(func(img *Image) prereq.Result {
+				return prereq.Hold(fmt.Sprintf("%s: %d bytes, volume %q", img.Path, img.Size, img.VolumeID))
+			}),
+		},
+		{
+			ID: "image-digest", Condition: "the image's digest and size are recorded", Needs: []string{"image-opens"},
+			How: "sha256sum of the file", Remedy: "make the file readable", Timeout: time.Minute,
+			Probe: v.digest,
+		},
+		{
+			ID: "image-volume-id", Condition: "the volume has a name for root=LABEL= to find", Needs: []string{"image-opens"},
+			How: "volume id in the primary volume descriptor", Remedy: "set isoImage.volumeID, or xorriso's -volid",
+			Probe: v.onImage(volumeID),
+		},
+		{
+			ID: "image-boot-catalog", Condition: "firmware finds a boot image on the CD", Needs: []string{"image-opens"},
+			How: "El Torito boot catalogue: checksum, entries, where they point", Remedy: "make the ISO with an El Torito entry (xorriso -eltorito-boot)",
+			Probe: v.onImage(bootCatalog),
+		},
+		{
+			ID: "image-boot-menu", Condition: "each boot menu boots an entry by itself", Needs: []string{"image-opens"},
+			How: "parse isolinux.cfg and grub.cfg of the ISO", Remedy: "give the menu a timeout and a default that is one of its entries",
+			Probe: v.onImage(bootMenu),
+		},
+		{
+			ID: "image-boot-files", Condition: "the kernel and initrd of each boot entry are there and of the right kind", Needs: []string{"image-boot-menu"},
+			How: "look up the menu's paths in the ISO and read their first bytes", Remedy: "correct the path in the menu, or put the file into the ISO",
+			Probe: v.onImage(bootFiles),
+		},
+		{
+			ID: "image-console", Condition: "what boots by itself writes to the serial console, and /dev/console is it", Needs: []string{"image-boot-menu"},
+			How: "console= in the menu's default entries, in order", Remedy: "add console=tty0 console=ttyS0,115200n8 to boot.kernelParams, the serial one last",
+			Probe: v.onImage(v.bootConsole),
+		},
+		{
+			ID: "image-root-label", Condition: "root=LABEL= of the boot entries is the volume's name", Needs: []string{"image-boot-menu"},
+			How: "compare root=LABEL= with the volume id", Remedy: "make the volume id and root=LABEL= agree",
+			Probe: v.onImage(rootLabel),
+		},
+		{
+			ID: "image-root-filesystem", Condition: "the root file system inside the image can be read", Needs: []string{"image-opens"},
+			How: "find the squashfs in the ISO and list its top folder", Remedy: "build the image again; without it only a boot can tell what is inside",
+			Probe: v.onImage(rootFilesystem),
+		},
+		{
+			ID: "image-architecture", Condition: "kernel and programs are for the machine's processor", Needs: []string{"image-boot-files", "image-root-filesystem"},
+			How: "bzImage header of the kernel, ELF header of the shell", Remedy: "build the image for x86_64-linux",
+			Probe: v.onImage(architecture),
+		},
+		{
+			ID: "image-commands", Condition: "every command of the contract is in the image", Needs: []string{"image-root-filesystem"},
+			How: "look for the names in the PATH's folders", Remedy: "add the packages to environment.systemPackages",
+			Probe: v.onRoot(v.commands),
+		},
+		{
+			ID: "image-unit", Condition: "the contract's units are as it says and enabled", Needs: []string{"image-root-filesystem"},
+			How: "read the unit files and the links in .wants", Remedy: "set the unit's Type, WantedBy and Environment as the contract has them",
+			Probe: v.onRoot(v.units),
+		},
+		{
+			ID: "image-status-file", Condition: "the provisioner writes the status file with its outcomes", Needs: []string{"image-unit"},
+			How: "search what the unit runs for the file and the words", Remedy: "let the unit's script write the status file of the contract",
+			Probe: v.onRoot(v.statusFile),
+		},
+		{
+			ID: "image-ssh-order", Condition: "nothing waits for a unit that waits for it", Needs: []string{"image-unit"},
+			How:    "After= of the later unit, and systemctl start without --no-block in what the earlier one runs",
+			Remedy: "start the later unit with systemctl --no-block, or by its own WantedBy",
+			Probe:  v.onRoot(v.sshOrder),
+		},
+		{
+			ID: "image-autologin", Condition: "the console logs the contract's user in", Needs: []string{"image-root-filesystem"},
+			How: "--autologin of the console's getty", Remedy: "set services.getty.autologinUser, or add a drop-in to serial-getty@ttyS0.service",
+			Probe: v.onRoot(v.autologin),
+		},
+		{
+			ID: "image-sudo", Condition: "the login user becomes root without a password", Needs: []string{"image-root-filesystem"},
+			How: "the rules for the user and its groups in /etc/sudoers and /etc/sudoers.d", Remedy: "set security.sudo.wheelNeedsPassword = false, or add a NOPASSWD rule",
+			Probe: v.onRoot(v.sudo),
+		},
+	}
+	for i := range checks {
+		checks[i].Section, checks[i].When = prereq.SectionImage, fromImage
+	}
+	return checks
+}
+
+// list joins words for a sentence.
+func list(items []string) string { return strings.Join(items, ", ") }

@@ -1,0 +1,238 @@
+package iso
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"bootaudit/internal/contract"
+	"bootaudit/prereq"
+)
+
+func (v *view) commands(r *Root) prereq.Result {
+	want := v.Contract.Commands
+	if len(want) == 0 {
+		return prereq.Skip("the contract names no commands")
+	}
+	if missing := r.Missing(want); len(missing) > 0 {
+		return prereq.Break(fmt.Sprintf("%d of %d commands are not in the image: %s", len(missing), len(want), list(missing)))
+	}
+	return prereq.Hold(fmt.Sprintf("all %d: %s", len(want), list(want)))
+}
+
+func (v *view) units(r *Root) prereq.Result {
+	if len(v.Contract.Units) == 0 {
+		return prereq.Skip("the contract names no units")
+	}
+	var bad, good, evidence []string
+	for _, want := range v.Contract.Units {
+		u, err := r.Unit(want.Name)
+		if err != nil {
+			bad = append(bad, err.Error())
+			continue
+		}
+		evidence = append(evidence, fmt.Sprintf("%s: %s", want.Name, list(u.Files)))
+		if u.Masked {
+			bad = append(bad, fmt.Sprintf("%s is masked by %s", want.Name, u.Files[0]))
+			continue
+		}
+		faults := unitFaults(want, unitFacts{
+			where: u.Files[0], kind: or(u.Last("Service", "Type"), "simple"), wantedBy: u.WantsIn, environment: u.Environment(),
+		})
+		bad = append(bad, faults...)
+		if faults == nil {
+			good = append(good, u.Files[0])
+		}
+	}
+	result := prereq.Hold(list(good))
+	if bad != nil {
+		result = prereq.Break(strings.Join(bad, "; "))
+	}
+	result.Evidence = strings.Join(evidence, "\n")
+	return result
+}
+
+// unitFacts is what is known of a unit, by evaluation or from the image.
+type unitFacts struct {
+	where       string // file or attribute, for an error
+	kind        string
+	wantedBy    []string
+	environment map[string]string
+}
+
+func unitFaults(want contract.Unit, is unitFacts) []string {
+	var bad []string
+	if want.Type != "" && is.kind != want.Type {
+		bad = append(bad, fmt.Sprintf("%s: Type is %s, not %s", is.where, is.kind, want.Type))
+	}
+	if want.WantedBy != "" && !slices.Contains(is.wantedBy, want.WantedBy) {
+		bad = append(bad, fmt.Sprintf("%s is not wanted by %s, so it does not start (wanted by %s)", is.where, want.WantedBy, or(list(is.wantedBy), "nothing")))
+	}
+	for _, name := range slices.Sorted(maps.Keys(want.Environment)) {
+		if value, ok := is.environment[name]; !ok {
+			bad = append(bad, fmt.Sprintf("%s does not set %s=%s", is.where, name, want.Environment[name]))
+		} else if value != want.Environment[name] {
+			bad = append(bad, fmt.Sprintf("%s sets %s=%s, not %s", is.where, name, value, want.Environment[name]))
+		}
+	}
+	return bad
+}
+
+func (v *view) statusFile(r *Root) prereq.Result {
+	s := v.Contract.Storage
+	if s.StatusFile == "" || s.Unit == "" {
+		return prereq.Skip("the contract names no status file")
+	}
+	u, err := r.Unit(s.Unit)
+	if err != nil {
+		return prereq.Break(err.Error())
+	}
+	return statusFaults(s, r.Programs(u))
+}
+
+// statusFaults looks for the status file, and the words it ends with, in what
+// the provisioner runs.
+func statusFaults(s contract.Storage, programs []fileText) prereq.Result {
+	if len(programs) == 0 {
+		return prereq.Doubt("nothing that " + s.Unit + " runs can be read")
+	}
+	// The folder is often a variable.
+	file := firstLine(programs, regexp.MustCompile(regexp.QuoteMeta(path.Base(s.StatusFile))))
+	if file == nil {
+		return prereq.Break(fmt.Sprintf("nothing that %s runs names %s (looked through %s)", s.Unit, path.Base(s.StatusFile), paths(programs)))
+	}
+	var missing, seen []string
+	evidence := []string{file.String()}
+	for _, when := range []string{"clean", "existing"} {
+		for _, o := range s.For(when) {
+			for _, word := range []string{o.State, o.Detail} {
+				if word == "" || slices.Contains(seen, word) {
+					continue
+				}
+				seen = append(seen, word)
+				if at := firstLine(programs, regexp.MustCompile(`(^|[^\w-])`+regexp.QuoteMeta(word)+`($|[^\w-])`)); at != nil {
+					evidence = append(evidence, at.String())
+				} else {
+					missing = append(missing, word)
+				}
+			}
+		}
+	}
+	r := prereq.Hold(fmt.Sprintf("%s:%d writes it; its outcomes are %s", file.file, file.line, list(seen)))
+	if missing != nil {
+		r = prereq.Break(fmt.Sprintf("%s:%d writes the status file, but nothing says %s (looked through %s)", file.file, file.line, list(missing), paths(programs)))
+	}
+	r.Evidence = strings.Join(evidence, "\n")
+	return r
+}
+
+func firstLine(programs []fileText, what *regexp.Regexp) *match {
+	for _, p := range programs {
+		for i, line := range strings.Split(p.text, "\n") {
+			if what.MatchString(line) {
+				line = strings.TrimSpace(line)
+				return &match{p.path, i + 1, line[:min(len(line), 200)]}
+			}
+		}
+	}
+	return nil
+}
+
+func paths(programs []fileText) string {
+	var all []string
+	for _, p := range programs {
+		all = append(all, p.path)
+	}
+	if len(all) > 6 {
+		all = append(all[:6], fmt.Sprintf("%d more", len(all)-6))
+	}
+	return list(all)
+}
+
+func (v *view) sshOrder(r *Root) prereq.Result {
+	var bad, good []string
+	for _, want := range v.Contract.Units {
+		if len(want.StartedBefore) == 0 {
+			continue
+		}
+		u, err := r.Unit(want.Name)
+		if err != nil {
+			return prereq.Break(err.Error())
+		}
+		for _, later := range want.StartedBefore {
+			l, err := r.Unit(later)
+			switch {
+			case err != nil:
+				bad = append(bad, err.Error())
+			case l.Masked:
+				bad = append(bad, fmt.Sprintf("%s is masked by %s", later, l.Files[0]))
+			case !slices.Contains(l.Words("Unit", "After"), want.Name) && !slices.Contains(u.Words("Unit", "Before"), later):
+				bad = append(bad, fmt.Sprintf("%s is not ordered after %s", l.Files[0], want.Name))
+			default:
+				good = append(good, fmt.Sprintf("%s has After=%s, and nothing in %s waits for it", l.Files[0], want.Name, want.Name))
+			}
+		}
+		for _, m := range waitsFor(r.Programs(u), want.StartedBefore) {
+			bad = append(bad, deadlock(m, want))
+		}
+	}
+	return orderResult(bad, good)
+}
+
+func deadlock(m match, u contract.Unit) string {
+	return fmt.Sprintf("%s:%d: %q waits for a unit that waits for %s: a deadlock", m.file, m.line, m.text, u.Name)
+}
+
+func orderResult(bad, good []string) prereq.Result {
+	switch {
+	case bad != nil:
+		return prereq.Break(strings.Join(bad, "; "))
+	case good == nil:
+		return prereq.Skip("the contract orders no units")
+	default:
+		return prereq.Hold(strings.Join(good, "; "))
+	}
+}
+
+func (v *view) autologin(r *Root) prereq.Result {
+	want := v.Contract.Login
+	if !want.Automatic {
+		return prereq.Skip("the contract's login is not automatic")
+	}
+	user, file, err := r.Autologin(v.Contract.Console.Device)
+	switch {
+	case user == "" && r.Exists("/usr/lib/live/config") || r.Exists("/lib/live/config"):
+		return prereq.Doubt("live-config sets the login up while it boots; only a boot can tell")
+	case err != nil:
+		return prereq.Break(err.Error())
+	case user == "":
+		return prereq.Break(fmt.Sprintf("%s has no --autologin: the console of %s asks for a name", file, v.Contract.Console.Device))
+	case user != want.User:
+		return prereq.Break(fmt.Sprintf("%s logs in %s, not %s", file, user, want.User))
+	default:
+		return prereq.Hold(fmt.Sprintf("%s: --autologin %s", file, user))
+	}
+}
+
+func (v *view) sudo(r *Root) prereq.Result {
+	if !v.Contract.Root.Passwordless {
+		return prereq.Skip("the contract's way to root asks for a password")
+	}
+	user := v.Contract.Login.User
+	lines, ok, err := r.Sudo(user)
+	switch {
+	case err != nil:
+		return prereq.Break(err.Error())
+	case ok:
+		return prereq.Hold(lines[0].String())
+	case r.Exists("/usr/lib/live/config") || r.Exists("/lib/live/config"):
+		return prereq.Doubt("live-config sets sudo up while it boots; only a boot can tell")
+	case len(lines) > 0:
+		return prereq.Break(fmt.Sprintf("%s asks %s for a password", lines[len(lines)-1], user))
+	default:
+		return prereq.Break(fmt.Sprintf("no rule in /etc/sudoers or /etc/sudoers.d lets %s (groups %s) become root", user, or(list(r.Groups(user)), "unknown")))
+	}
+}

@@ -1,0 +1,24 @@
+package iso_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/internal/config"
+	"bootaudit/internal/target"
+	"bootaudit/iso"
+	"bootaudit/prereq"
+)
+
+// TestImage audits the image that the environment names.
+func TestImage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: an image may have to be built")
+	}
+	cfg, err := config.Load()
+	require.NoError(t, err)
+	subject, err := target.Subject(cfg, t.Output())
+	require.NoError(t, err)
+	prereq.Run(t, iso.Checks(subject))
+}

@@ -1,0 +1,102 @@
+package iso
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// magics tell kinds of files by their first bytes.
+var magics = []struct{ kind, magic string }{
+	{"cpio", "070701"},
+	{"cpio", "070702"},
+	{"gzip", "\x1f\x8b"},
+	{"zstd", "\x28\xb5\x2f\xfd"},
+	{"xz", "\xfd7zXZ\x00"},
+	{"lz4", "\x02\x21\x4c\x18"},
+	{"lzma", "\x5d\x00\x00"},
+	{"bzip2", "BZh"},
+	{"lzop", "\x89LZO"},
+	{"squashfs", "hsqs"},
+	{"ELF", "\x7fELF"},
+	{"QEMU qcow2 disk", "QFI\xfb"},
+	{"zip", "PK\x03\x04"},
+}
+
+func magicOf(head []byte) string {
+	for _, m := range magics {
+		if bytes.HasPrefix(head, []byte(m.magic)) {
+			return m.kind
+		}
+	}
+	return ""
+}
+
+// kindOf describes a file's first bytes for an error.
+func kindOf(head []byte) string {
+	if kind := magicOf(head); kind != "" {
+		return kind + " data"
+	}
+	if len(head) == 0 {
+		return "nothing"
+	}
+	if bytes.Count(head, []byte{0}) == len(head) {
+		return "zeros"
+	}
+	if utf8.Valid(head) && bytes.IndexFunc(head, func(r rune) bool { return r < 9 || r > 13 && r < 32 }) < 0 {
+		return fmt.Sprintf("the text %q", head)
+	}
+	return fmt.Sprintf("the bytes % x", head)
+}
+
+// initrdKinds are what Linux unpacks as an initrd.
+var initrdKinds = []string{"cpio", "gzip", "zstd", "xz", "lz4", "lzma", "bzip2", "lzop"}
+
+// initrdKind is the kind of an initrd by its first bytes.
+func initrdKind(head []byte) (string, error) {
+	kind := magicOf(head)
+	for _, k := range initrdKinds {
+		if k == kind {
+			return kind, nil
+		}
+	}
+	return "", fmt.Errorf("no initrd (cpio, or one compressed): it starts with %s", kindOf(head))
+}
+
+// headerSize is enough of a kernel to tell what it is.
+const headerSize = 4096
+
+// kernelArch is the architecture of a kernel by its first headerSize bytes:
+// x86_64, i386 or aarch64.
+func kernelArch(head []byte) (string, error) {
+	if len(head) >= 0x40 && string(head[0x38:0x3c]) == "ARM\x64" {
+		return "aarch64", nil
+	}
+	if len(head) < 0x238 || string(head[0x202:0x206]) != "HdrS" {
+		return "", fmt.Errorf("no Linux kernel (bzImage): it starts with %s", kindOf(head[:min(16, len(head))]))
+	}
+	// Boot protocol 2.12 tells whether there is a 64-bit entry point.
+	if binary.LittleEndian.Uint16(head[0x206:]) >= 0x20c && head[0x236]&1 == 0 {
+		return "i386", nil
+	}
+	return "x86_64", nil
+}
+
+// elfArch is the architecture of an ELF program by its first bytes.
+func elfArch(head []byte) (string, error) {
+	if len(head) < 20 || !strings.HasPrefix(string(head), "\x7fELF") {
+		return "", fmt.Errorf("no ELF program: it starts with %s", kindOf(head[:min(16, len(head))]))
+	}
+	switch machine := binary.LittleEndian.Uint16(head[18:]); machine {
+	case 62:
+		return "x86_64", nil
+	case 3:
+		return "i386", nil
+	case 183:
+		return "aarch64", nil
+	default:
+		return fmt.Sprintf("ELF machine %d", machine), nil
+	}
+}

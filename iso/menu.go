@@ -1,0 +1,121 @@
+package iso
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Menu is one boot loader's menu.
+type Menu struct {
+	File    string // the configuration file in the ISO
+	Loader  string // syslinux or grub
+	Serial  string // what sets the menu up on the serial port; "" when nothing does
+	Timeout time.Duration
+	Waits   bool // for a key, for ever: there is no timeout
+	Default int  // index into Entries; -1 when nothing is booted by itself
+	Entries []Entry
+}
+
+// Entry is one choice of a menu that boots a Linux kernel.
+type Entry struct {
+	ID      string // what the menu's default names it by
+	Title   string
+	Kernel  string // path in the ISO
+	Initrds []string
+	Args    []string // the kernel's command line
+	File    string   // where it is written
+	Line    int
+}
+
+// Where is the entry's place, for an error.
+func (e Entry) Where() string { return fmt.Sprintf("%s:%d", e.File, e.Line) }
+
+// Consoles are the console= arguments in order, without their options; the
+// last is what /dev/console writes to.
+func (e Entry) Consoles() []string {
+	var all []string
+	for _, value := range e.values("console") {
+		device, _, _ := strings.Cut(value, ",")
+		all = append(all, device)
+	}
+	return all
+}
+
+// Label is the volume that root=LABEL= names.
+func (e Entry) Label() string {
+	for _, value := range e.values("root") {
+		for _, prefix := range []string{"LABEL=", "live:LABEL=", "live:CDLABEL="} {
+			if label, ok := strings.CutPrefix(value, prefix); ok {
+				return unescape(label)
+			}
+		}
+		if label, ok := strings.CutPrefix(value, "/dev/disk/by-label/"); ok {
+			return unescape(label)
+		}
+	}
+	return ""
+}
+
+var escape = regexp.MustCompile(`\\x[0-9a-fA-F]{2}`)
+
+// unescape undoes udev's \x20.
+func unescape(label string) string {
+	return escape.ReplaceAllStringFunc(label, func(s string) string {
+		var b byte
+		_, _ = fmt.Sscanf(s[2:], "%x", &b)
+		return string(rune(b))
+	})
+}
+
+func (e Entry) values(name string) []string {
+	var all []string
+	for _, arg := range e.Args {
+		if value, ok := strings.CutPrefix(arg, name+"="); ok {
+			all = append(all, value)
+		}
+	}
+	return all
+}
+
+// maxConfig bounds one configuration file, maxIncludes how many one menu reads.
+const (
+	maxConfig   = 1 << 20
+	maxIncludes = 64
+)
+
+// A loader reads a configuration by the path that another one names.
+type loader func(name string) (text []byte, err error)
+
+// findMenus parses each boot menu of the ISO. A folder's main configuration
+// stands for those that it includes.
+func findMenus(img *Image) ([]Menu, error) {
+	load := func(name string) ([]byte, error) { return img.read(name, maxConfig) }
+	var menus []Menu
+	for _, name := range img.tree.paths {
+		var m Menu
+		var err error
+		switch base := strings.ToLower(path.Base(name)); {
+		case slices.Contains([]string{"isolinux.cfg", "syslinux.cfg", "extlinux.conf"}, base):
+			m, err = parseSyslinux(name, load)
+		case base == "grub.cfg":
+			m, err = parseGRUB(name, load)
+		default:
+			continue
+		}
+		if err != nil {
+			return menus, err
+		}
+		if len(m.Entries) > 0 {
+			menus = append(menus, m)
+		}
+	}
+	if len(menus) == 0 {
+		return nil, errors.New("no boot menu: no isolinux.cfg, syslinux.cfg, extlinux.conf or grub.cfg with an entry that boots Linux")
+	}
+	return menus, nil
+}

@@ -1,0 +1,227 @@
+package iso
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/diskfs/go-diskfs/backend"
+	"github.com/diskfs/go-diskfs/filesystem/iso9660"
+)
+
+// Image is an opened ISO 9660 image. Its methods may be called by several
+// goroutines.
+type Image struct {
+	Path     string
+	Size     int64  // bytes of the file
+	VolumeID string // without the padding
+	Boot     []BootEntry
+	Menus    []Menu
+	Root     *Root // the root file system inside the image; nil when RootErr says why
+
+	BootErr, MenuErr, RootErr error
+
+	file *guarded
+	disk *iso9660.FileSystem
+	tree tree
+	mu   sync.Mutex // go-diskfs promises nothing about concurrent reads
+}
+
+const (
+	sector = 2048
+	// opLimit ends one operation on a hostile image. Opening a sound 1 GB
+	// image takes well under a second.
+	opLimit = 4 * time.Second
+	// maxRead is more than any sound structure of an image needs at once.
+	maxRead = 32 << 20
+)
+
+// Open reads the descriptors, the boot catalogue, the boot menus and the root
+// file system's index of the image in the file called path. It mounts nothing
+// and needs no privileges.
+//
+// An error means that the file is no whole ISO image. What a readable image
+// lacks is in its BootErr, MenuErr and RootErr.
+func Open(path string) (*Image, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("no such file: %s", path)
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, fmt.Errorf("%s is a directory, not an ISO image", path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is a %s, not an ISO image", path, info.Mode().Type())
+	case info.Size() == 0:
+		return nil, fmt.Errorf("%s is empty", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	img := &Image{Path: path, Size: info.Size(), file: &guarded{File: f, size: info.Size()}}
+	if err := img.load(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return img, nil
+}
+
+// Close releases the image's file.
+func (img *Image) Close() error { return img.file.File.Close() }
+
+func (img *Image) load() error {
+	var catalogue uint32
+	err := img.do(func() (err error) {
+		catalogue, err = img.descriptors()
+		if err != nil {
+			return err
+		}
+		img.disk, err = iso9660.Read(img.file, img.Size, 0, sector)
+		if err != nil {
+			return err
+		}
+		img.tree, err = walk(img.disk)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	img.BootErr = img.do(func() (err error) {
+		img.Boot, err = readCatalogue(img.file, img.Size, catalogue)
+		return err
+	})
+	img.MenuErr = img.do(func() (err error) {
+		img.Menus, err = findMenus(img)
+		return err
+	})
+	img.RootErr = img.do(func() (err error) {
+		img.Root, err = findRoot(img)
+		return err
+	})
+	return nil
+}
+
+// descriptors reads the volume descriptors: the volume's name and size, and
+// the sector of the El Torito boot catalogue (0 when there is none).
+func (img *Image) descriptors() (catalogue uint32, err error) {
+	found := false
+	for n := range 64 {
+		d := make([]byte, sector)
+		if _, err := img.file.ReadAt(d, int64(16+n)*sector); err != nil || string(d[1:6]) != "CD001" {
+			break
+		}
+		switch d[0] {
+		case 0:
+			if string(bytes.TrimRight(d[7:39], "\x00 ")) == "EL TORITO SPECIFICATION" {
+				catalogue = binary.LittleEndian.Uint32(d[0x47:])
+			}
+		case 1:
+			found = true
+			img.VolumeID = strings.TrimRight(string(d[40:72]), "\x00 ")
+			if says := int64(binary.LittleEndian.Uint32(d[80:])) * sector; says > img.Size {
+				return 0, fmt.Errorf("truncated: its volume has %d bytes, the file only %d", says, img.Size)
+			}
+		case 255:
+			if found {
+				return catalogue, nil
+			}
+		}
+	}
+	if found {
+		return 0, errors.New("its list of volume descriptors has no end")
+	}
+	head := make([]byte, 16)
+	n, _ := img.file.ReadAt(head, 0)
+	return 0, fmt.Errorf("not an ISO 9660 image: no volume descriptor (\"CD001\") at byte %d; it has %d bytes and starts with %s",
+		16*sector+1, img.Size, kindOf(head[:n]))
+}
+
+// ReadFile is the first limit bytes of a file in the ISO's own file system.
+func (img *Image) ReadFile(name string, limit int64) (data []byte, err error) {
+	err = img.do(func() error {
+		data, err = img.read(name, limit)
+		return err
+	})
+	return data, err
+}
+
+// read is ReadFile for callers inside do.
+func (img *Image) read(name string, limit int64) ([]byte, error) {
+	at, size, err := img.locate(name)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, min(size, limit))
+	if _, err := img.file.ReadAt(data, at); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return data, nil
+}
+
+// locate is where a file of the ISO is in the image. Files are contiguous.
+func (img *Image) locate(name string) (at, size int64, err error) {
+	e, ok := img.tree.find(name)
+	if !ok {
+		return 0, 0, fmt.Errorf("%s is not in the ISO", name)
+	}
+	if e.dir {
+		return 0, 0, fmt.Errorf("%s is a directory", name)
+	}
+	if e.at+e.size > img.Size {
+		return 0, 0, fmt.Errorf("%s ends at byte %d of the ISO, which has %d", name, e.at+e.size, img.Size)
+	}
+	return e.at, e.size, nil
+}
+
+// do runs one operation on the image: alone, within opLimit, and with
+// go-diskfs's panics on malformed structures turned into errors.
+func (img *Image) do(op func() error) (err error) {
+	img.mu.Lock()
+	defer img.mu.Unlock()
+	img.file.until = time.Now().Add(opLimit)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("malformed: %v", p)
+		}
+	}()
+	return op()
+}
+
+// guarded is the image's file for go-diskfs, which trusts the sizes and links
+// that it reads: a read is refused when it is too large or comes too late, so
+// that a loop ends.
+type guarded struct {
+	*os.File
+	size  int64
+	until time.Time
+}
+
+func (g *guarded) ReadAt(p []byte, off int64) (int, error) {
+	switch {
+	case len(p) > maxRead:
+		return 0, fmt.Errorf("malformed: a structure claims to be %d bytes long", len(p))
+	case off < 0 || off >= g.size:
+		return 0, fmt.Errorf("malformed: a structure claims to be at byte %d of %d", off, g.size)
+	case time.Now().After(g.until):
+		return 0, fmt.Errorf("malformed: reading did not end within %s", opLimit)
+	}
+	n, err := g.File.ReadAt(p, off)
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("cut off: %d bytes wanted at byte %d of %d", len(p), off, g.size)
+	}
+	return n, err
+}
+
+func (g *guarded) Sys() (*os.File, error) { return g.File, nil }
+func (g *guarded) Path() string           { return g.File.Name() }
+func (g *guarded) Writable() (backend.WritableFile, error) {
+	return nil, backend.ErrIncorrectOpenMode
+}
