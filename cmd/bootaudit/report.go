@@ -34,11 +34,12 @@ or the events are not whole, 2 when the report could not be made.
 
 func runReport(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("report", flag.ContinueOnError)
-	flags.Usage = func() { fmt.Fprint(flags.Output(), reportUsage) }
+	flags.Usage = func() {}
 	out := flags.String("o", "", "")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Print(reportUsage)
 		return 0
-	} else if err != nil {
+	} else if err != nil { // the flag package has said what
 		return 2
 	}
 	// A reader of our output that goes away (| head) must not cost the report.

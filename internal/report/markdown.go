@@ -281,6 +281,9 @@ func (f FollowUp) Head() string {
 func (a *Audit) Result() string {
 	var parts []string
 	for _, c := range a.Outcomes {
+		if c.N == 0 && c.Outcome != prereq.Holds {
+			continue
+		}
 		word := string(c.Outcome)
 		if c.Outcome == prereq.Holds {
 			word = "hold"

@@ -177,7 +177,11 @@ func (a *Audit) Good() bool {
 // Conclude prints the last lines of a run: what fails it, why, what to do
 // about it, and where the report is.
 func (a *Audit) Conclude(w io.Writer, dir string) {
-	fmt.Fprintf(w, "\naudit: %s; %s passed\n", a.Result(), plural(a.Passed, "other test"))
+	fmt.Fprintf(w, "\naudit: %s", a.Result())
+	if a.Passed > 0 {
+		fmt.Fprintf(w, "; %s passed", plural(a.Passed, "other test"))
+	}
+	fmt.Fprintln(w)
 	for _, f := range a.Failed() {
 		fmt.Fprintf(w, "%-8s %s\n", strings.ToUpper(f.Kind), cleanLine(f.Head(), 400))
 		if f.Do != "" {
@@ -190,5 +194,5 @@ func (a *Audit) Conclude(w io.Writer, dir string) {
 	for _, why := range a.Partial {
 		fmt.Fprintf(w, "PARTIAL  %s\n", why)
 	}
-	fmt.Fprintf(w, "report: %s (beside it %s, %s, %s)\n", filepath.Join(dir, MarkdownFile), HTMLFile, JUnitFile, EventsFile)
+	fmt.Fprintf(w, "report: %s (beside it: %s, %s, %s)\n", filepath.Join(dir, MarkdownFile), HTMLFile, JUnitFile, EventsFile)
 }
