@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -46,7 +45,7 @@ var about = sync.OnceValue(func() About {
 		a.Target = "the image " + string(cfg.ISO)
 	case config.Flake:
 		a.Target = "the flake " + cfg.Flake + "#" + cfg.Attr
-		a.Revision = revision(cfg.Flake)
+		a.Revision = revision(cfg.FlakeDir())
 	}
 	return a
 })
@@ -75,11 +74,10 @@ func system() string {
 	return name
 }
 
-// revision is git's name for the commit of a flake in a local folder, with
+// revision is git's name for the commit of a folder, with
 // "-dirty" when files differ from it.
-func revision(flake string) string {
-	dir := strings.TrimPrefix(strings.TrimPrefix(flake, "git+file://"), "path:")
-	if dir, _, _ = strings.Cut(dir, "?"); !filepath.IsAbs(dir) {
+func revision(dir string) string {
+	if dir == "" {
 		return "" // not here, or named by its registry's name
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

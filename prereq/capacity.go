@@ -1,10 +1,10 @@
 package prereq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -162,66 +162,57 @@ func (a auditor) openFiles(ctx context.Context) Result {
 	return Hold(word)
 }
 
+const gib = 1 << 30
+
 func (a auditor) diskChecks() []Check {
-	const gib = 1 << 30
-	cache := map[config.Kind]uint64{config.StandIn: 3 * gib, config.ISO: 2 * gib, config.Flake: 2 * gib}[a.cfg.Target()]
-	temp := map[config.Kind]uint64{config.StandIn: 3 * gib, config.ISO: gib, config.Flake: 2 * gib}[a.cfg.Target()]
-	artifacts := string(a.cfg.Artifacts)
-	if artifacts == "" {
-		artifacts = string(a.cfg.LogRoot)
-	}
-	if artifacts == "" {
-		artifacts = a.TempDir
-	}
-	return []Check{
-		a.disk("disk-cache", "the cache folder", "keeps the stand-in image, keys and snapshots", always, string(a.cfg.CacheDir), cache,
-			"free space there, or name another folder in BOOT_IMAGE_CACHE"),
-		a.disk("disk-temp", "the temporary folder", "holds the guests' disks and what is being built", always, a.TempDir, temp,
-			"free space there, or name another folder in TMPDIR"),
-		a.disk("disk-artifacts", "the folder of this run's files", "keeps logs, recordings and reports", always, artifacts, gib/4,
-			"free space there, or name another folder in BOOT_IMAGE_ARTIFACTS"),
-		a.disk("disk-nix-store", "the nix store", "receives the image and all that it is built from", "for a flake", "/nix/store", 12*gib,
-			"free space there (nix-collect-garbage), or mount a larger file system at /nix", config.Flake),
-	}
+	artifacts := cmp.Or(string(a.cfg.Artifacts), string(a.cfg.LogRoot), a.TempDir)
+	return append([]Check{
+		a.disk("disk-cache", "the cache folder, for the stand-in image, keys and snapshots,", always, "BOOT_IMAGE_CACHE", string(a.cfg.CacheDir), 2*gib, a.Writable),
+		a.disk("disk-temp", "the temporary folder, for the guests' disks and what is being built,", always, "TMPDIR", a.TempDir, 2*gib, a.Writable),
+		a.disk("disk-artifacts", "the folder of this run's files, for logs, recordings and reports,", always, "BOOT_IMAGE_ARTIFACTS", artifacts, gib/4, a.Writable),
+	}, a.only(config.Flake, []Check{
+		// The store is nix's to write to, not always ours.
+		a.disk("disk-nix-store", "the nix store, for the image and all that it is built from,", forFlake, "/nix", "/nix/store", 12*gib, nil),
+	})...)
 }
 
-// disk is the check that a folder can be written to and has room for need bytes.
-func (a auditor) disk(id, name, use, when, path string, need uint64, remedy string, only ...config.Kind) Check {
-	return Check{
+// disk is the check that a folder has room for need bytes, and that writable
+// does not object.
+func (a auditor) disk(id, what, when, named, path string, need uint64, writable func(string) error) Check {
+	c := Check{
 		ID: id, Section: SectionHost, When: when,
-		Condition: fmt.Sprintf("%s, which %s, has %s free", name, use, mib(need)),
-		How:       "statfs " + path + " and make a file there",
-		Remedy:    remedy,
+		Condition: fmt.Sprintf("%s has %s free, and can be written to", what, mib(need)),
+		How:       "statfs, and make a file there (" + named + ")",
+		Remedy:    "free space there, or name another folder in " + named,
 		Timeout:   5 * time.Second,
-		Probe: func(context.Context) Result {
-			if only != nil {
-				if r := a.unless(only...); r != nil {
-					return *r
-				}
-			}
-			dir, err := a.existing(path)
-			if err != nil {
-				return Doubt(err.Error())
-			}
-			free, err := a.Free(dir)
-			if err != nil {
-				return Doubt(err.Error())
-			}
-			words := fmt.Sprintf("%s has %s free", dir, mib(free))
-			if free < need {
-				return Break(words)
-			}
-			// The store is nix's to write to, not always ours.
-			if id == "disk-nix-store" {
-				return Hold(words)
-			}
-			switch err := a.Writable(dir); {
-			case errors.Is(err, fs.ErrPermission):
-				return Break(fmt.Sprintf("%s, and this user may not write there", words))
-			case err != nil:
+	}
+	if writable == nil {
+		c.Condition = fmt.Sprintf("%s has %s free", what, mib(need))
+		c.How = "statfs " + path
+		c.Remedy = "free space there (nix-collect-garbage), or mount a larger file system at " + named
+	}
+	c.Probe = func(context.Context) Result {
+		dir, err := a.existing(path)
+		if err != nil {
+			return Doubt(err.Error())
+		}
+		free, err := a.Free(dir)
+		if err != nil {
+			return Doubt(err.Error())
+		}
+		words := fmt.Sprintf("%s has %s free", dir, mib(free))
+		if dir != path {
+			words = fmt.Sprintf("%s, for %s is not there yet", words, path)
+		}
+		if free < need {
+			return Break(words)
+		}
+		if writable != nil {
+			if err := writable(dir); err != nil {
 				return Break(fmt.Sprintf("%s, and a file cannot be made there: %v", words, err))
 			}
-			return Hold(words)
-		},
+		}
+		return Hold(words)
 	}
+	return c
 }

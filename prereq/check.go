@@ -41,6 +41,8 @@ type entry struct {
 	check Check
 	once  sync.Once
 	found Finding
+	// because is the check whose outcome left this one untried.
+	because *entry
 }
 
 func newTable(checks []Check) (table, error) {
@@ -65,31 +67,37 @@ func (all table) resolve(ctx context.Context, id string) Finding {
 	e := all[id]
 	e.once.Do(func() {
 		start := time.Now()
-		result := all.unmet(ctx, e.check)
-		if result == nil {
-			r := probe(ctx, e.check)
-			result = &r
+		if e.because = all.unmet(ctx, e.check); e.because != nil {
+			e.found = newFinding(e.check, untried(e.because.found), 0)
+			return
 		}
-		e.found = newFinding(e.check, *result, time.Since(start))
+		e.found = newFinding(e.check, probe(ctx, e.check), time.Since(start))
 	})
 	return e.found
 }
 
-// unmet is the result of a check of which a need does not hold, or nil.
-func (all table) unmet(ctx context.Context, c Check) *Result {
+// unmet is the check to blame where a need of c does not hold: the first in the
+// chain of needs, for the others only followed from it.
+func (all table) unmet(ctx context.Context, c Check) *entry {
 	for _, id := range c.Needs {
-		need := all.resolve(ctx, id)
-		switch need.Outcome {
-		case Holds:
-		case NotNeeded:
-			r := Skip(fmt.Sprintf("needs %q, which is not needed: %s", id, need.Detail))
-			return &r
-		default:
-			r := Doubt(fmt.Sprintf("not tried: needs %q, which is %s: %s", id, need.Outcome, need.Detail))
-			return &r
+		if all.resolve(ctx, id).Outcome == Holds {
+			continue
 		}
+		need := all[id]
+		if need.because != nil {
+			return need.because
+		}
+		return need
 	}
 	return nil
+}
+
+// untried is the result of a check that the need's outcome left untried.
+func untried(need Finding) Result {
+	if need.Outcome == NotNeeded {
+		return Skip(need.Detail)
+	}
+	return Doubt(fmt.Sprintf("not tried, because %s is %s: %s", need.ID, need.Outcome, need.Detail))
 }
 
 // probe runs a check's probe within its limit, and survives a probe that

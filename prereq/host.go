@@ -18,6 +18,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bootaudit/fixtures"
+	"bootaudit/internal/config"
 	"bootaudit/internal/microguest"
 	"bootaudit/internal/tools"
 )
@@ -41,6 +43,8 @@ type Host struct {
 	Open func(path string) error
 	// Writable says why a file cannot be made in a folder.
 	Writable func(dir string) error
+	// StandIn says where the stand-in image is, or else why it cannot be built.
+	StandIn func(config.Config) (built string, err error)
 }
 
 // Command is a program to run on a [Host].
@@ -89,7 +93,7 @@ func ThisHost() Host {
 		UID:      os.Getuid(),
 		CPUs:     runtime.NumCPU(),
 		TempDir:  os.TempDir(),
-		LookPath: func(name string) (string, error) { return tools.Tool{Command: name}.Find() },
+		LookPath: lookPath,
 		Run:      runCommand,
 		Boot:     func(ctx context.Context, m microguest.Machine) (microguest.Report, error) { return m.Boot(ctx) },
 		Get:      get,
@@ -108,7 +112,29 @@ func ThisHost() Host {
 			}
 			return errors.Join(f.Close(), os.Remove(f.Name()))
 		},
+		StandIn: func(cfg config.Config) (string, error) {
+			if iso := fixtures.Built(cfg); iso != "" {
+				return iso, nil
+			}
+			return "", fixtures.CanBuild()
+		},
 	}
+}
+
+// lookPath finds a program as our tools do. A file of that name that may not be
+// executed is an [fs.ErrPermission].
+func lookPath(name string) (string, error) {
+	path, err := tools.Tool{Command: name}.Find()
+	if err == nil {
+		return path, nil
+	}
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return "", &fs.PathError{Op: "execute", Path: path, Err: fs.ErrPermission}
+		}
+	}
+	return "", &exec.Error{Name: name, Err: exec.ErrNotFound}
 }
 
 func runCommand(ctx context.Context, c Command) Output {

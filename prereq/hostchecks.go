@@ -1,6 +1,7 @@
 package prereq
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,13 +20,27 @@ const (
 // target. What a target does without is not needed, and says so.
 func HostChecks(h Host, cfg config.Config) []Check {
 	a := auditor{Host: h, cfg: cfg}
-	return slices.Concat(a.qemuChecks(), a.capacityChecks(), a.nixChecks())
+	return slices.Concat(a.qemuChecks(), a.capacityChecks(), a.runnerChecks(), a.standInChecks(), a.nixChecks())
 }
 
 // auditor holds what the probes of one table share.
 type auditor struct {
 	Host
 	cfg config.Config
+}
+
+// only limits checks to the kinds of target that need them.
+func (a auditor) only(kind config.Kind, checks []Check) []Check {
+	for i := range checks {
+		probe := checks[i].Probe
+		checks[i].Probe = func(ctx context.Context) Result {
+			if r := a.unless(kind); r != nil {
+				return *r
+			}
+			return probe(ctx)
+		}
+	}
+	return checks
 }
 
 // unless is a result when the target is none of those that need a check.
@@ -48,7 +63,7 @@ const always = "always"
 
 // install is a remedy's words for a Debian package.
 func install(t tools.Tool) string {
-	return fmt.Sprintf("make setup, or: apt-get install --no-install-recommends %s", t.Package)
+	return fmt.Sprintf("`make setup` (Debian package %s)", t.Package)
 }
 
 // Table is checks as a Markdown table, in their order.

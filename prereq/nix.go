@@ -27,88 +27,77 @@ const forFlake = "for a flake"
 
 func (a auditor) nixChecks() []Check {
 	get := install(tools.Nix[0])
-	checks := []Check{
+	return a.only(config.Flake, []Check{
 		{
-			ID: "nix-present", When: forFlake,
+			ID: "nix-present", Section: SectionHost, When: forFlake,
 			Condition: "nix is on the PATH",
 			How:       "command -v nix; look into the folders of nix's profiles",
 			Remedy:    get + "; where it is installed already: export USER, then source the profile script that the evidence names",
 			Probe:     a.nixPresent,
 		}, {
-			ID: "nix-version", When: forFlake, Needs: []string{"nix-present"},
+			ID: "nix-version", Section: SectionHost, When: forFlake, Needs: []string{"nix-present"},
 			Condition: fmt.Sprintf("nix is %d.%d or later, the oldest that bootaudit is tested with", nixMajor, nixMinor),
 			How:       "nix --version",
 			Remedy:    "install a later nix (https://nixos.org/download)",
 			Timeout:   5 * time.Second,
 			Probe:     a.nixVersion,
 		}, {
-			ID: "nix-login-shell", When: forFlake, Needs: []string{"nix-present"},
+			ID: "nix-login-shell", Section: SectionHost, When: forFlake, Needs: []string{"nix-present"},
 			Condition: "a fresh login shell finds nix",
 			How:       "env -i HOME=$HOME USER=$USER bash -lc 'command -v nix'",
 			Remedy:    "source nix's profile script from /etc/profile.d or the user's ~/.profile",
 			Timeout:   5 * time.Second,
 			Probe:     a.nixLoginShell,
 		}, {
-			ID: "nix-profile-script", When: "for a flake, where nix is installed in a profile", Needs: []string{"nix-present"},
+			ID: "nix-profile-script", Section: SectionHost, When: "for a flake, where nix is installed in a profile", Needs: []string{"nix-present"},
 			Condition: "nix's profile script is there, and safe to source where HOME or USER is not set",
 			How:       "env -i PATH=$PATH bash -c '. SCRIPT', without HOME, without USER, without both",
 			Remedy:    "reinstall nix; export HOME and USER before the script is sourced",
 			Timeout:   8 * time.Second,
 			Probe:     a.nixProfileScript,
 		}, {
-			ID: "nix-features", When: forFlake, Needs: []string{"nix-version"},
+			ID: "nix-features", Section: SectionHost, When: forFlake, Needs: []string{"nix-version"},
 			Condition: "nix-command and flakes are enabled, or can be switched on for a call",
 			How:       "nix eval --expr 'builtins ? getFlake', with and without --extra-experimental-features",
 			Remedy:    "put `experimental-features = nix-command flakes` into /etc/nix/nix.conf",
 			Timeout:   8 * time.Second,
 			Probe:     a.nixFeatures,
 		}, {
-			ID: "nix-temp", When: forFlake, Needs: []string{"nix-present"},
+			ID: "nix-temp", Section: SectionHost, When: forFlake, Needs: []string{"nix-present"},
 			Condition: "the temporary folder can be entered by nix's build users",
 			How:       "stat the folder that TMPDIR names, and its parents",
 			Remedy:    "unset TMPDIR, or point it to a folder with mode 1777 below folders that anybody may search (not a shell's own /tmp/nix-shell.*)",
 			Probe:     a.nixTemp,
 		}, {
-			ID: "nix-build", When: forFlake, Needs: []string{"nix-features"},
+			ID: "nix-build", Section: SectionHost, When: forFlake, Needs: []string{"nix-features"},
 			Condition: "nix builds a derivation of our own, as it is configured and without a network",
 			How:       "nix build --rebuild --expr 'derivation { builder = a program that writes to $out; }'",
 			Remedy:    "see what nix said in the evidence; in a container without user namespaces, set sandbox = false in /etc/nix/nix.conf",
 			Timeout:   9 * time.Second,
 			Probe:     a.nixBuild,
 		}, {
-			ID: "flake-evaluates", When: forFlake, Needs: []string{"nix-features"},
+			ID: "flake-evaluates", Section: SectionHost, When: forFlake, Needs: []string{"nix-features"},
 			Condition: "the flake evaluates",
 			How:       "nix flake show --json --no-write-lock-file FLAKE",
 			Remedy:    "see the evidence for the file and line; lock and fetch the inputs where there is a network (nix flake lock, nix flake archive)",
 			Timeout:   time.Minute,
 			Probe:     a.flakeEvaluates,
 		}, {
-			ID: "substituters", When: "for a flake with inputs", Needs: []string{"nix-features"},
+			ID: "substituters", Section: SectionHost, When: "for a flake with inputs", Needs: []string{"nix-features"},
 			Condition: "each configured substituter answers",
 			How:       "nix show-config; GET URL/nix-cache-info of each, through the environment's proxy",
 			Remedy:    "allow the host (or its proxy: http_proxy, https_proxy) to reach the substituter, or take it out of nix.conf; without one everything is built here, for hours",
 			Timeout:   8 * time.Second,
 			Probe:     a.substituters,
 		}, {
-			ID: "nix-fetch", When: "for a flake with inputs", Needs: []string{"substituters", "nix-build"},
+			ID: "nix-fetch", Section: SectionHost, When: "for a flake with inputs", Needs: []string{"substituters", "nix-build"},
 			Condition: "nix itself fetches and realises a known derivation from the network",
 			How:       "nix build --rebuild --expr 'derivation { builder = \"builtin:fetchurl\"; url = SUBSTITUTER/nix-cache-info; }'",
 			Remedy:    "nix fetches by other means than this program: give its daemon the proxy (systemctl edit nix-daemon) and the certificates (NIX_SSL_CERT_FILE)",
 			Timeout:   9 * time.Second,
 			Probe:     a.nixFetch,
 		},
-	}
-	for i := range checks {
-		probe := checks[i].Probe
-		checks[i].Section = SectionHost
-		checks[i].Probe = func(ctx context.Context) Result {
-			if r := a.unless(config.Flake); r != nil {
-				return *r
-			}
-			return probe(ctx)
-		}
-	}
-	return checks
+	})
 }
 
 // nixCommand is a call of nix as ours are made: features on, downloads that

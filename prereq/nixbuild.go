@@ -3,19 +3,14 @@ package prereq
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"debug/elf"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"time"
 )
 
 // builder is a program that writes "ok\n" to the file that its argument names.
@@ -121,164 +116,4 @@ func nixError(stderr string) string {
 		return firstLine(stderr)
 	}
 	return words
-}
-
-// substituter is one of nix's binary caches, asked.
-type substituter struct {
-	url    string
-	answer Answer
-	err    error
-}
-
-// ok says whether it answers as a binary cache does.
-func (s substituter) ok() bool {
-	return s.err == nil && s.answer.Status == 200 && strings.Contains(s.answer.Body, "StoreDir:")
-}
-
-func (s substituter) String() string {
-	words := s.url + ": "
-	var dial *url.Error
-	switch {
-	case errors.As(s.err, &dial):
-		words += dial.Err.Error()
-	case s.err != nil:
-		words += s.err.Error()
-	default:
-		words += fmt.Sprintf("HTTP %d", s.answer.Status)
-		for _, name := range []string{"X-Cache", "Age", "Via"} {
-			if value := s.answer.Header.Get(name); value != "" {
-				words += fmt.Sprintf(", %s: %s", name, value)
-			}
-		}
-		if s.answer.Status == 200 && !s.ok() {
-			words += fmt.Sprintf(", and not a binary cache: it begins with %.40q", firstLine(s.answer.Body))
-		}
-	}
-	if s.answer.Proxy != "" {
-		return words + ", through the proxy " + s.answer.Proxy
-	}
-	return words + ", without a proxy"
-}
-
-// askSubstituters asks those that are reached by HTTP, side by side.
-func (a auditor) askSubstituters(ctx context.Context) (asked []substituter, others []string, bad *Result) {
-	cmd := a.nixCommand("show-config", "--json")
-	out, bad := a.answer(ctx, cmd)
-	if bad != nil {
-		return nil, nil, bad
-	}
-	var settings struct {
-		Substituters struct{ Value []string }
-	}
-	if err := json.Unmarshal([]byte(out.Stdout), &settings); err != nil {
-		r := Doubt(fmt.Sprintf("nix show-config: %v", err))
-		r.Evidence = out.Stdout
-		return nil, nil, &r
-	}
-	for _, s := range settings.Substituters.Value {
-		if u, err := url.Parse(s); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
-			u.RawQuery = ""
-			asked = append(asked, substituter{url: strings.TrimSuffix(u.String(), "/")})
-		} else {
-			others = append(others, s)
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	var all sync.WaitGroup
-	for i := range asked {
-		all.Go(func() {
-			s := &asked[i]
-			s.answer, s.err = a.Get(ctx, s.url+"/nix-cache-info")
-			if ctx.Err() != nil && s.err != nil {
-				s.err = errors.New("no answer within 5 s")
-			}
-		})
-	}
-	all.Wait()
-	return asked, others, nil
-}
-
-func (a auditor) substituters(ctx context.Context) Result {
-	asked, others, bad := a.askSubstituters(ctx)
-	if bad != nil {
-		return *bad
-	}
-	var lines, silent, wrong []string
-	for _, s := range asked {
-		lines = append(lines, s.String())
-		switch {
-		case s.ok():
-		case s.err != nil:
-			silent = append(silent, s.String())
-		default:
-			wrong = append(wrong, s.String())
-		}
-	}
-	for _, s := range others {
-		lines = append(lines, s+": not asked, for it is not reached by HTTP")
-	}
-	var r Result
-	switch {
-	case wrong != nil:
-		r = Break(strings.Join(append(wrong, silent...), "; "))
-	case silent != nil:
-		r = Miss(strings.Join(silent, "; "))
-	case asked == nil && others != nil:
-		r = Doubt(strings.Join(lines, "; "))
-	case asked == nil:
-		r = Skip("no substituter is configured: everything is built here")
-		r.Risk = "a first build of a NixOS image takes hours"
-	default:
-		r = Hold(strings.Join(lines, "; "))
-	}
-	if r.Outcome == Absent || r.Outcome == Broken {
-		if own, err := a.flakeHasNoInputs(ctx); err == nil && own {
-			r.Outcome = NotNeeded
-			r.Detail = "the flake has no inputs, so that nothing of it comes from a substituter; " + r.Detail
-		}
-	}
-	r.Evidence = strings.Join(lines, "\n")
-	return r
-}
-
-// flakeHasNoInputs says whether nothing but the flake itself is built from.
-func (a auditor) flakeHasNoInputs(ctx context.Context) (bool, error) {
-	out, bad := a.answer(ctx, a.nixCommand("flake", "metadata", "--json", "--no-write-lock-file", a.cfg.Flake))
-	if bad != nil {
-		return false, errors.New(bad.Detail)
-	}
-	var metadata struct {
-		Locks struct{ Nodes map[string]json.RawMessage }
-	}
-	if err := json.Unmarshal([]byte(out.Stdout), &metadata); err != nil {
-		return false, err
-	}
-	return len(metadata.Locks.Nodes) == 1, nil
-}
-
-// nixFetch has nix fetch what we fetched ourselves, so that its content is
-// known: nix's daemon has its own proxy, certificates and network.
-func (a auditor) nixFetch(ctx context.Context) Result {
-	asked, _, bad := a.askSubstituters(ctx)
-	if bad != nil {
-		return *bad
-	}
-	for _, s := range asked {
-		if !s.ok() {
-			continue
-		}
-		sum := sha256.Sum256([]byte(s.answer.Body))
-		return a.realise(ctx, fmt.Sprintf(`derivation {
-  name = "nix-cache-info";
-  system = "builtin";
-  builder = "builtin:fetchurl";
-  url = "%s/nix-cache-info";
-  outputHashMode = "flat";
-  outputHashAlgo = "sha256";
-  outputHash = "%s";
-  preferLocalBuild = true;
-}`, s.url, hex.EncodeToString(sum[:])))
-	}
-	return Doubt("no substituter answered")
 }

@@ -40,21 +40,21 @@ func (a auditor) qemuChecks() []Check {
 			ID: "qemu-version", Section: SectionHost, When: always, Needs: []string{"qemu-present"},
 			Condition: fmt.Sprintf("QEMU is %d.%d or later, the oldest that bootaudit is tested with", qemuMajor, qemuMinor),
 			How:       qemu + " --version",
-			Remedy:    "install a later QEMU (" + get + "), and see that no older one stands before it on the PATH",
+			Remedy:    "a later QEMU: " + get + ", and see that no older one stands before it on the PATH",
 			Timeout:   5 * time.Second,
 			Probe:     a.qemuVersion,
 		}, {
 			ID: "virtio-devices", Section: SectionHost, When: always, Needs: []string{"qemu-version"},
 			Condition: "QEMU has the virtio network, disk, entropy and serial devices",
 			How:       qemu + " -device help",
-			Remedy:    "install a full QEMU: " + get,
+			Remedy:    "a full QEMU: " + get,
 			Timeout:   5 * time.Second,
 			Probe:     a.virtioDevices,
 		}, {
 			ID: "accelerators", Section: SectionHost, When: always, Needs: []string{"qemu-version"},
 			Condition: "QEMU can emulate by itself (TCG), so that it needs no KVM",
 			How:       qemu + " -accel help",
-			Remedy:    "install a QEMU built with TCG: " + get,
+			Remedy:    "a QEMU built with TCG: " + get,
 			Timeout:   5 * time.Second,
 			Probe:     a.accelerators,
 		}, {
@@ -75,7 +75,7 @@ func (a auditor) qemuChecks() []Check {
 			ID: "user-networking", Section: SectionHost, When: always, Needs: []string{"virtio-devices", "micro-guest"},
 			Condition: "a guest behind QEMU's user networking answers on a port forwarded to 127.0.0.1",
 			How:       "boot internal/microguest with a virtio network card, connect to its forwarded port",
-			Remedy:    "install a QEMU built with slirp (" + get + "), and allow connections to 127.0.0.1",
+			Remedy:    "a QEMU built with slirp: " + get + "; and allow connections to 127.0.0.1",
 			Timeout:   8 * time.Second,
 			Probe:     a.userNetworking,
 		}, {

@@ -50,7 +50,18 @@ type Config struct {
 
 // Load decodes the process's environment, once. Its error names every bad
 // variable.
-var Load = sync.OnceValues(func() (Config, error) { return decode(env.ToMap(os.Environ())) })
+var Load = sync.OnceValues(func() (Config, error) { return decode(environ()) })
+
+// environ reads each of our variables by name: go test sees which ones a test
+// asks for, and does not serve it from its cache when one has changed. It does
+// not see os.Environ.
+func environ() map[string]string {
+	set := map[string]string{}
+	for _, v := range Variables() {
+		set[v.Name] = os.Getenv(v.Name)
+	}
+	return set
+}
 
 func decode(environ map[string]string) (Config, error) {
 	cfg, err := env.ParseAsWithOptions[Config](env.Options{
@@ -62,6 +73,9 @@ func decode(environ map[string]string) (Config, error) {
 	}
 	if cfg.Flake != "" && cfg.ISO != "" {
 		return Config{}, errors.New("environment: BOOT_IMAGE_FLAKE and BOOT_IMAGE_ISO are both set; unset one")
+	}
+	if cfg.Flake, err = absoluteFlake(cfg.Flake); err != nil {
+		return Config{}, fmt.Errorf("environment: BOOT_IMAGE_FLAKE: %w", err)
 	}
 	if cfg.CacheDir == "" {
 		dir, err := os.UserCacheDir()
@@ -141,6 +155,45 @@ func (p *Path) UnmarshalText(text []byte) error {
 	}
 	*p = Path(name)
 	return nil
+}
+
+// absoluteFlake makes a flake reference that names a folder absolute, as [Path]
+// does. What names no folder of ours is left for nix to understand.
+func absoluteFlake(ref string) (string, error) {
+	end := len(ref)
+	if i := strings.IndexAny(ref, "?#"); i >= 0 {
+		end = i
+	}
+	scheme, name := "", ref[:end]
+	if rest, ok := strings.CutPrefix(name, "path:"); ok {
+		scheme, name = "path:", rest
+	}
+	if name == "" || filepath.IsAbs(name) {
+		return ref, nil
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, name)
+	if info, err := os.Stat(dir); scheme == "" && name[0] != '.' && (err != nil || !info.IsDir()) {
+		return ref, nil // a registry's name, or a URL
+	}
+	return scheme + dir + ref[end:], nil
+}
+
+// FlakeDir is the folder on this host that the flake is in, or "" where it is
+// elsewhere.
+func (c Config) FlakeDir() string {
+	dir, _, _ := strings.Cut(c.Flake, "#")
+	dir, _, _ = strings.Cut(dir, "?")
+	for _, scheme := range []string{"path:", "git+file://", "git+file:"} {
+		dir = strings.TrimPrefix(dir, scheme)
+	}
+	if !filepath.IsAbs(dir) {
+		return ""
+	}
+	return dir
 }
 
 func moduleRoot() (string, error) {

@@ -45,6 +45,29 @@ func TestTarget(t *testing.T) {
 	}
 }
 
+func TestFlakeInAFolder(t *testing.T) {
+	root, err := moduleRoot()
+	require.NoError(t, err)
+	for ref, want := range map[string]struct{ flake, dir string }{
+		"":                           {"", ""},
+		"github:x/y":                 {"github:x/y", ""},
+		"nixpkgs":                    {"nixpkgs", ""},
+		"prereq":                     {root + "/prereq", root + "/prereq"}, // such a folder is there
+		".":                          {root, root},
+		"./x?dir=a#b":                {root + "/x?dir=a#b", root + "/x"},
+		"path:x":                     {"path:" + root + "/x", root + "/x"},
+		"/a/b":                       {"/a/b", "/a/b"},
+		"path:/a b":                  {"path:/a b", "/a b"},
+		"git+file:///a/b?ref=main#c": {"git+file:///a/b?ref=main#c", "/a/b"},
+		"git+https://x.org/a":        {"git+https://x.org/a", ""},
+	} {
+		cfg, err := decode(map[string]string{"BOOT_IMAGE_FLAKE": ref})
+		require.NoError(t, err)
+		assert.Equal(t, want.flake, cfg.Flake, ref)
+		assert.Equal(t, want.dir, cfg.FlakeDir(), ref)
+	}
+}
+
 func TestEveryBadVariableIsNamed(t *testing.T) {
 	_, err := decode(map[string]string{
 		"BOOT_IMAGE_VM_SPAWN_TIMEOUT": "-5",

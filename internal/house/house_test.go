@@ -24,7 +24,7 @@ var rules = []struct {
 	may []string
 	why string
 }{
-	{"prereq", []string{"internal/"}, "the host is checked before there is an image"},
+	{"prereq", []string{"fixtures", "internal/"}, "the host is checked before there is an image"},
 	{"iso", []string{"prereq", "internal/"}, "an image is opened without booting it"},
 	{"serial", []string{"internal/screen", "internal/cast"}, "a console knows nothing of QEMU or images"},
 	{"fixtures", []string{"internal/config", "internal/tools"}, "the stand-in is an image like any other"},
