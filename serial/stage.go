@@ -1,9 +1,6 @@
 package serial
 
-import (
-	"bytes"
-	"regexp"
-)
+import "regexp"
 
 // Stage is how far a boot has come. Stages are ordered; see [Stage.Reached].
 type Stage string
@@ -44,10 +41,6 @@ type Milestone struct {
 	pattern *regexp.Regexp
 }
 
-func (m *Milestone) match(line []byte) bool {
-	return hasAny(line, m.words) && m.pattern.Match(line)
-}
-
 // Prompt matches a shell's prompt at the beginning of a visible line: its
 // first group is "$" or "#", the rest of the line is what was typed.
 var Prompt = regexp.MustCompile(`^(?:\[?(?:\][0-2];[^$#\]]*)?[\w.-]+@[\w.-]+(?::| )[^$#\]]{0,200}\]?|[\w.-]*sh-\d[\d.]*|[~/][\w./-]*)([$#])(?: |$)`)
@@ -74,26 +67,51 @@ var Milestones = []Milestone{
 		regexp.MustCompile(`^[\w.-]+ login:(?: |$)`)},
 	{"autologin", Login, []string{"(automatic login)"},
 		regexp.MustCompile(`^[\w.-]+ login: ([\w.-]+) \(automatic login\)`)},
-	{"shell", Shell, []string{"$", "#"}, Prompt},
+	{"shell", Shell, nil, Prompt},
 }
 
 // MilestoneOf is the milestone that line shows, if any. Line is one visible
 // line, without escape sequences. A line that is an autologin is also a login:
 // the last match counts.
 func MilestoneOf(line []byte) (Milestone, bool) {
+	return milestoneOf(line, tables.find(line), 0)
+}
+
+// milestoneOf leaves out what is of no interest at the given rank: what comes
+// before it, save for a machine that starts again.
+func milestoneOf(line []byte, found rows, rank int) (Milestone, bool) {
 	for i := len(Milestones) - 1; i >= 0; i-- {
-		if Milestones[i].match(line) {
-			return Milestones[i], true
+		if r := ranks[i]; r <= rank && r > bootloaderRank && r < shellRank {
+			continue
+		}
+		if m := &Milestones[i]; m.Stage == Shell {
+			if maybePrompt(line) && m.pattern.Match(line) {
+				return *m, true
+			}
+		} else if found.has(i) && m.pattern.Match(line) {
+			return *m, true
 		}
 	}
 	return Milestone{}, false
 }
 
-func hasAny(line []byte, words []string) bool {
-	for _, w := range words {
-		if bytes.Contains(line, []byte(w)) {
+var bootloaderRank, shellRank = Bootloader.rank(), Shell.rank()
+
+// ranks are those of the stages of Milestones.
+var ranks = func() []int {
+	var r []int
+	for _, m := range Milestones {
+		r = append(r, m.Stage.rank())
+	}
+	return r
+}()
+
+// maybePrompt is a cheap look for what Prompt needs.
+func maybePrompt(line []byte) bool {
+	for i, b := range line[:min(len(line), 300)] {
+		if (b == '$' || b == '#') && (i+1 == len(line) || line[i+1] == ' ') {
 			return true
 		}
 	}
-	return len(words) == 0
+	return false
 }

@@ -45,7 +45,7 @@ var Tripwires = []Tripwire{
 	{ID: "disk-image-locked", Fatal: true,
 		Means:   "QEMU did not start: another process holds the disk image's lock",
 		Remedy:  "stop the other VM (fuser -v IMAGE), or give each VM an overlay of its own",
-		words:   []string{"lock", "Is another process using"},
+		words:   []string{"Failed to get", "Failed to lock", "Is another process using"},
 		pattern: re(`^[\w./-]*qemu[\w.-]*: .*Failed to (?:get|lock) .*\b(?:lock|byte)\b|^Is another process using the image`)},
 	{ID: "kvm-unusable", Fatal: true,
 		Means:   "QEMU cannot run a guest on KVM here",
@@ -94,7 +94,7 @@ var Tripwires = []Tripwire{
 	{ID: "kernel-not-started", Fatal: true, before: Initrd,
 		Means:   "the kernel was loaded and refused to start",
 		Remedy:  "check the kernel file, the guest's memory and the CPU model",
-		words:   []string{"kernel", "System halted", "Not enough memory"},
+		words:   []string{"corrupt kernel image", "This kernel requires", "use a kernel", "System halted", "Not enough memory"},
 		pattern: re(`^Invalid or corrupt kernel image|^Not enough memory to load|^This kernel requires an? |^Unable to boot - please use a kernel|-- System halted`)},
 
 	// Kernel and initrd.
@@ -194,7 +194,7 @@ var Tripwires = []Tripwire{
 	{ID: "init-crashed", Fatal: true,
 		Means:   "systemd itself crashed or froze",
 		Remedy:  "read the lines above it; give the guest more memory if they point there",
-		words:   []string{"systemd", "Freezing execution"},
+		words:   []string{"Caught <", "Freezing execution", "[!!!!!!]"},
 		pattern: re(`(?:^|systemd\[1\]: )(?:Freezing execution|Caught <\w+>, (?:dumped core|core dump failed|not dumping core))|^\[!{6}\] .*(?:[Ff]reezing|[Ff]ailed to)`)},
 	{ID: "emergency-mode", Fatal: true,
 		Means:   "systemd gave up and waits in emergency or rescue mode",

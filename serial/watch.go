@@ -176,15 +176,15 @@ func (w *Watch) line(l screen.Line) {
 	if len(text) == 0 {
 		return
 	}
-	m, marked := MilestoneOf(l.Text)
-	if marked {
+	found := tables.find(l.Text)
+	if m, ok := milestoneOf(l.Text, found, w.stage.rank()); ok {
 		if m.Stage == Shell {
 			w.prompt(l)
 		} else {
 			w.reach(m, l)
 		}
 	}
-	w.trip(text, l)
+	w.trip(text, l, found)
 }
 
 // prompt looks at a line that begins with a shell's prompt: a command behind it
@@ -237,14 +237,15 @@ func (w *Watch) peek() {
 		return
 	}
 	w.seen = len(open.Text)
-	if m, ok := MilestoneOf(open.Text); ok {
+	found := tables.find(open.Text)
+	if m, ok := milestoneOf(open.Text, found, w.stage.rank()); ok {
 		if m.Stage == Shell {
 			w.prompt(open)
 		} else {
 			w.reach(m, open)
 		}
 	}
-	w.trip(text, open)
+	w.trip(text, open, found)
 }
 
 // waits matches an open line that waits for a person.
@@ -253,7 +254,7 @@ var waits = re(`(?:login|[Pp]assword(?: for \S+)?|boot):$|[$#>]$|\(END\)$`)
 func (w *Watch) reach(m Milestone, l screen.Line) {
 	if m.Stage.rank() <= w.stage.rank() {
 		// Back at the beginning: the machine has started again.
-		if m.Stage.rank() > Bootloader.rank() || w.stage.rank() <= Menu.rank() {
+		if m.Stage.rank() > bootloaderRank || w.stage.rank() <= Menu.rank() {
 			return
 		}
 		w.release()
@@ -273,10 +274,10 @@ func (w *Watch) reach(m Milestone, l screen.Line) {
 	}
 }
 
-func (w *Watch) trip(text []byte, l screen.Line) {
+func (w *Watch) trip(text []byte, l screen.Line, found rows) {
 	for i := range Tripwires {
 		t := &Tripwires[i]
-		if t.pattern == nil || !hasAny(text, t.words) || w.tripped[t.ID] ||
+		if !found.has(len(Milestones)+i) || w.tripped[t.ID] ||
 			t.before != "" && w.stage.Reached(t.before) || !t.pattern.Match(text) {
 			continue
 		}

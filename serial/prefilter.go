@@ -1,0 +1,51 @@
+package serial
+
+import "bootaudit/internal/words"
+
+// prefilter tells which rows of a table are worth trying on a line: those of
+// which a word is in it.
+type prefilter struct {
+	words *words.Matcher
+	row   []int // of each word
+}
+
+func newPrefilter(rows [][]string) *prefilter {
+	f := &prefilter{}
+	var all []string
+	for row, list := range rows {
+		for _, word := range list {
+			all = append(all, word)
+			f.row = append(f.row, row)
+		}
+	}
+	f.words = words.New(all)
+	return f
+}
+
+// rows is a set of up to 128 rows.
+type rows [2]uint64
+
+func (r rows) has(i int) bool { return r[i/64]&(1<<(i%64)) != 0 }
+
+func (f *prefilter) find(line []byte) rows {
+	var r rows
+	var buf [16]uint16
+	for _, word := range f.words.Find(line, buf[:0]) {
+		i := f.row[word]
+		r[i/64] |= 1 << (i % 64)
+	}
+	return r
+}
+
+// tables is the prefilter of both tables: the rows of Milestones, then those of
+// Tripwires.
+var tables = func() *prefilter {
+	var table [][]string
+	for _, m := range Milestones {
+		table = append(table, m.words)
+	}
+	for _, t := range Tripwires {
+		table = append(table, t.words)
+	}
+	return newPrefilter(table)
+}()
