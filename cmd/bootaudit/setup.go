@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 
+	"bootaudit/fixtures"
 	"bootaudit/internal/config"
 	"bootaudit/internal/setup"
 	"bootaudit/internal/tools"
@@ -42,6 +43,9 @@ func runSetup(ctx context.Context, args []string) int {
 // wanted is what auditing the target takes; all is what any target takes.
 func wanted(target config.Kind, all bool) []tools.Tool {
 	list := append(append([]tools.Tool{}, tools.Boot...), tools.UEFI...)
+	if all || target == config.StandIn {
+		list = append(list, fixtures.Tools()...)
+	}
 	if all || target == config.Flake {
 		list = append(list, tools.Nix...)
 	}
