@@ -1,0 +1,99 @@
+# The guest's half of a session: it reads requests from its standard input and
+# answers in frames on its standard output. POSIX sh, coreutils (or busybox).
+# $1 key, $2 base64 characters in a frame, $3 letters a-z: where not to keep files
+k=$1 w=$2
+set -f
+umask 077
+trap '' HUP INT QUIT TSTP TTOU
+export PAGER=cat SYSTEMD_PAGER=cat GIT_PAGER=cat MANPAGER=cat SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0 NO_COLOR=1 TERM=dumb
+d=
+for t in /run /dev/shm /tmp; do
+	t=$t/bootaudit.$k
+	mkdir -p "$t" 2>/dev/null && d=$t && break
+done
+limiter=
+timeout -k 2 5 true 2>/dev/null && limiter='timeout -k 2'
+if printf x | base64 -w 0 >/dev/null 2>&1; then wrap="-w $w"; else wrap= w=76; fi
+
+# One printf is one write, so that frames of several jobs do not mix.
+say() { printf '@%s.%s.%s.%s.%s.%s;\n' "$k" "$1" "$2" "$3" "$4" "${#4}"; }
+
+# part ID STREAM OFFSET COUNT: that range of a job's output
+part() {
+	o=$3
+	tail -c +$((o + 1)) "$d/$1.$2" | head -c "$4" | base64 $wrap | while read -r l; do
+		say "$1" "$2" "$o" "$l"
+		o=$((o + w / 4 * 3))
+	done
+	say "$1" f "$3" "$2"
+}
+
+# limited SECONDS FILE: runs it, and ends it after that long
+limited() {
+	if [ -n "$limiter" ]; then
+		$limiter "$1" sh "$2"
+		return
+	fi
+	sh "$2" &
+	p=$!
+	{ sleep "$1"; kill "$p"; sleep 2; kill -9 "$p"; } >/dev/null 2>&1 3>&- &
+	wait "$p"
+	s=$?
+	kill $! 2>/dev/null
+	return $s
+}
+
+# run ID SECONDS BYTES: one job, whose files are its output and what became of it
+run() {
+	f=$d/$1
+	{ {
+		limited "$2" "$f.c" </dev/null 2>&3 3>&-
+		echo $? >"$f.s"
+	} | head -c "$3" >"$f.o"; } 3>&1 | head -c "$3" >"$f.e"
+	read -r s <"$f.s" || s=lost
+	set -- "$1" $(wc -c <"$f.o") $(wc -c <"$f.e") $(sha256sum "$f.o" "$f.e")
+	echo "$s/$2/$3/$4/$6" >"$f.n"
+	mv "$f.n" "$f.m"
+	meta "$1"
+	[ "$2" = 0 ] || part "$1" o 0 "$2"
+	[ "$3" = 0 ] || part "$1" e 0 "$3"
+	say "$1" f end ''
+}
+
+meta() { read -r l <"$d/$1.m" && say "$1" m 0 "$l"; }
+
+dead=0
+say 0 h "$(id -u)" ''
+while [ $dead -lt 600 ]; do
+	if ! read -r x n line; then
+		# The host's end is shut, as it is while a saved machine is restored.
+		dead=$((dead + 1))
+		sleep 1
+		continue
+	fi
+	dead=0
+	[ "$x" = "$k" ] && [ "${#line}" = "$n" ] || continue
+	set -- $line
+	case $1 in
+	h) say "$2" h "$(id -u)" '' ;;
+	# r ID SECONDS BYTES BASE64: a request that comes again is not run again
+	r)
+		if [ ! -e "$d/$2.c" ]; then
+			printf %s "$5" | base64 -d >"$d/$2.c"
+			run "$2" "$3" "$4" </dev/null 2>/dev/null &
+		fi
+		say "$2" a 0 ''
+		;;
+	# q ID: how is the job?
+	q) meta "$2" 2>/dev/null || say "$2" a 0 '' ;;
+	g) part "$2" "$3" "$4" "$5" </dev/null 2>/dev/null & ;;
+	# w ID OFFSET COUNT: that many base64 characters follow
+	w)
+		head -c "$4" | base64 -d >"$d/$2.p$3" 2>/dev/null
+		say "$2" a "$3" "$(wc -c <"$d/$2.p$3" | tr -dc 0-9)"
+		;;
+	d) set +f; rm -f "$d/$2".*; set -f ;;
+	x) dead=600; say "$2" a 0 '' ;;
+	esac
+done
+rm -rf "$d"

@@ -1,0 +1,70 @@
+package serial
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/term"
+)
+
+// A pty stands in for the second port: its slave is the guest's device.
+func TestControlStartedFromConsole(t *testing.T) {
+	g := startGuest(t, quietGuest, "bash", "--norc", "-i")
+	c := newConsole(t, g, Config{})
+	ctx := limited(t, 50*time.Second)
+	_, err := c.Login(ctx, Account{})
+	require.NoError(t, err)
+	_, err = c.Root(ctx, Account{})
+	require.NoError(t, err)
+
+	ptm, pts, err := pty.Open()
+	defer pts.Close()
+	require.NoError(t, err)
+	_, err = term.MakeRaw(int(pts.Fd()))
+	require.NoError(t, err)
+	ctl, err := c.Control(ctx, pollable(t, ptm), pts.Name())
+	require.NoError(t, err)
+	r, err := ctl.Run(ctx, "id -u; echo $PAGER; ps -o ppid= -p $PPID")
+	require.NoError(t, err)
+	assert.Contains(t, string(r.Stdout), "0\ncat\n")
+	// The console's shell is free.
+	who, err := c.Login(ctx, Account{})
+	require.NoError(t, err)
+	assert.Equal(t, 0, who.UID)
+	endAgent(t, ctl)
+	require.NoError(t, ctl.Close())
+
+	_, err = c.Control(ctx, nopPort{}, "/dev/virtio-ports/none")
+	require.ErrorContains(t, err, "no such character device")
+}
+
+type nopPort struct{}
+
+func (nopPort) Read([]byte) (int, error)    { return 0, fmt.Errorf("closed") }
+func (nopPort) Write(p []byte) (int, error) { return len(p), nil }
+func (nopPort) Close() error                { return nil }
+
+func TestControlNamesADeadGuest(t *testing.T) {
+	c := localControl(t, "sh")
+	go func() {
+		time.Sleep(200 * time.Millisecond)
+		_ = c.port.(net.Conn).SetReadDeadline(time.Unix(1, 0))
+	}()
+	_, err := c.Run(t.Context(), "sleep 5")
+	require.ErrorContains(t, err, "the guest's end is gone")
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+}
+
+// endAgent ends the guest's half of a control line, which would go on waiting.
+func endAgent(t testing.TB, c *Control) {
+	t.Helper()
+	j := c.s.newJob()
+	require.NoError(t, c.s.ask(t.Context(), fmt.Sprintf("x %d", j.id), nil))
+	require.NoError(t, c.s.await(t.Context(), j, time.Second, func() error { return nil }, func() bool { return len(j.acks) > 0 }))
+}

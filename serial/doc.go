@@ -1,0 +1,2 @@
+// Package serial talks to a guest over its serial console.
+package serial

@@ -1,0 +1,267 @@
+package serial
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+)
+
+// consoleLine is the number of base64 characters in a frame on the console:
+// short, since a kernel message destroys the frame it falls into.
+const consoleLine = 64
+
+// fallback is an agent in the console's root shell. It serves where the guest
+// has no second port, and to start the control line where it has one.
+type fallback struct {
+	s *session
+	d *deframer
+}
+
+// Run implements [Runner] on the console itself, for a guest without a second
+// port. Login and Root must have succeeded. One command runs at a time.
+func (c *Console) Run(ctx context.Context, command string) (r Result, err error) {
+	err = c.withAgent(ctx, "answer of the console's root shell", func(ctx context.Context, s *session) error {
+		r, err = s.run(ctx, command)
+		return err
+	})
+	return r, err
+}
+
+// Put implements [Runner], see Run.
+func (c *Console) Put(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
+	return c.withAgent(ctx, "file put through the console", func(ctx context.Context, s *session) error {
+		return s.put(ctx, path, data, mode)
+	})
+}
+
+// Get implements [Runner], see Run.
+func (c *Console) Get(ctx context.Context, path string) (data []byte, err error) {
+	err = c.withAgent(ctx, "file got through the console", func(ctx context.Context, s *session) error {
+		data, err = s.get(ctx, path)
+		return err
+	})
+	return data, err
+}
+
+// withAgent runs work while the console's text is read for the agent's frames.
+// A trip of before does not end it: what was wrong is to be looked into.
+func (c *Console) withAgent(ctx context.Context, want string, work func(context.Context, *session) error) error {
+	w, err := c.begin(ctx, want)
+	if err != nil {
+		return err
+	}
+	defer w.end()
+	w.old = c.tripErr()
+	if err := w.agent(); err != nil {
+		return w.fail(err)
+	}
+	return w.converse(func(ctx context.Context) error { return work(ctx, c.root.s) })
+}
+
+// converse reads frames until work has returned.
+func (w *wait) converse(work func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(w.ctx)
+	defer cancel(nil)
+	s, d := w.c.root.s, w.c.root.d
+	s.silent = w.silence
+	done := make(chan error, 1)
+	go func() { done <- work(ctx) }()
+	var result error
+	finished := false
+	err := w.c.read(func() error {
+		select {
+		case result = <-done:
+			finished = true
+			return io.EOF
+		default:
+		}
+		return w.over()
+	}, func(text []byte) bool {
+		w.c.lines.open = w.c.lines.open[:0]
+		d.feed(text, s.take)
+		return false
+	}, nil)
+	if finished {
+		if result != nil {
+			return w.fail(result)
+		}
+		return nil
+	}
+	cancel(err)
+	if errors.Is(<-done, context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+		err = context.DeadlineExceeded
+	}
+	return w.fail(err)
+}
+
+// silence looks at the screen when the agent does not answer.
+func (w *wait) silence(ctx context.Context) error {
+	switch st, line := w.c.look(); st {
+	case statePager:
+		return w.c.send(ctx, []byte("q"))
+	case stateLogin, stateUser, stateRoot, stateInitrd, stateEmergency:
+		time.Sleep(settleTime)
+		if again, same := w.c.look(); again != st || same != line {
+			return nil
+		}
+		w.c.root = nil
+		return fmt.Errorf("root was lost: the screen shows %s %q", st, line)
+	}
+	return nil
+}
+
+// boot is typed at a root shell's prompt. It reads the agent, line by line and
+// each acknowledged, from a terminal without echo, and runs it. The key's halves
+// are joined by the shell only, so that the echo of this line holds no frame.
+const boot = ` o=$(stty -g);stty -echo -icanon min 1 time 0 -isig -ixon -tostop;i=0;a=;k='%s''%s';` +
+	`printf '@%%s.0.b.%%s..0;\n' $k $i;while read -r n s l;do [ "$n" = . ]&&break;` +
+	`[ "$n $s" = "$i ${#l}" ]&&a=$a$l&&i=$((i+1));printf '@%%s.0.b.%%s..0;\n' $k $i;done;` +
+	`sh -c "$(printf %%s "$a"|base64 -d)" agent $k %d;stty "$o"`
+
+// agent starts an agent in the console's root shell, unless one runs.
+func (w *wait) agent() error {
+	if w.c.root != nil {
+		return nil
+	}
+	// With noise on the console no prompt may ever settle: then try all the same.
+	st, line, err := w.shell(5 * time.Second)
+	if err != nil {
+		return err
+	}
+	switch st {
+	case stateLogin, stateUser, statePassword, stateInitrd, stateEmergency:
+		return fmt.Errorf("there is no root shell on the console: the screen shows %s %q", st, line)
+	}
+	who, err := w.identify()
+	if err != nil {
+		return err
+	}
+	if who.UID != 0 {
+		return fmt.Errorf("the console's shell is not root's: uid %d (%s)", who.UID, who.User)
+	}
+	key := newKey()
+	d := newDeframer(key)
+	if err := w.c.send(w.ctx, fmt.Appendf(nil, boot+"\r", key[:4], key[4:], consoleLine)); err != nil {
+		return err
+	}
+	next := 0
+	arrived := func(want string) func(frame) bool {
+		return func(f frame) bool { return f.kind == frameBoot && f.arg == want || f.kind == frameHello && want == "" }
+	}
+	if _, err := w.frame(d, 20*time.Second, arrived("0")); err != nil {
+		return fmt.Errorf("start an agent in the console's root shell: %w", err)
+	}
+	text := base64.StdEncoding.EncodeToString([]byte(agent))
+	const size = 900 // a terminal's line holds 4095 bytes, its buffer as many
+	for ; len(text) > 0; next++ {
+		part := text[:min(size, len(text))]
+		if err := w.tell(d, fmt.Sprintf("%d %d %s\n", next, len(part), part), arrived(fmt.Sprint(next+1))); err != nil {
+			return fmt.Errorf("send an agent to the console's root shell: %w", err)
+		}
+		text = text[len(part):]
+	}
+	s := newSession(key, w.c.send)
+	s.block = 1 << 10
+	s.patience = 4 * time.Second
+	if err := w.tell(d, ".\n", arrived("")); err != nil {
+		return fmt.Errorf("run an agent in the console's root shell: %w", err)
+	}
+	// The line typed above is no command whose output explains what comes next.
+	w.c.watch.Asked(false)
+	w.c.root = &fallback{s: s, d: d}
+	return nil
+}
+
+// tell sends a line until its answer comes.
+func (w *wait) tell(d *deframer, line string, answer func(frame) bool) error {
+	var err error
+	for range 5 {
+		if err = w.c.send(w.ctx, []byte(line)); err != nil {
+			return err
+		}
+		if _, err = w.frame(d, 5*time.Second, answer); !errors.Is(err, errNoAnswer) {
+			return err
+		}
+	}
+	return err
+}
+
+// leave ends the console's agent, so that its shell has its prompt again.
+func (c *Console) leave(w *wait) error {
+	if c.root == nil {
+		return nil
+	}
+	s := c.root.s
+	err := w.converse(func(ctx context.Context) error {
+		j := s.newJob()
+		defer s.forget(j)
+		line := fmt.Sprintf("x %d", j.id)
+		question := func() error { return s.ask(ctx, line, nil) }
+		if err := question(); err != nil {
+			return err
+		}
+		return s.await(ctx, j, s.patience, question, func() bool { _, ok := j.acks["0"]; return ok })
+	})
+	c.root = nil
+	if err != nil && w.over() == nil {
+		// A lost root shell is for the caller to find: it looks at the screen.
+		return nil
+	}
+	return err
+}
+
+// start runs an agent on the guest's device, in the background. Of a virtio port
+// there may be only the kernel's name; it can be opened once, so read-write.
+const start = `dev=%s
+if ! [ -c "$dev" ]; then
+	for n in /sys/class/virtio-ports/*/name; do
+		[ "$(cat "$n" 2>/dev/null)" = "${dev##*/}" ] && n=${n%%/name} && dev=/dev/${n##*/}
+	done
+fi
+[ -c "$dev" ] || { echo "no such character device" >&2; exit 66; }
+exec 4<>"$dev" || exit 66
+case $dev in *tty*|*pts*) stty raw -echo <&4 || exit 66 ;; esac
+s=$(command -v setsid)
+$s sh -c %s agent %s %d <&4 >&4 2>/dev/null 4>&- &
+`
+
+// Control opens a control line: a root shell in the guest on device, which is
+// the guest's name ("/dev/virtio-ports/NAME" or "/dev/ttyS1") of what is port
+// here. Login and Root must have succeeded. Control owns the port, also when it
+// fails; the console's shell is left at its prompt.
+func (c *Console) Control(ctx context.Context, port io.ReadWriteCloser, device string) (*Control, error) {
+	key := newKey()
+	ctl := newControl(port, key)
+	r, err := c.Run(ctx, fmt.Sprintf(start, quote(device), quote(agent), key, frameLine))
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start a control line on %s in the guest: %w", device, err), ctl.Close())
+	}
+	uid, err := ctl.s.hello(ctx)
+	if err == nil && uid != "0" {
+		err = fmt.Errorf("its shell has uid %s, not 0", uid)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("control line on %s: no answer from the guest: %w", device, err), ctl.Close())
+	}
+	w, err := c.begin(ctx, "console's shell")
+	if err != nil {
+		return nil, errors.Join(err, ctl.Close())
+	}
+	defer w.end()
+	w.old = c.tripErr()
+	if err := c.leave(w); err != nil {
+		return nil, errors.Join(w.fail(err), ctl.Close())
+	}
+	return ctl, nil
+}
+
+// quote makes s one word of a POSIX shell, line breaks included.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

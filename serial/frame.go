@@ -1,0 +1,134 @@
+package serial
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strconv"
+	"strings"
+)
+
+// A frame is one line of an agent's answer:
+//
+//	@KEY.JOB.KIND.ARG.DATA.LEN;
+//
+// The key is made anew for each session and never typed in one piece, so no
+// echo holds it; LEN is the length of DATA. Whatever is put into the middle of
+// a frame (a kernel line, a broadcast) brings a character that no frame has or
+// makes the length wrong, so that a damaged frame is dropped and asked for
+// again, never taken for a shorter one.
+type frame struct {
+	job  uint32
+	kind byte
+	arg  string
+	data string
+}
+
+// Kinds of frame.
+const (
+	frameHello  = 'h' // arg: the agent's uid
+	frameAck    = 'a' // the request arrived; the job runs, or data was stored
+	frameMeta   = 'm' // data: status/stdout bytes/stderr bytes/stdout sha256/stderr sha256
+	frameStdout = 'o' // arg: offset, data: base64
+	frameStderr = 'e'
+	frameFin    = 'f' // the answer to one request was sent whole
+	frameBoot   = 'b' // arg: lines of the agent received while it is being typed
+	frameID     = 'u' // arg: uid, data: user name
+)
+
+const maxFrame = 8 << 10
+
+// deframer finds frames in a stream of which anything else may be part.
+type deframer struct {
+	start []byte // "@KEY."
+	buf   []byte
+}
+
+func newDeframer(key string) *deframer {
+	return &deframer{start: []byte("@" + key + ".")}
+}
+
+// feed takes the stream's next bytes and hands over the frames that end in
+// them. It keeps at most maxFrame bytes.
+func (d *deframer) feed(p []byte, take func(frame)) {
+	for len(p) > 0 {
+		if len(d.buf) < len(d.start) {
+			if len(d.buf) == 0 {
+				i := bytes.IndexByte(p, '@')
+				if i < 0 {
+					return
+				}
+				p = p[i:]
+			}
+			c := p[0]
+			p = p[1:]
+			if c == d.start[len(d.buf)] {
+				d.buf = append(d.buf, c)
+			} else if d.buf = d.buf[:0]; c == '@' {
+				d.buf = append(d.buf, c)
+			}
+			continue
+		}
+		i := bytes.IndexFunc(p, func(r rune) bool { return !frameChar(r) })
+		if i < 0 {
+			i = len(p)
+		}
+		if len(d.buf)+i > maxFrame {
+			d.buf = d.buf[:0]
+			p = p[i:]
+			continue
+		}
+		d.buf = append(d.buf, p[:i]...)
+		p = p[i:]
+		if len(p) == 0 {
+			return
+		}
+		if p[0] == ';' {
+			if f, ok := parseFrame(d.buf[len(d.start):]); ok {
+				take(f)
+			}
+			p = p[1:]
+		}
+		// Otherwise noise: look at this byte again, it may begin a frame.
+		d.buf = d.buf[:0]
+	}
+}
+
+func frameChar(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+		r == '+' || r == '/' || r == '=' || r == '.' || r == '-' || r == '_'
+}
+
+func parseFrame(b []byte) (frame, bool) {
+	head := strings.SplitN(string(b), ".", 4)
+	if len(head) < 4 || len(head[1]) != 1 {
+		return frame{}, false
+	}
+	end := strings.LastIndexByte(head[3], '.')
+	if end < 0 {
+		return frame{}, false
+	}
+	data, size := head[3][:end], head[3][end+1:]
+	if n, err := strconv.Atoi(size); err != nil || n != len(data) || strconv.Itoa(n) != size {
+		return frame{}, false
+	}
+	job, err := strconv.ParseUint(head[0], 10, 32)
+	if err != nil {
+		return frame{}, false
+	}
+	return frame{job: uint32(job), kind: head[1][0], arg: head[2], data: data}, true
+}
+
+// chunk is the piece of output in a frame: where it begins, and its bytes.
+func (f frame) chunk() (offset int, data []byte, ok bool) {
+	offset, err := strconv.Atoi(f.arg)
+	if err != nil || offset < 0 {
+		return 0, nil, false
+	}
+	data, err = base64.StdEncoding.DecodeString(f.data)
+	return offset, data, err == nil && len(data) > 0
+}
+
+// request is a line for the agent, which drops it when its length is wrong.
+func request(key, line string) []byte {
+	return []byte(key + " " + strconv.Itoa(len(line)) + " " + line + "\n")
+}

@@ -1,0 +1,554 @@
+package serial
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// Limits of a command.
+const (
+	// DefaultLimit ends a command whose context has no deadline.
+	DefaultLimit = 3 * time.Minute
+	// MaxOutput is the most that a command may write to stdout or to stderr,
+	// and the most that Get reads, in bytes.
+	MaxOutput = 16 << 20
+)
+
+//go:embed agent.sh
+var agent string
+
+// session is the host's half of a conversation with an agent (agent.sh). Each
+// request has a number, is idempotent, and is repeated until it is answered;
+// pieces of an answer that noise destroyed are asked for again; and what arrived
+// counts only when its digest is the guest's.
+type session struct {
+	key string
+	// send writes a request to the guest.
+	send func(ctx context.Context, p []byte) error
+	// silent is called when nothing came for the time of patience; its error
+	// ends the command.
+	silent   func(ctx context.Context) error
+	patience time.Duration // silence after which a question is repeated
+	giveUp   time.Duration // silence after which the agent is given up
+	block    int           // bytes sent to the guest without an answer
+	limit    int           // MaxOutput, but for tests
+
+	sending chan struct{} // holds one token while a request is being sent
+
+	mu   sync.Mutex
+	jobs map[uint32]*job
+	next uint32
+	dead error // why there will be no more answers
+	gone chan struct{}
+}
+
+// job is one numbered request and what has come back for it.
+type job struct {
+	id    uint32
+	woken chan struct{} // has a token when something came
+
+	// Under session.mu:
+	acks   map[string]string // arg -> data
+	heard  time.Time         // of the last frame
+	uid    string
+	meta   *meta
+	out    stream
+	errs   stream
+	fins   int
+	finEnd bool
+}
+
+type meta struct {
+	status string
+	out    digest
+	errs   digest
+}
+
+type digest struct {
+	size int
+	sum  string
+}
+
+func newSession(key string, send func(context.Context, []byte) error) *session {
+	s := &session{
+		key: key, send: send,
+		silent:   func(context.Context) error { return nil },
+		patience: 3 * time.Second, giveUp: 45 * time.Second,
+		block: 24 << 10, limit: MaxOutput,
+		sending: make(chan struct{}, 1),
+		jobs:    map[uint32]*job{},
+		// An agent may outlive its host (in a saved machine): its next host
+		// must not reuse a number.
+		next: rand.Uint32N(1 << 30),
+		gone: make(chan struct{}),
+	}
+	return s
+}
+
+// newKey is a session's key: letters only, and long enough not to occur.
+func newKey() string {
+	key := make([]byte, 8)
+	for i := range key {
+		key[i] = 'a' + byte(rand.IntN(26))
+	}
+	return string(key)
+}
+
+// die ends all jobs: the way to the guest is gone.
+func (s *session) die(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead == nil {
+		s.dead = err
+		close(s.gone)
+	}
+}
+
+func (s *session) newJob() *job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	j := &job{id: s.next, woken: make(chan struct{}, 1), acks: map[string]string{}, heard: time.Now()}
+	s.jobs[j.id] = j
+	return j
+}
+
+// take files a frame with its job.
+func (s *session) take(f frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j := s.jobs[f.job]
+	if j == nil {
+		return
+	}
+	j.heard = time.Now()
+	switch f.kind {
+	case frameHello:
+		j.uid = f.arg
+	case frameAck:
+		j.acks[f.arg] = f.data
+	case frameMeta:
+		if m, ok := parseMeta(f.data); ok {
+			j.meta = m
+		}
+	case frameStdout:
+		j.out.add(f, s.limit)
+	case frameStderr:
+		j.errs.add(f, s.limit)
+	case frameFin:
+		j.fins++
+		j.finEnd = j.finEnd || f.arg == "end"
+	}
+	select {
+	case j.woken <- struct{}{}:
+	default:
+	}
+}
+
+func parseMeta(data string) (*meta, bool) {
+	part := strings.Split(data, "/")
+	if len(part) != 5 {
+		return nil, false
+	}
+	out, err1 := strconv.Atoi(part[1])
+	errs, err2 := strconv.Atoi(part[2])
+	if err1 != nil || err2 != nil || out < 0 || errs < 0 || len(part[3]) != 64 || len(part[4]) != 64 {
+		return nil, false
+	}
+	return &meta{status: part[0], out: digest{out, part[3]}, errs: digest{errs, part[4]}}, true
+}
+
+// stream is the output of a job as far as it has come, by offset.
+type stream struct {
+	at   map[int][]byte
+	size int
+}
+
+func (s *stream) add(f frame, limit int) {
+	offset, data, ok := f.chunk()
+	if !ok || offset+len(data) > limit+maxFrame || s.size > limit+maxFrame {
+		return
+	}
+	if s.at == nil {
+		s.at = map[int][]byte{}
+	}
+	s.size += len(data) - len(s.at[offset])
+	s.at[offset] = data
+}
+
+type span struct{ from, to int }
+
+// missing are the holes in the first size bytes.
+func (s *stream) missing(size int) []span {
+	var holes []span
+	at := 0
+	for _, from := range slices.Sorted(maps.Keys(s.at)) {
+		if from >= size {
+			break
+		}
+		if from > at {
+			holes = append(holes, span{at, from})
+		}
+		at = max(at, from+len(s.at[from]))
+	}
+	if at < size {
+		holes = append(holes, span{at, size})
+	}
+	return holes
+}
+
+// join is the first size bytes, or nil when their digest is not the guest's.
+func (s *stream) join(want digest) []byte {
+	all := make([]byte, want.size)
+	for from, data := range s.at {
+		if from < len(all) {
+			copy(all[from:], data)
+		}
+	}
+	sum := sha256.Sum256(all)
+	if hex.EncodeToString(sum[:]) != want.sum {
+		return nil
+	}
+	return all
+}
+
+// ask sends a line to the agent. rest, if any, follows it unframed.
+func (s *session) ask(ctx context.Context, line string, rest []byte) error {
+	select {
+	case s.sending <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.gone:
+		return s.dead
+	}
+	defer func() { <-s.sending }()
+	return s.send(ctx, append(request(s.key, line), rest...))
+}
+
+// await repeats a question until done holds; it is called with s.mu held.
+func (s *session) await(ctx context.Context, j *job, patience time.Duration, question func() error, done func() bool) error {
+	quiet := time.NewTimer(patience)
+	defer quiet.Stop()
+	for {
+		s.mu.Lock()
+		ok, heard, dead := done(), j.heard, s.dead
+		s.mu.Unlock()
+		if ok {
+			return nil
+		}
+		if dead != nil {
+			return dead
+		}
+		select {
+		case <-j.woken:
+			quiet.Reset(patience)
+			continue
+		case <-s.gone:
+			continue
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-quiet.C:
+		}
+		if err := s.silent(ctx); err != nil {
+			return err
+		}
+		if since := time.Since(heard); since > s.giveUp {
+			return fmt.Errorf("the guest's agent has not answered for %s", since.Round(time.Second))
+		}
+		if err := question(); err != nil {
+			return err
+		}
+		quiet.Reset(patience)
+	}
+}
+
+// hello waits for the agent and returns its uid.
+func (s *session) hello(ctx context.Context) (string, error) {
+	j := s.newJob()
+	defer s.forget(j)
+	line := fmt.Sprintf("h %d", j.id)
+	question := func() error { return s.ask(ctx, line, nil) }
+	if err := question(); err != nil {
+		return "", err
+	}
+	err := s.await(ctx, j, s.patience, question, func() bool { return j.uid != "" })
+	return j.uid, err
+}
+
+func (s *session) forget(j *job) {
+	s.mu.Lock()
+	delete(s.jobs, j.id)
+	s.mu.Unlock()
+}
+
+// Errors for data that did not arrive as it was.
+var (
+	errCut  = errors.New("the output that arrived is not what the guest's digest says")
+	errSent = errors.New("what was sent to the guest arrived damaged")
+)
+
+// maxInline is the longest command, in bytes, that travels in its request: a
+// longer line would not pass a terminal in canonical mode, and the agent reads
+// its lines byte by byte.
+const maxInline = 700
+
+// assemble runs the script that was sent in blocks. $0 is the job's own file.
+const assemble = `f=${0%%.c}
+cat "$f".p* >"$f.l" && rm -f "$f".p*
+[ "$(sha256sum <"$f.l")" = '%[2]x  -' ] || { echo '%[3]s' >&2; exit 125; }
+exec sh "$f.l"
+`
+
+// place puts the file that was sent in blocks where it belongs.
+const place = `n=%[1]s; t=$n.part$$; f=${0%%/*}/%[2]d
+cat "$f".p* >"$t" || exit
+rm -f "$f".p*
+if [ "$(sha256sum <"$t")" != '%[3]x  -' ]; then rm -f "$t"; echo '%[4]s' >&2; exit 125; fi
+chmod %[5]o "$t" && mv -f "$t" "$n"
+`
+
+const notWhole = "bootaudit: what was sent did not arrive whole"
+
+func (s *session) run(ctx context.Context, command string) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, DefaultLimit)
+	defer cancel()
+	j := s.newJob()
+	defer s.forget(j)
+
+	script := command + "\n"
+	inline := script
+	if len(script) > maxInline {
+		if err := s.write(ctx, j, []byte(script)); err != nil {
+			return Result{}, s.wrap(command, err)
+		}
+		inline = fmt.Sprintf(assemble, 0, sha256.Sum256([]byte(script)), notWhole)
+	}
+	deadline, _ := ctx.Deadline()
+	limit := guestLimit(time.Until(deadline))
+	line := fmt.Sprintf("r %d %d %d %s", j.id, int(limit.Seconds()), s.limit+1,
+		base64.StdEncoding.EncodeToString([]byte(inline)))
+	if err := s.ask(ctx, line, nil); err != nil {
+		return Result{}, s.wrap(command, err)
+	}
+	start := time.Now()
+	question := func() error {
+		// r is not run twice, and q costs the guest less.
+		if _, acked := s.acked(j, "0"); !acked {
+			return s.ask(ctx, line, nil)
+		}
+		return s.ask(ctx, fmt.Sprintf("q %d", j.id), nil)
+	}
+	if err := s.await(ctx, j, s.patience, question, func() bool { return j.meta != nil }); err != nil {
+		return Result{}, s.wrap(command, err)
+	}
+	ran := time.Since(start)
+	result, err := s.fetch(ctx, j)
+	if err != nil {
+		return result, s.wrap(command, err)
+	}
+	_ = s.ask(ctx, fmt.Sprintf("d %d", j.id), nil)
+
+	status := j.meta.status
+	result.Status, err = strconv.Atoi(status)
+	switch {
+	case len(result.Stdout) > s.limit || len(result.Stderr) > s.limit:
+		err = fmt.Errorf("output larger than %d bytes", s.limit)
+		result.Stdout = result.Stdout[:min(len(result.Stdout), s.limit)]
+		result.Stderr = result.Stderr[:min(len(result.Stderr), s.limit)]
+	case result.Status == 125 && strings.TrimSpace(string(result.Stderr)) == notWhole:
+		err = errSent
+	case err != nil:
+		err = fmt.Errorf("its exit status was lost: the shell that ran it was killed")
+	case ran >= limit && slices.Contains([]int{124, 137, 143}, result.Status):
+		err = fmt.Errorf("ended by its limit of %s in the guest: %w", limit, context.DeadlineExceeded)
+	}
+	return result, s.wrap(command, err)
+}
+
+// guestLimit is what the guest is given of the time that is left, in whole
+// seconds: its own limit should come first, because it can say what was written.
+func guestLimit(left time.Duration) time.Duration {
+	limit := left - max(time.Second, left/10)
+	return max(time.Second, limit.Truncate(time.Second))
+}
+
+func (s *session) wrap(command string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("run %q in the guest: %w", tail(command, 200), err)
+}
+
+func (s *session) acked(j *job, arg string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, ok := j.acks[arg]
+	return data, ok
+}
+
+// fetch waits for a job's output and asks again for what did not come.
+func (s *session) fetch(ctx context.Context, j *job) (Result, error) {
+	var r Result
+	for range 4 {
+		if err := s.fill(ctx, j); err != nil {
+			return r, err
+		}
+		s.mu.Lock()
+		r.Stdout, r.Stderr = j.out.join(j.meta.out), j.errs.join(j.meta.errs)
+		if r.Stdout == nil {
+			j.out = stream{}
+		}
+		if r.Stderr == nil {
+			j.errs = stream{}
+		}
+		j.heard = time.Now()
+		s.mu.Unlock()
+		if r.Stdout != nil && r.Stderr != nil {
+			return r, nil
+		}
+	}
+	return Result{}, errCut
+}
+
+// fill waits for what the agent sends of its own accord, then asks for the
+// ranges that are missing until none is.
+func (s *session) fill(ctx context.Context, j *job) error {
+	whole := func() bool {
+		return len(j.out.missing(j.meta.out.size)) == 0 && len(j.errs.missing(j.meta.errs.size)) == 0
+	}
+	sent := func() bool { return j.finEnd }
+	for {
+		err := s.await(ctx, j, time.Second, func() error { return errQuiet }, func() bool { return whole() || sent() })
+		if err != nil && !errors.Is(err, errQuiet) {
+			return err
+		}
+		lines := s.holes(j)
+		if len(lines) == 0 {
+			return nil
+		}
+		for _, line := range lines {
+			if err := s.ask(ctx, line, nil); err != nil {
+				return err
+			}
+		}
+		sent = func() bool { return j.fins >= len(lines) }
+	}
+}
+
+var errQuiet = errors.New("quiet")
+
+// holes are the questions for what is missing of a job's output, some at a time.
+func (s *session) holes(j *job) (lines []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ask := func(name string, holes []span) {
+		for _, h := range holes[:min(len(holes), 16)] {
+			lines = append(lines, fmt.Sprintf("g %d %s %d %d", j.id, name, h.from, h.to-h.from))
+		}
+	}
+	ask("o", j.out.missing(j.meta.out.size))
+	ask("e", j.errs.missing(j.meta.errs.size))
+	j.fins = 0
+	return lines
+}
+
+// write brings data into the job's files in the guest (ID.p000000, ...), a
+// block at a time, each acknowledged.
+func (s *session) write(ctx context.Context, j *job, data []byte) error {
+	select {
+	case s.sending <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.gone:
+		return s.dead
+	}
+	// Nothing else may be sent between the line and the block's acknowledgement:
+	// the guest's head(1) might take it for part of the block.
+	defer func() { <-s.sending }()
+	for at := 0; at == 0 || at < len(data); at += s.block {
+		block := data[at:min(at+s.block, len(data))]
+		text := base64.StdEncoding.EncodeToString(block)
+		name := fmt.Sprintf("%09d", at)
+		body := append(request(s.key, fmt.Sprintf("w %d %s %d", j.id, name, len(text))), text...)
+		// Should the guest have lost some of the block, it waits for the rest:
+		// blank lines make it up, and hurt nothing otherwise.
+		question := func() error {
+			if err := s.send(ctx, []byte(strings.Repeat("\n", len(text)))); err != nil {
+				return err
+			}
+			return s.send(ctx, body)
+		}
+		if err := s.send(ctx, body); err != nil {
+			return err
+		}
+		for range 4 {
+			err := s.await(ctx, j, s.patience, question, func() bool { _, ok := j.acks[name]; return ok })
+			if err != nil {
+				return err
+			}
+			stored, _ := s.acked(j, name)
+			if stored == strconv.Itoa(len(block)) {
+				break
+			}
+			s.mu.Lock()
+			delete(j.acks, name)
+			s.mu.Unlock()
+			if err := s.send(ctx, body); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *session) put(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
+	name, err := syntax.Quote(path, syntax.LangPOSIX)
+	if err != nil {
+		return fmt.Errorf("put %q in the guest: %w", path, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, DefaultLimit)
+	defer cancel()
+	j := s.newJob()
+	defer s.forget(j)
+	if err := s.write(ctx, j, data); err != nil {
+		return fmt.Errorf("put %s in the guest: %w", name, err)
+	}
+	r, err := s.run(ctx, fmt.Sprintf(place, name, j.id, sha256.Sum256(data), notWhole, mode.Perm()))
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("put %s in the guest: %w", name, err)
+	}
+	return nil
+}
+
+func (s *session) get(ctx context.Context, path string) ([]byte, error) {
+	name, err := syntax.Quote(path, syntax.LangPOSIX)
+	if err != nil {
+		return nil, fmt.Errorf("get %q from the guest: %w", path, err)
+	}
+	r, err := s.run(ctx, "cat -- "+name)
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get %s from the guest: %w", name, err)
+	}
+	return r.Stdout, nil
+}

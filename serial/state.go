@@ -1,0 +1,118 @@
+package serial
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+// state is what a person who looks at the screen would say that the guest is
+// doing.
+type state string
+
+const (
+	stateNothing   state = "nothing that is known"
+	stateMenu      state = "a boot menu"
+	stateKernel    state = "the boot in progress"
+	stateInitrd    state = "an initrd shell"
+	stateEmergency state = "emergency mode"
+	stateLogin     state = "a login prompt"
+	stateAutologin state = "an automatic login"
+	statePassword  state = "a password prompt"
+	stateUser      state = "a user's shell"
+	stateRoot      state = "a root shell"
+	statePager     state = "a pager"
+)
+
+// prompts are what the line looks like that waits for a person, blanks at its
+// end apart. The first that matches counts.
+var prompts = []struct {
+	state   state
+	pattern *regexp.Regexp
+}{
+	{stateEmergency, re(`^Press Enter for (?:system )?maintenance|^Give root password for (?:system )?maintenance|^\(or press Control-D to continue\):|^\(or type Control-D to continue\):`)},
+	{stateInitrd, re(`^\(initramfs\)$|^dracut:.*[#$]$|^\[rootfs .*\][#$]$`)},
+	{stateAutologin, re(`login: \S+ \(automatic login\)$`)},
+	{stateLogin, re(`(?:^| )login:$`)},
+	{statePassword, re(`^(?:\[sudo\] )?[Pp]assword(?: for [^:]{1,64})?:$`)},
+	{statePager, re(`\(END\)$|^--More--|^lines \d+-\d+|^:$|^Manual page .* line \d+`)},
+	{stateRoot, re(`^(?:\S.{0,150})?#$`)},
+	{stateUser, re(`^(?:\S.{0,150})?\$$`)},
+}
+
+// Not the guest's answer to us: kernel messages, which may begin anywhere in a
+// line, and whole lines from the init system, wall(1) and notices.
+var (
+	kernelText = re(`\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? .*$`)
+	statusLine = re(`^\[(?: {2}OK {2}|FAILED|DEPEND|[ *]{6}| INFO | WARN )\] |^(?: {9}|)(?:Starting|Started|Stopping|Stopped) .*\.\.\.$|^Broadcast message from |^LAN IPv4 address|^The system (?:will|is going)|^Message from syslogd@`)
+	menuText   = re(`Automatic boot in \d+ second|Press \[Tab\] to edit options|The highlighted entry will be executed automatically|^Boot in \d+ s\.`)
+	bootedText = re(`^Loading \S+|^Booting `)
+)
+
+// noiseRows is how far above the cursor a prompt is looked for when everything
+// below it is noise.
+const noiseRows = 12
+
+// readState reads a screen of which the cursor is in row. The line that decided
+// comes with it.
+func readState(text string, row int, stage Stage) (state, string) {
+	rows := strings.Split(text, "\n")
+	row = min(row, len(rows)-1)
+	for i := row; i >= 0 && i > row-noiseRows; i-- {
+		full := strings.TrimRight(rows[i], " ")
+		line := strings.TrimRight(kernelText.ReplaceAllString(full, ""), " ")
+		if line == "" || statusLine.MatchString(line) {
+			continue
+		}
+		for _, p := range prompts {
+			if p.pattern.MatchString(line) {
+				return p.state, line
+			}
+		}
+		break
+	}
+	if !stage.Reached(KernelLoad) {
+		for i := len(rows) - 1; i >= 0; i-- {
+			if bootedText.MatchString(rows[i]) {
+				return stateKernel, rows[i]
+			}
+			if menuText.MatchString(strings.TrimLeft(rows[i], " ")) {
+				return stateMenu, ""
+			}
+		}
+		return stateNothing, ""
+	}
+	if !stage.Reached(Login) {
+		return stateKernel, ""
+	}
+	return stateNothing, ""
+}
+
+// settleTime is how long the screen must say the same before it is believed: a
+// prompt that is still being drawn, or a boot that goes on, does not.
+const settleTime = 300 * time.Millisecond
+
+// look reads the screen once.
+func (c *Console) look() (state, string) {
+	// The text first: should the cursor move on meanwhile, noise rows are
+	// looked at in vain.
+	text := c.screen.Text()
+	_, row := c.screen.Cursor()
+	return readState(text, row, c.watch.Stage())
+}
+
+// settled waits until the screen has said the same for d, or less when it has
+// not within atMost; what it says then is not settled.
+func (w *wait) settled(d, atMost time.Duration) (state, string, error) {
+	start, since := time.Now(), time.Now()
+	st, line := w.c.look()
+	for time.Since(since) < d && time.Since(start) < atMost {
+		if err := w.sleep(25 * time.Millisecond); err != nil {
+			return st, line, err
+		}
+		if s, l := w.c.look(); s != st || l != line {
+			st, line, since = s, l, time.Now()
+		}
+	}
+	return st, line, w.over()
+}
