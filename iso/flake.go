@@ -1,8 +1,175 @@
 package iso
 
-import "bootaudit/prereq"
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"bootaudit/internal/nix"
+	"bootaudit/internal/rootkey"
+)
 
 // Flake is where an image is built from.
-type Flake struct{}
+type Flake struct {
+	Ref    string // of the flake, without an attribute
+	Attr   string // of the image
+	Config string // nixosConfigurations.<Config> is what the image is made of
+	Key    rootkey.Key
+	// CacheDir remembers how long builds took, and holds their lock.
+	CacheDir string
+	LogDir   string    // gets nix-build.log
+	Log      io.Writer // gets a line every Beat while nix builds
+	Beat     time.Duration
 
-func (v *view) flakeChecks() []prereq.Check { return nil }
+	// run calls nix; a test replaces it.
+	run runNix
+
+	buildOnce, evalOnce sync.Once
+	built               Build
+	buildErr            error
+	evaluated           evaluation
+	evalErr             error
+}
+
+// runNix runs nix with arguments, its stderr going to w.
+type runNix func(ctx context.Context, args []string, env []string, w io.Writer) (stdout []byte, err error)
+
+// nix calls nix. The root key reaches the flake by its environment, for which
+// evaluation must be impure.
+func (f *Flake) nix(ctx context.Context, w io.Writer, args ...string) ([]byte, error) {
+	run := f.run
+	if run == nil {
+		run = execNix
+	}
+	env := append(os.Environ(), "LC_ALL=C", "NO_COLOR=1")
+	if f.Key.Public != "" {
+		env = append(env, "PRE_NIXOS_ROOT_KEY="+f.Key.Public)
+	}
+	return run(ctx, args, env, w)
+}
+
+func execNix(ctx context.Context, args, env []string, w io.Writer) ([]byte, error) {
+	tool, err := exec.LookPath("nix")
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, tool, append(nix.Flags(os.DirFS("/"), os.Getuid()), args...)...)
+	cmd.Env, cmd.Stderr = env, w
+	// nix ends its builders when it is asked to; killed, it cannot.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd.Output()
+}
+
+// installable is a part of the flake, for nix's command line.
+func (f *Flake) installable(attr string) string { return f.Ref + "#" + attr }
+
+// configAttr is where the NixOS configuration is.
+func (f *Flake) configAttr() string {
+	name := f.Config
+	if strings.ContainsAny(name, ".\" ") {
+		name = `"` + strings.ReplaceAll(name, `"`, `\"`) + `"`
+	}
+	return "nixosConfigurations." + name + ".config"
+}
+
+// nixError makes one sentence of how a call of nix failed.
+func nixError(err error, stderr string) error {
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("%w: install nix, or put it on the PATH", err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if words := sayings(stderr); words != "" {
+		return errors.New(words)
+	}
+	return err
+}
+
+var (
+	ansi = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
+	at   = regexp.MustCompile(`^\s*at (?:/nix/store/[0-9a-z]{32}-source/|«[^»]*»/?)?(\S+:\d+:\d+):?`)
+)
+
+// sayings is nix's error in one line: its message, and the first place in the
+// flake that it names. Older versions put the message last, newer ones too,
+// after a trace that starts with "error:" alone.
+func sayings(stderr string) string {
+	lines := strings.Split(ansi.ReplaceAllString(stderr, ""), "\n")
+	message, place := "", ""
+	for i, line := range lines {
+		text := strings.TrimSpace(line)
+		if rest, ok := strings.CutPrefix(text, "error:"); ok {
+			if rest = strings.TrimSpace(rest); rest != "" {
+				message, place = rest, ""
+				// A message goes on until a blank line or a place.
+				for _, more := range lines[i+1:] {
+					more = strings.TrimSpace(more)
+					if more == "" || strings.HasPrefix(more, "at ") || strings.HasPrefix(more, "(") || strings.HasPrefix(more, "error:") || strings.HasPrefix(more, "last ") {
+						break
+					}
+					message += " " + more
+				}
+			}
+			continue
+		}
+		if m := at.FindStringSubmatch(line); m != nil && place == "" {
+			place = m[1]
+		}
+	}
+	if place != "" && !strings.Contains(message, place) {
+		message += ", at " + place
+	}
+	return message
+}
+
+// tail keeps the last lines that were written to it.
+type tail struct {
+	mu    sync.Mutex
+	lines []string
+	part  []byte
+	line  func(string) // gets each whole line, may be nil
+}
+
+const maxTail = 400
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(p)
+	for len(p) > 0 {
+		before, rest, whole := bytes.Cut(p, []byte("\n"))
+		if len(t.part) < 16<<10 {
+			t.part = append(t.part, before...)
+		}
+		if !whole {
+			break
+		}
+		p = rest
+		line := strings.TrimRight(string(t.part), "\r")
+		t.part = t.part[:0]
+		if t.line != nil {
+			t.line(line)
+		}
+		if t.lines = append(t.lines, line); len(t.lines) > maxTail {
+			t.lines = t.lines[len(t.lines)-maxTail:]
+		}
+	}
+	return n, nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.Join(append(t.lines[:len(t.lines):len(t.lines)], string(t.part)), "\n")
+}

@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
+	"strings"
 
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
 	"bootaudit/internal/contract"
+	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
 	"bootaudit/prereq"
 )
@@ -23,7 +26,11 @@ func ISO(ctx context.Context, cfg config.Config, log io.Writer) (string, error) 
 	case config.ISO:
 		return string(cfg.ISO), nil
 	case config.Flake:
-		return "", errors.New("not yet")
+		f, err := Flake(cfg, log)
+		if err != nil {
+			return "", err
+		}
+		return build(ctx, f)
 	default:
 		name, err := fixtures.StandIn(ctx, log)
 		if err == nil {
@@ -37,6 +44,35 @@ func ISO(ctx context.Context, cfg config.Config, log io.Writer) (string, error) 
 	}
 }
 
+// Flake is the flake that cfg names, with the root key that its image embeds.
+func Flake(cfg config.Config, log io.Writer) (*iso.Flake, error) {
+	key, err := rootkey.For(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ref, _, _ := strings.Cut(cfg.Flake, "#")
+	logs := string(cfg.Artifacts)
+	if logs == "" {
+		logs = string(cfg.CacheDir)
+	}
+	return &iso.Flake{
+		Ref: ref, Attr: cfg.Attr, Config: cfg.NixosConfig, Key: key,
+		CacheDir: string(cfg.CacheDir), LogDir: logs, Log: log,
+	}, nil
+}
+
+func build(ctx context.Context, f *iso.Flake) (string, error) {
+	b, err := f.Build(ctx)
+	if err != nil {
+		outcome := prereq.Unknown
+		if errors.Is(err, exec.ErrNotFound) {
+			outcome = prereq.Absent
+		}
+		return "", &iso.NoImage{Outcome: outcome, Err: fmt.Errorf("no image was built: %w", err)}
+	}
+	return b.ISO, nil
+}
+
 // Subject is what the image checks look at.
 func Subject(cfg config.Config, log io.Writer) (iso.Subject, error) {
 	terms, err := contract.Load(string(cfg.Contract))
@@ -48,8 +84,14 @@ func Subject(cfg config.Config, log io.Writer) (iso.Subject, error) {
 		ISO:         func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },
 		Accelerator: prereq.Accelerator,
 	}
-	if cfg.Target() == config.StandIn {
+	switch cfg.Target() {
+	case config.StandIn:
 		s.KeyAtBoot = "fw_cfg file " + fixtures.RootKeyFile
+	case config.Flake:
+		if s.Flake, err = Flake(cfg, log); err != nil {
+			return iso.Subject{}, err
+		}
+		s.ISO = func(ctx context.Context) (string, error) { return build(ctx, s.Flake) }
 	}
 	return s, nil
 }

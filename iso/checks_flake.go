@@ -1,0 +1,371 @@
+package iso
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"bootaudit/prereq"
+)
+
+// evalTimeout bounds an evaluation; one of nixpkgs takes half a minute.
+const evalTimeout = 5 * time.Minute
+
+func (v *view) flakeChecks() []prereq.Check {
+	checks := []prereq.Check{
+		{
+			ID: "flake-attribute", Condition: "the flake has the attribute of the image",
+			How: "nix eval FLAKE#ATTR", Remedy: "correct BOOT_IMAGE_ATTR, or the flake",
+			Timeout: evalTimeout, Probe: v.onFlake(flakeAttribute),
+		},
+		{
+			ID: "flake-root-key", Condition: "the root key that the image embeds is known",
+			How: "key kept in the cache folder, or PRE_NIXOS_ROOT_KEY", Remedy: "name a public key file with PRE_NIXOS_ROOT_KEY, or unset it",
+			Probe: v.onFlake(flakeRootKey),
+		},
+		{
+			ID: "flake-build", Condition: "the image builds", Needs: []string{"flake-attribute"},
+			How: "nix build --impure --no-link FLAKE#ATTR", Remedy: "read the log's lines above, and the log",
+			Timeout: buildTimeout, Probe: v.onFlake(flakeBuild),
+		},
+		{
+			ID: "flake-output", Condition: "the build's output holds exactly one ISO", Needs: []string{"flake-build"},
+			How: "find *.iso in the store path", Remedy: "let the attribute's output have one file named *.iso",
+			Timeout: buildTimeout, Probe: v.onFlake(flakeOutput),
+		},
+		{
+			ID: "flake-record", Condition: "store path, deriver, NAR hash, digest and size are recorded", Needs: []string{"flake-output"},
+			How: "nix path-info --json, sha256sum", Remedy: "none is needed: an older nix leaves some of them out",
+			Timeout: buildTimeout, Probe: v.onFlake(flakeRecord),
+		},
+		{
+			ID: "flake-config", Condition: "the NixOS configuration evaluates",
+			How: "nix eval FLAKE#nixosConfigurations.CONFIG.config", Remedy: "correct BOOT_IMAGE_CONFIG, or the flake at the place that the error names",
+			Timeout: evalTimeout, Probe: v.onConfig(func(f *Flake, e evaluation) prereq.Result {
+				return prereq.Hold(fmt.Sprintf("%s: %d kernel parameters, %d system packages, %d of the contract's units", f.configAttr(), len(e.KernelParams), len(e.Packages), len(e.Units)))
+			}),
+		},
+		{
+			ID: "flake-console", Condition: "the kernel parameters name the serial console, and name it last", Needs: []string{"flake-config"},
+			How: "boot.kernelParams", Remedy: "add console=tty0 console=ttyS0,115200n8 to boot.kernelParams, the serial one last",
+			Probe: v.onConfig(v.evalConsole),
+		},
+		{
+			ID: "flake-commands", Condition: "the system packages provide every command of the contract", Needs: []string{"flake-config"},
+			How: "environment.systemPackages, by package name and main program", Remedy: "add the packages to environment.systemPackages",
+			Probe: v.onConfig(v.evalCommands),
+		},
+		{
+			ID: "flake-unit", Condition: "the contract's units are configured as it says", Needs: []string{"flake-config"},
+			How: "systemd.services.<unit>: serviceConfig.Type, wantedBy, environment", Remedy: "set them as the contract has them",
+			Probe: v.onConfig(v.evalUnits),
+		},
+		{
+			ID: "flake-status-file", Condition: "the provisioner's script writes the status file with its outcomes", Needs: []string{"flake-config"},
+			How: "systemd.services.<unit>.script", Remedy: "let the script write the status file of the contract",
+			Probe: v.onConfig(v.evalStatusFile),
+		},
+		{
+			ID: "flake-ssh-order", Condition: "nothing configured waits for a unit that waits for it", Needs: []string{"flake-config"},
+			How:    "after of the later unit, and systemctl start without --no-block in the earlier one's script",
+			Remedy: "start the later unit with systemctl --no-block, or by its own wantedBy",
+			Probe:  v.onConfig(v.evalOrder),
+		},
+		{
+			ID: "flake-autologin", Condition: "the console is configured to log the contract's user in", Needs: []string{"flake-config"},
+			How: "services.getty.autologinUser", Remedy: "set services.getty.autologinUser",
+			Probe: v.onConfig(v.evalAutologin),
+		},
+		{
+			ID: "flake-sudo", Condition: "the login user is configured to become root without a password", Needs: []string{"flake-config"},
+			How: "security.sudo", Remedy: "set security.sudo.wheelNeedsPassword = false, or add a NOPASSWD rule",
+			Probe: v.onConfig(v.evalSudo),
+		},
+		{
+			ID: "flake-matches-image", Condition: "the image is made of the configuration that was evaluated", Needs: []string{"flake-config", "flake-output"},
+			How: "kernel parameters, volume id and units, of the evaluation and of the ISO", Remedy: "name the configuration that the image is built from with BOOT_IMAGE_CONFIG",
+			Timeout: buildTimeout, Probe: v.matches,
+		},
+	}
+	for i := range checks {
+		checks[i].Section, checks[i].When = prereq.SectionImage, "a flake is the target"
+	}
+	return checks
+}
+
+func (v *view) onFlake(probe func(context.Context, *Flake) prereq.Result) func(context.Context) prereq.Result {
+	return func(ctx context.Context) prereq.Result {
+		if v.Flake == nil {
+			return prereq.Skip("no flake is the target")
+		}
+		return probe(ctx, v.Flake)
+	}
+}
+
+func (v *view) onConfig(probe func(*Flake, evaluation) prereq.Result) func(context.Context) prereq.Result {
+	return v.onFlake(func(ctx context.Context, f *Flake) prereq.Result {
+		e, err := f.evaluate(ctx, v.Contract)
+		if err != nil {
+			return nixFailed(err)
+		}
+		return probe(f, e)
+	})
+}
+
+// nixFailed is the result of a call of nix that ended with err.
+func nixFailed(err error) prereq.Result {
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return prereq.Miss(err.Error())
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return prereq.Doubt("nix did not end in time: " + err.Error())
+	}
+	return prereq.Break(err.Error())
+}
+
+func flakeAttribute(ctx context.Context, f *Flake) prereq.Result {
+	lines := &tail{}
+	what := f.installable(f.Attr)
+	out, err := f.nix(ctx, lines, "eval", "--impure", "--json", what, "--apply", `d: { type = d.type or ""; name = d.name or ""; }`)
+	if err != nil {
+		r := nixFailed(nixError(err, lines.String()))
+		r.Evidence = lines.String()
+		return r
+	}
+	var drv struct{ Type, Name string }
+	if err := json.Unmarshal(out, &drv); err != nil || drv.Type != "derivation" {
+		return prereq.Break(fmt.Sprintf("%s is no derivation: it is %.100s", what, out))
+	}
+	return prereq.Hold(fmt.Sprintf("%s is the derivation %s", what, drv.Name))
+}
+
+func flakeRootKey(_ context.Context, f *Flake) prereq.Result {
+	if f.Key.Fingerprint == "" {
+		return prereq.Doubt("no root key is given to the build")
+	}
+	return prereq.Hold(fmt.Sprintf("%s, %s", f.Key.Fingerprint, f.Key.Public))
+}
+
+func flakeBuild(ctx context.Context, f *Flake) prereq.Result {
+	b, err := f.Build(ctx)
+	if err != nil && b.StorePath == "" {
+		r := nixFailed(err)
+		if failed := (*BuildError)(nil); errors.As(err, &failed) {
+			r.Evidence = failed.Lines
+		}
+		return r
+	}
+	if !b.Rebuilt {
+		return prereq.Hold(fmt.Sprintf("%s was in the store already", b.StorePath))
+	}
+	return prereq.Hold(fmt.Sprintf("%s, in %s; log: %s", b.StorePath, b.Took.Round(100*time.Millisecond), b.Log))
+}
+
+func flakeOutput(ctx context.Context, f *Flake) prereq.Result {
+	b, err := f.Build(ctx)
+	if err != nil {
+		return prereq.Break(err.Error())
+	}
+	return prereq.Hold(b.ISO)
+}
+
+func flakeRecord(ctx context.Context, f *Flake) prereq.Result {
+	b, err := f.Build(ctx)
+	if err != nil {
+		return prereq.Doubt(err.Error())
+	}
+	sum, err := Digest(ctx, b.ISO)
+	if err != nil {
+		return prereq.Doubt(err.Error())
+	}
+	r := prereq.Hold(fmt.Sprintf("%s, NAR hash %s", b.StorePath, or(b.NARHash, "unknown")))
+	r.Evidence = fmt.Sprintf("store path: %s\nderiver: %s\nNAR hash: %s\nISO: %s\nISO sha256: %s\nroot key: %s",
+		b.StorePath, or(b.Deriver, or(b.Derivation, "unknown")), or(b.NARHash, "unknown"), b.ISO, sum, or(b.Fingerprint, "none"))
+	return r
+}
+
+func (v *view) evalConsole(_ *Flake, e evaluation) prereq.Result {
+	want, consoles := v.Contract.Console.Device, e.consoles()
+	r := prereq.Hold("console=" + strings.Join(consoles, " console="))
+	switch {
+	case want == "":
+		return prereq.Skip("the contract names no console")
+	case !slices.Contains(consoles, want):
+		r = prereq.Break(fmt.Sprintf("boot.kernelParams has no console=%s (it has %s)", want, or(list(consoles), "none")))
+	case consoles[len(consoles)-1] != want:
+		r = prereq.Break(fmt.Sprintf("console=%s comes last in boot.kernelParams, so /dev/console is not %s: a silent serial boot", consoles[len(consoles)-1], want))
+	}
+	r.Evidence = "boot.kernelParams = " + strings.Join(e.KernelParams, " ")
+	return r
+}
+
+func (v *view) evalCommands(_ *Flake, e evaluation) prereq.Result {
+	want := v.Contract.Commands
+	if len(want) == 0 {
+		return prereq.Skip("the contract names no commands")
+	}
+	if missing := e.missingPackages(want); len(missing) > 0 {
+		return prereq.Break(fmt.Sprintf("no package of environment.systemPackages provides %s", list(missing)))
+	}
+	return prereq.Hold(fmt.Sprintf("%d packages provide all %d", len(e.Packages), len(want)))
+}
+
+func (v *view) evalUnits(_ *Flake, e evaluation) prereq.Result {
+	if len(v.Contract.Units) == 0 {
+		return prereq.Skip("the contract names no units")
+	}
+	var bad, good []string
+	for _, want := range v.Contract.Units {
+		stem := strings.TrimSuffix(want.Name, ".service")
+		u, ok := e.Units[stem]
+		if !ok {
+			bad = append(bad, "there is no systemd.services."+stem)
+			continue
+		}
+		faults := unitFaults(want, unitFacts{
+			where: "systemd.services." + stem, kind: or(u.Type, "simple"), wantedBy: u.WantedBy, environment: u.Environment,
+		})
+		bad = append(bad, faults...)
+		if faults == nil {
+			good = append(good, "systemd.services."+stem)
+		}
+	}
+	if bad != nil {
+		return prereq.Break(strings.Join(bad, "; "))
+	}
+	return prereq.Hold(list(good))
+}
+
+// script is a unit's script as a file, for the same search as in an image.
+func (e evaluation) script(unit string) []fileText {
+	stem := strings.TrimSuffix(unit, ".service")
+	if u, ok := e.Units[stem]; ok && strings.TrimSpace(u.Script) != "" {
+		return []fileText{{"systemd.services." + stem + ".script", u.Script}}
+	}
+	return nil
+}
+
+func (v *view) evalStatusFile(_ *Flake, e evaluation) prereq.Result {
+	s := v.Contract.Storage
+	if s.StatusFile == "" || s.Unit == "" {
+		return prereq.Skip("the contract names no status file")
+	}
+	return statusFaults(s, e.script(s.Unit))
+}
+
+func (v *view) evalOrder(_ *Flake, e evaluation) prereq.Result {
+	var bad, good []string
+	for _, want := range v.Contract.Units {
+		stem := strings.TrimSuffix(want.Name, ".service")
+		for _, later := range want.StartedBefore {
+			l, ok := e.Units[strings.TrimSuffix(later, ".service")]
+			switch {
+			case !ok:
+				bad = append(bad, "there is no systemd.services."+strings.TrimSuffix(later, ".service"))
+			case !slices.Contains(l.After, want.Name) && !slices.Contains(e.Units[stem].Before, later):
+				bad = append(bad, fmt.Sprintf("systemd.services.%s.after lacks %s", strings.TrimSuffix(later, ".service"), want.Name))
+			default:
+				good = append(good, fmt.Sprintf("%s is after %s, and nothing in it waits", later, want.Name))
+			}
+		}
+		for _, m := range waitsFor(e.script(want.Name), want.StartedBefore) {
+			bad = append(bad, deadlock(m, want))
+		}
+	}
+	return orderResult(bad, good)
+}
+
+func (v *view) evalAutologin(_ *Flake, e evaluation) prereq.Result {
+	want := v.Contract.Login
+	switch {
+	case !want.Automatic:
+		return prereq.Skip("the contract's login is not automatic")
+	case e.Autologin != want.User:
+		return prereq.Break(fmt.Sprintf("services.getty.autologinUser is %s, not %s", or(e.Autologin, "not set"), want.User))
+	}
+	return prereq.Hold("services.getty.autologinUser = " + e.Autologin)
+}
+
+func (v *view) evalSudo(_ *Flake, e evaluation) prereq.Result {
+	if !v.Contract.Root.Passwordless {
+		return prereq.Skip("the contract's way to root asks for a password")
+	}
+	user := v.Contract.Login.User
+	if !e.Sudo.Enable {
+		return prereq.Break("security.sudo.enable is false")
+	}
+	by, ok := e.passwordless(user)
+	if !ok {
+		return prereq.Break(fmt.Sprintf("security.sudo asks %s (groups %s) for a password: wheelNeedsPassword = %t, and no rule says NOPASSWD",
+			user, or(list(e.Groups), "none"), e.Sudo.WheelNeedsPassword))
+	}
+	return prereq.Hold(by)
+}
+
+// matches compares the evaluation with the image.
+func (v *view) matches(ctx context.Context) prereq.Result {
+	if v.Flake == nil {
+		return prereq.Skip("no flake is the target")
+	}
+	e, err := v.Flake.evaluate(ctx, v.Contract)
+	if err != nil {
+		return nixFailed(err)
+	}
+	img, err := v.open(ctx)
+	if err != nil {
+		return noImage(err)
+	}
+	var bad []string
+	if e.VolumeID != "" && e.VolumeID != img.VolumeID {
+		bad = append(bad, fmt.Sprintf("isoImage.volumeID is %q, the volume's name %q", e.VolumeID, img.VolumeID))
+	}
+	for _, m := range img.Menus {
+		if m.Default < 0 {
+			continue
+		}
+		entry := m.Entries[m.Default]
+		for _, p := range e.KernelParams {
+			if !slices.Contains(entry.Args, p) {
+				bad = append(bad, fmt.Sprintf("%s lacks %s of boot.kernelParams", entry.Where(), p))
+			}
+		}
+		if is, want := entry.Consoles(), e.consoles(); !slices.Equal(is, want) {
+			bad = append(bad, fmt.Sprintf("%s has the consoles %s, boot.kernelParams %s", entry.Where(), or(list(is), "none"), or(list(want), "none")))
+		}
+	}
+	bad = append(bad, v.unitDifferences(e, img)...)
+	if bad != nil {
+		return prereq.Break(strings.Join(bad, "; "))
+	}
+	return prereq.Hold(fmt.Sprintf("%d kernel parameters, the volume id and the units are the same", len(e.KernelParams)))
+}
+
+func (v *view) unitDifferences(e evaluation, img *Image) []string {
+	if img.RootErr != nil {
+		return nil
+	}
+	var bad []string
+	for _, want := range v.Contract.Units {
+		c, configured := e.Units[strings.TrimSuffix(want.Name, ".service")]
+		u, err := img.Root.Unit(want.Name)
+		if !configured || err != nil {
+			continue // said by the checks of each
+		}
+		if is := u.Last("Service", "Type"); c.Type != "" && is != c.Type {
+			bad = append(bad, fmt.Sprintf("%s: Type is %s, configured is %s", u.Files[0], or(is, "not set"), c.Type))
+		}
+		env := u.Environment()
+		for name, value := range c.Environment {
+			// NixOS adds its own, such as PATH.
+			if _, promised := want.Environment[name]; promised && env[name] != value {
+				bad = append(bad, fmt.Sprintf("%s: %s is %q, configured is %q", u.Files[0], name, env[name], value))
+			}
+		}
+	}
+	return bad
+}
