@@ -23,6 +23,7 @@ type Run struct {
 	Damage []string
 
 	events, textLost, unread int
+	imitations               int
 	cut                      bool
 	byName                   map[string]*Package
 	builds                   map[string]*tail
@@ -40,6 +41,8 @@ type Package struct {
 	byName map[string]*Test
 	output tail
 	long   []byte // an attribute's line, over several output events
+	line   string // the beginning of the line that has not ended yet
+	forged bool   // the next event that is no output is an imitation
 }
 
 // Test is one test or subtest.
@@ -165,6 +168,10 @@ func (r *Run) ofPackage(p *Package, e *Event) News {
 }
 
 func (r *Run) ofTest(p *Package, e *Event) News {
+	if p.imitated(e) {
+		r.imitations++
+		return News{}
+	}
 	if e.Action == "output" {
 		if whole, isAttr := p.attribute(e.Output); isAttr {
 			if whole == nil {
@@ -172,6 +179,10 @@ func (r *Run) ofTest(p *Package, e *Event) News {
 			}
 			e = whole
 		}
+	}
+	if e.Action == "output" && p.byName[e.Test] == nil {
+		p.output.add(e.Output)
+		return News{}
 	}
 	t := p.test(e.Test, e.Action == "run")
 	switch e.Action {
@@ -211,6 +222,30 @@ func (p *Package) test(name string, again bool) *Test {
 		}
 	}
 	return t
+}
+
+// imitated tells an event that a guest's text caused. go test takes a ^V
+// anywhere in a line for the beginning of a line of its own, so that a console
+// that prints "^V--- PASS: TestX" or "^V=== ATTR ..." is believed. What a test
+// writes or logs is indented by four blanks; go test's own lines never begin
+// inside such a line.
+func (p *Package) imitated(e *Event) bool {
+	if e.Action != "output" {
+		forged := p.forged || strings.HasPrefix(p.line, "    ")
+		p.forged = false
+		return forged
+	}
+	inside := strings.HasPrefix(p.line, "    ")
+	if inside && strings.HasPrefix(e.Output, "--- ") {
+		p.forged = true // its event comes after it
+	}
+	switch {
+	case strings.HasSuffix(e.Output, "\n"):
+		p.line = ""
+	case p.line == "":
+		p.line = e.Output[:min(len(e.Output), 8)]
+	}
+	return inside && strings.HasPrefix(e.Output, "\x16")
 }
 
 // attribute puts an attribute together whose line is over 4 KiB: go test does
@@ -272,6 +307,9 @@ func (r *Run) End() {
 		return
 	case r.cut:
 		say("The stream (%s) ends inside a line.", r.Name)
+	case r.imitations > 0:
+		say("%s of the stream (%s) imitated go test's own lines by control characters in what a test printed, and were not believed.",
+			plural(r.imitations, "line"), r.Name)
 	case r.unread > 0:
 		say("%s of the stream (%s) could not be decoded.", plural(r.unread, "line"), r.Name)
 	}

@@ -42,6 +42,7 @@ func TestLongLines(t *testing.T) {
 	assert.Equal(t, "start", lines[2].Event.Action, "what follows a line that is too long")
 
 	run := NewRun("in")
+	run.Add(Line{Event: &Event{Action: "run", Package: "p", Test: "TestX"}})
 	for _, line := range lines {
 		run.Add(line)
 	}
@@ -110,4 +111,22 @@ func FuzzReport(f *testing.F) {
 		checkMarkdown(t, md)
 		written(t, a.HTML)
 	})
+}
+
+// TestGuestCannotForge: recorded from a test that wrote a guest's ^V to
+// t.Output and to t.Log.
+func TestGuestCannotForge(t *testing.T) {
+	run := read(t, "testdata/forged.json")
+	a := NewAudit(run)
+	for _, row := range a.rows() {
+		assert.Equal(t, "real", row.ID)
+	}
+	assert.Len(t, a.rows(), 1)
+	assert.Contains(t, strings.Join(a.Partial, "\n"), "imitated go test's own lines")
+	for _, test := range run.Packages[0].Tests {
+		assert.NotContains(t, test.Name, "Forged")
+		if test.Name == "TestBroken" {
+			assert.Equal(t, "fail", test.Status)
+		}
+	}
 }
