@@ -167,18 +167,18 @@ const gib = 1 << 30
 func (a auditor) diskChecks() []Check {
 	artifacts := cmp.Or(string(a.cfg.Artifacts), string(a.cfg.LogRoot), a.TempDir)
 	return append([]Check{
-		a.disk("disk-cache", "the cache folder, for the stand-in image, keys and snapshots,", always, "BOOT_IMAGE_CACHE", string(a.cfg.CacheDir), 2*gib, a.Writable),
-		a.disk("disk-temp", "the temporary folder, for the guests' disks and what is being built,", always, "TMPDIR", a.TempDir, 2*gib, a.Writable),
-		a.disk("disk-artifacts", "the folder of this run's files, for logs, recordings and reports,", always, "BOOT_IMAGE_ARTIFACTS", artifacts, gib/4, a.Writable),
+		a.disk("disk-cache", "the cache folder, for the stand-in image, keys and snapshots,", always, "BOOT_IMAGE_CACHE", string(a.cfg.CacheDir), 2*gib, true),
+		a.disk("disk-temp", "the temporary folder, for the guests' disks and what is being built,", always, "TMPDIR", a.TempDir, 2*gib, true),
+		a.disk("disk-artifacts", "the folder of this run's files, for logs, recordings and reports,", always, "BOOT_IMAGE_ARTIFACTS", artifacts, gib/4, true),
 	}, a.only(config.Flake, []Check{
 		// The store is nix's to write to, not always ours.
-		a.disk("disk-nix-store", "the nix store, for the image and all that it is built from,", forFlake, "/nix", "/nix/store", 12*gib, nil),
+		a.disk("disk-nix-store", "the nix store, for the image and all that it is built from,", forFlake, "/nix", "/nix/store", 12*gib, false),
 	})...)
 }
 
-// disk is the check that a folder has room for need bytes, and that writable
-// does not object.
-func (a auditor) disk(id, what, when, named, path string, need uint64, writable func(string) error) Check {
+// disk is the check that a folder has room for need bytes and, where that is
+// asked, that a file can be made in it.
+func (a auditor) disk(id, what, when, named, path string, need uint64, write bool) Check {
 	c := Check{
 		ID: id, Section: SectionHost, When: when,
 		Condition: fmt.Sprintf("%s has %s free, and can be written to", what, mib(need)),
@@ -186,7 +186,7 @@ func (a auditor) disk(id, what, when, named, path string, need uint64, writable 
 		Remedy:    "free space there, or name another folder in " + named,
 		Timeout:   5 * time.Second,
 	}
-	if writable == nil {
+	if !write {
 		c.Condition = fmt.Sprintf("%s has %s free", what, mib(need))
 		c.How = "statfs " + path
 		c.Remedy = "free space there (nix-collect-garbage), or mount a larger file system at " + named
@@ -207,8 +207,8 @@ func (a auditor) disk(id, what, when, named, path string, need uint64, writable 
 		if free < need {
 			return Break(words)
 		}
-		if writable != nil {
-			if err := writable(dir); err != nil {
+		if write {
+			if err := a.Writable(dir); err != nil {
 				return Break(fmt.Sprintf("%s, and a file cannot be made there: %v", words, err))
 			}
 		}

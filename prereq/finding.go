@@ -85,7 +85,7 @@ func newFinding(c Check, r Result, took time.Duration) Finding {
 		ID: c.ID, Section: c.Section, Condition: c.Condition, How: c.How, When: c.When,
 		Command: r.Command, Needs: c.Needs, Outcome: r.Outcome, Detail: r.Detail,
 		Evidence: bound(strings.ToValidUTF8(r.Evidence, "\uFFFD"), MaxEvidence),
-		Risk:     r.Risk, FollowUp: r.FollowUp, Seconds: took.Round(time.Millisecond).Seconds(),
+		Risk:     r.Risk, FollowUp: r.FollowUp, Seconds: float64(took.Round(time.Millisecond).Milliseconds()) / 1000,
 	}
 	if r.Outcome != Holds {
 		f.Remedy = c.Remedy

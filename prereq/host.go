@@ -151,15 +151,15 @@ func runCommand(ctx context.Context, c Command) Output {
 	if ctx.Err() != nil && err != nil {
 		err = ctx.Err()
 	}
-	return Output{Stdout: stdout.String(), Stderr: stderr.String(), Err: err}
+	return Output{Stdout: stdout.kept.String(), Stderr: stderr.kept.String(), Err: err}
 }
 
 // bounded keeps the beginning of what is written to it.
-type bounded struct{ bytes.Buffer }
+type bounded struct{ kept bytes.Buffer }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := maxOutput - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(len(p), room)])
+	if room := maxOutput - b.kept.Len(); room > 0 {
+		b.kept.Write(p[:min(len(p), room)])
 	}
 	return len(p), nil
 }

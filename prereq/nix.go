@@ -1,6 +1,7 @@
 package prereq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -255,11 +256,11 @@ func (a auditor) nixProfileScript(ctx context.Context) Result {
 				evidence = append(evidence, fmt.Sprintf("%s: %s%s (%v)", cmd, strings.TrimSpace(out.Stdout), strings.TrimSpace(out.Stderr), out.Err))
 				switch {
 				case out.Err != nil && set == "":
-					unsafe = fmt.Sprintf("%s fails with only %v set: %s", script, env, firstLine(out.Stderr))
+					unsafe = cmp.Or(unsafe, fmt.Sprintf("%s fails with only %v set: %s", script, env, firstLine(out.Stderr)))
 				case out.Err != nil:
-					strict = fmt.Sprintf("%s fails under set -u with only %v set: %s", script, env, firstLine(out.Stderr))
+					strict = cmp.Or(strict, fmt.Sprintf("%s fails under set -u with only %v set: %s", script, env, firstLine(out.Stderr)))
 				case strings.TrimSpace(out.Stdout) == "":
-					silent = fmt.Sprintf("%s does nothing with only %v set", script, env)
+					silent = cmp.Or(silent, fmt.Sprintf("%s does nothing with only %v set", script, env))
 				}
 			}
 		}

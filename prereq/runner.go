@@ -70,7 +70,10 @@ func (a auditor) goVersion(ctx context.Context) Result {
 	}
 	have := env["GOVERSION"]
 	r := Hold(fmt.Sprintf("%s, %s", have, path))
-	switch number, _, _ := strings.Cut(strings.TrimPrefix(have, "devel "), "-"); {
+	// As in "go1.26.1 X:nodwarf5" or "devel go1.27-0a1b2c3".
+	number, _, _ := strings.Cut(strings.TrimPrefix(have, "devel "), " ")
+	number, _, _ = strings.Cut(number, "-")
+	switch {
 	case !version.IsValid(number):
 		r = Doubt(fmt.Sprintf("%q is no version that we know", have))
 	case version.Compare(number, lowestGo) < 0:

@@ -62,6 +62,8 @@ func (a auditor) substituters(ctx context.Context) Result {
 		case isCache(s):
 		case s.err != nil:
 			silent = append(silent, s.String())
+		case s.answer.Status == 200:
+			wrong = append(wrong, fmt.Sprintf("%s, and it is no binary cache: %.40q", s, firstLine(s.answer.Body)))
 		default:
 			wrong = append(wrong, s.String())
 		}

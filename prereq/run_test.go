@@ -1,0 +1,122 @@
+package prereq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// inner is set in the test binary that TestPolicy runs: its tests may fail.
+const inner = "BOOTAUDIT_TEST_INNER"
+
+func TestInner(t *testing.T) {
+	slow := fake("slow", Hold("")) // three of them, one after the other, take 1.5 s
+	slow.Probe = func(context.Context) Result { time.Sleep(500 * time.Millisecond); return Hold("slept") }
+	slower, slowest := slow, slow
+	slower.ID, slowest.ID = "slower", "slowest"
+	table := []Check{
+		fake("holds", Hold("it is there")),
+		fake("broken", Break("it bends")),
+		fake("absent", Miss("it is not here")),
+		fake("unknown", Doubt("no permission to look")),
+		fake("not-needed", Result{Outcome: NotNeeded, Detail: "an ISO does without", Risk: "slow", FollowUp: "buy"}),
+		slow, slower, slowest,
+	}
+	switch os.Getenv(inner) {
+	case "together":
+		Run(t, table)
+	case "in order":
+		RunInOrder(t, table)
+	case "twice":
+		Run(t, append(table, table[0]))
+	default:
+		t.Skip("is run by TestPolicy")
+	}
+}
+
+// TestPolicy: what a check's outcome does to go test, which only another
+// process can show.
+func TestPolicy(t *testing.T) {
+	for _, c := range []struct {
+		mode, require string
+		want          map[string]string
+	}{
+		{"together", "", map[string]string{"holds": "PASS", "broken": "FAIL", "absent": "SKIP", "unknown": "SKIP", "not-needed": "SKIP", "slow": "PASS"}},
+		{"together", "1", map[string]string{"holds": "PASS", "broken": "FAIL", "absent": "FAIL", "unknown": "FAIL", "not-needed": "SKIP", "slow": "PASS"}},
+		{"in order", "1", map[string]string{"holds": "PASS", "broken": "FAIL", "absent": "FAIL", "unknown": "FAIL", "not-needed": "SKIP", "slow": "PASS"}},
+	} {
+		t.Run(c.mode+" require="+c.require, func(t *testing.T) {
+			t.Parallel()
+			out, took := runInner(t, c.mode, c.require)
+			for id, want := range c.want {
+				assert.Regexp(t, `(?m)^\s*--- `+want+`: TestInner/`+id+` `, out)
+			}
+			// The reason and the remedy are said where a check does not hold.
+			assert.Contains(t, out, "absent: c: it is not here\n        remedy: do it")
+			assert.Contains(t, out, "not needed: c: an ISO does without\n        risk: slow\n        follow-up: buy")
+			assert.NotContains(t, out, "an ISO does without\n        remedy")
+
+			findings := map[string]Finding{}
+			for _, m := range regexp.MustCompile(`(?m)=== ATTR  (\S+) finding (.*)$`).FindAllStringSubmatch(out, -1) {
+				var f Finding
+				require.NoError(t, json.Unmarshal([]byte(m[2]), &f))
+				assert.Equal(t, "TestInner/"+f.ID, m[1])
+				findings[f.ID] = f
+			}
+			assert.Len(t, findings, 8)
+			assert.Equal(t, Finding{ID: "absent", Section: SectionHost, Condition: "c", How: "h", When: "w", Outcome: Absent,
+				Detail: "it is not here", Remedy: "do it", Seconds: findings["absent"].Seconds}, findings["absent"])
+			if c.mode == "in order" {
+				assert.GreaterOrEqual(t, took, 1500*time.Millisecond)
+			}
+		})
+	}
+	t.Run("side by side", func(t *testing.T) {
+		// -test.parallel=1 bounds how many subtests wait, never how many probe.
+		out, _ := runInner(t, "together", "", "-test.parallel=1")
+		m := regexp.MustCompile(`(?m)^--- FAIL: TestInner \(([\d.]+)s\)`).FindStringSubmatch(out)
+		require.NotNil(t, m, out)
+		total, err := time.ParseDuration(m[1] + "s")
+		require.NoError(t, err)
+		var sum time.Duration
+		for _, m := range regexp.MustCompile(`"seconds":([\d.]+)`).FindAllStringSubmatch(out, -1) {
+			d, err := time.ParseDuration(m[1] + "s")
+			require.NoError(t, err)
+			sum += d
+		}
+		assert.GreaterOrEqual(t, sum, 1500*time.Millisecond)
+		assert.Less(t, total, sum)
+	})
+	t.Run("a table with a fault", func(t *testing.T) {
+		out, _ := runInner(t, "twice", "")
+		assert.Contains(t, out, `check "holds" stands twice`)
+	})
+}
+
+func runInner(t *testing.T, mode, require string, flags ...string) (string, time.Duration) {
+	t.Helper()
+	args := append([]string{"-test.run=^TestInner$", "-test.v"}, flags...)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "BOOT_IMAGE_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, inner+"="+mode, "BOOT_IMAGE_REQUIRE="+require)
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		t.Fatalf("the inner test binary: %v\n%s", err, out)
+	}
+	return string(out), time.Since(start)
+}
