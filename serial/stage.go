@@ -74,37 +74,30 @@ var Milestones = []Milestone{
 // line, without escape sequences. A line that is an autologin is also a login:
 // the last match counts.
 func MilestoneOf(line []byte) (Milestone, bool) {
-	return milestoneOf(line, tables.find(line), 0)
-}
-
-// milestoneOf leaves out what is of no interest at the given rank: what comes
-// before it, save for a machine that starts again.
-func milestoneOf(line []byte, found rows, rank int) (Milestone, bool) {
-	for i := len(Milestones) - 1; i >= 0; i-- {
-		if r := ranks[i]; r <= rank && r > bootloaderRank && r < shellRank {
-			continue
-		}
-		if m := &Milestones[i]; m.Stage == Shell {
-			if maybePrompt(line) && m.pattern.Match(line) {
-				return *m, true
-			}
-		} else if found.has(i) && m.pattern.Match(line) {
-			return *m, true
-		}
+	if i := milestoneOf(line, tables.find(line), -1); i >= 0 {
+		return Milestones[i], true
 	}
 	return Milestone{}, false
 }
 
-var bootloaderRank, shellRank = Bootloader.rank(), Shell.rank()
-
-// ranks are those of the stages of Milestones.
-var ranks = func() []int {
-	var r []int
-	for _, m := range Milestones {
-		r = append(r, m.Stage.rank())
+// milestoneOf is the place of line's milestone in the table, or -1. It leaves
+// out those that are no news after the given one: all up to it, save for the
+// first, by which a machine that starts again is known.
+func milestoneOf(line []byte, found rows, reached int) int {
+	last := len(Milestones) - 1
+	if maybePrompt(line) && Milestones[last].pattern.Match(line) {
+		return last
 	}
-	return r
-}()
+	for i := last - 1; i >= 0; i-- {
+		if (i > reached || i <= restart) && found.has(i) && Milestones[i].pattern.Match(line) {
+			return i
+		}
+	}
+	return -1
+}
+
+// restart is the last milestone that, seen again, means a new boot.
+const restart = 1
 
 // maybePrompt is a cheap look for what Prompt needs.
 func maybePrompt(line []byte) bool {

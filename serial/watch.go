@@ -41,6 +41,8 @@ type WatchConfig struct {
 	Now     func() time.Time // nil is time.Now
 	OnStage func(Reached)    // each stage, once per boot
 	OnTrip  func(Trip)       // each tripwire, once per boot
+	// OnMilestone is told of every milestone, of which a stage may have several.
+	OnMilestone func(Reached)
 	// Patience multiplies every silence limit; 0 is 1. The limits in the table
 	// are for an emulated CPU.
 	Patience float64
@@ -59,6 +61,7 @@ type Watch struct {
 	mu      sync.Mutex
 	lines   screen.Lines
 	stage   Stage
+	reached int       // the last milestone, by its place; -1 is none
 	heard   time.Time // when the last byte came
 	silent  bool      // Idle has reported this silence
 	asked   bool      // Asked(true)
@@ -84,7 +87,7 @@ func NewWatch(cfg WatchConfig) *Watch {
 	if cfg.Patience == 0 {
 		cfg.Patience = 1
 	}
-	w := &Watch{cfg: cfg, tripped: map[string]bool{}, counts: map[string]int{}, heard: cfg.Now()}
+	w := &Watch{cfg: cfg, tripped: map[string]bool{}, counts: map[string]int{}, reached: -1, heard: cfg.Now()}
 	w.lines.Each = w.line
 	w.lines.Sequence = w.sequence
 	return w
@@ -110,6 +113,14 @@ func (w *Watch) Asked(on bool) {
 	if !on {
 		w.command, w.held = false, nil
 	}
+}
+
+// Skip counts n bytes of the file that the console did not print, so that
+// offsets stay those of the file.
+func (w *Watch) Skip(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines.Skip(n)
 }
 
 // Stage is the stage reached.
@@ -177,14 +188,18 @@ func (w *Watch) line(l screen.Line) {
 		return
 	}
 	found := tables.find(l.Text)
-	if m, ok := milestoneOf(l.Text, found, w.stage.rank()); ok {
-		if m.Stage == Shell {
-			w.prompt(l)
-		} else {
-			w.reach(m, l)
-		}
-	}
+	w.milestone(milestoneOf(l.Text, found, w.reached), l)
 	w.trip(text, l, found)
+}
+
+func (w *Watch) milestone(i int, l screen.Line) {
+	if i < 0 {
+		return
+	}
+	if Milestones[i].Stage == Shell {
+		w.prompt(l)
+	}
+	w.reach(i, l)
 }
 
 // prompt looks at a line that begins with a shell's prompt: a command behind it
@@ -192,7 +207,6 @@ func (w *Watch) line(l screen.Line) {
 func (w *Watch) prompt(l screen.Line) {
 	at := Prompt.FindSubmatchIndex(l.Text)
 	typed := bytes.TrimSpace(l.Text[at[1]:])
-	w.reach(Milestones[len(Milestones)-1], l)
 	if !w.asked {
 		w.held = nil
 	}
@@ -238,25 +252,20 @@ func (w *Watch) peek() {
 	}
 	w.seen = len(open.Text)
 	found := tables.find(open.Text)
-	if m, ok := milestoneOf(open.Text, found, w.stage.rank()); ok {
-		if m.Stage == Shell {
-			w.prompt(open)
-		} else {
-			w.reach(m, open)
-		}
-	}
+	w.milestone(milestoneOf(open.Text, found, w.reached), open)
 	w.trip(text, open, found)
 }
 
 // waits matches an open line that waits for a person.
 var waits = re(`(?:login|[Pp]assword(?: for \S+)?|boot):$|[$#>]$|\(END\)$`)
 
-func (w *Watch) reach(m Milestone, l screen.Line) {
-	if m.Stage.rank() <= w.stage.rank() {
-		// Back at the beginning: the machine has started again.
-		if m.Stage.rank() > bootloaderRank || w.stage.rank() <= Menu.rank() {
+func (w *Watch) reach(i int, l screen.Line) {
+	m := Milestones[i]
+	if i <= w.reached {
+		if i > restart || w.stage.rank() <= Menu.rank() {
 			return
 		}
+		// Back at the beginning: the machine has started again.
 		w.release()
 		w.command = false
 		counts := w.counts["reboot-loop"]
@@ -264,13 +273,16 @@ func (w *Watch) reach(m Milestone, l screen.Line) {
 		clear(w.counts)
 		w.counts["reboot-loop"] = counts
 	}
-	w.stage = m.Stage
+	r := Reached{Stage: m.Stage, Milestone: m.Name, At: w.heard, Line: string(l.Text), Offset: l.Offset}
+	if w.cfg.OnStage != nil && m.Stage != w.stage {
+		w.events = append(w.events, func() { w.cfg.OnStage(r) })
+	}
+	if w.cfg.OnMilestone != nil {
+		w.events = append(w.events, func() { w.cfg.OnMilestone(r) })
+	}
+	w.reached, w.stage = i, m.Stage
 	if w.stage == Shell {
 		clear(w.counts)
-	}
-	if w.cfg.OnStage != nil {
-		r := Reached{Stage: m.Stage, Milestone: m.Name, At: w.heard, Line: string(l.Text), Offset: l.Offset}
-		w.events = append(w.events, func() { w.cfg.OnStage(r) })
 	}
 }
 
@@ -328,3 +340,6 @@ func (w *Watch) tell() {
 		e()
 	}
 }
+
+// Stamped is true of a text that begins with a kernel message's time stamp.
+func Stamped(text []byte) bool { return stamp.Match(text) }

@@ -24,6 +24,7 @@ type command struct {
 var commands = []command{
 	{"setup", "[-all]", "install what an audit needs and this host misses, through apt", runSetup},
 	{"report", "[-o DIR] [FILE...]", "turn `go test -json` events into an audit", runReport},
+	{"explain", "[-json] FILE", "say what happened in a saved console", runExplain},
 }
 
 func main() { os.Exit(run()) }

@@ -63,6 +63,9 @@ func (l *Lines) Open() Line {
 // Offset is the number of bytes read.
 func (l *Lines) Offset() int64 { return l.at }
 
+// Skip counts n bytes that are not to be read.
+func (l *Lines) Skip(n int) { l.at += int64(n) }
+
 // Write reads p. It never fails.
 func (l *Lines) Write(p []byte) (int, error) {
 	n := len(p)

@@ -1,0 +1,129 @@
+package transcript
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+
+	"bootaudit/internal/screen"
+)
+
+// lan gathers what is shown of the interface lan, and counts the lines with
+// which the service announces its address on the console. The login notice has
+// the same line, behind the image's version.
+type lan struct {
+	iface  string // whose block of "ip addr" or "networkctl status" is printed
+	notice bool   // a login notice is being printed
+	feeds  int    // the carriage returns of its first line
+	given  bool   // the notice has had its line
+}
+
+var (
+	announced  = regexp.MustCompile(`LAN IPv4 address(?:: (\d{1,3}(?:\.\d{1,3}){3})| unavailable(?: \(.*\))?)$`)
+	version    = regexp.MustCompile(`(?:^|[^:\]] ?)pre-nixos boot image version \S+$`)
+	lanStatus  = regexp.MustCompile(`^LAN_IPV4=(\d{1,3}(?:\.\d{1,3}){3})$`)
+	oneLine    = regexp.MustCompile(`^\d+: lan(?:@\S+)? +inet (\d{1,3}(?:\.\d{1,3}){3})`)
+	ifaceBlock = regexp.MustCompile(`^(?:\S )?\s*\d+: ([\w.-]+)(?:@\S+)?(?::|$)`)
+	inet       = regexp.MustCompile(`^\s+inet (\d{1,3}(?:\.\d{1,3}){3})`)
+	address    = regexp.MustCompile(`^\s*Address: (\d{1,3}(?:\.\d{1,3}){3})`)
+	lease      = regexp.MustCompile(`\blan: DHCPv4 address (\d{1,3}(?:\.\d{1,3}){3})`)
+	event      = regexp.MustCompile(`"interface": "lan".*"(?:address|ipv4|ipv4_address|lan_ipv4)": "(\d{1,3}(?:\.\d{1,3}){3})|"(?:address|ipv4|ipv4_address|lan_ipv4)": "(\d{1,3}(?:\.\d{1,3}){3}).*"interface": "lan"`)
+)
+
+// ready: a shell waits, so whatever was printed is over.
+func (n *lan) ready() { n.iface, n.notice = "", false }
+
+// line looks at a line. Of one that was put together from two halves, only what
+// spans both is news.
+func (n *lan) line(a *analyzer, text []byte, l screen.Line, halves bool) {
+	if m := announced.FindSubmatchIndex(text); m != nil {
+		if halves && m[0] >= len(a.carry) {
+			return
+		}
+		n.announcement(a, text, m, l)
+		return
+	}
+	if halves {
+		return
+	}
+	if version.Match(text) && !a.logged(text) {
+		n.version(a, l)
+	}
+	var found [][]byte
+	for _, pattern := range []*regexp.Regexp{oneLine, lanStatus, lease, event} {
+		if found = pattern.FindSubmatch(text); found != nil {
+			break
+		}
+	}
+	if found == nil {
+		if m := ifaceBlock.FindSubmatch(text); m != nil {
+			n.iface = string(m[1])
+		}
+		if n.iface == "lan" {
+			if found = inet.FindSubmatch(text); found == nil {
+				found = address.FindSubmatch(text)
+			}
+		}
+	}
+	for _, ip := range found[min(len(found), 1):] {
+		if len(ip) > 0 {
+			n.address(a, string(ip), text, l)
+		}
+	}
+}
+
+func (n *lan) address(a *analyzer, ip string, text []byte, l screen.Line) {
+	a.out.LANIPv4 = &ip
+	a.show("lan_ipv4", l.Offset, string(text))
+}
+
+// version opens a login notice, unless the line is the service's own: that
+// comes twice, or with a carriage return more than the terminal gives.
+func (n *lan) version(a *analyzer, l screen.Line) {
+	switch {
+	case n.notice && !n.given:
+		n.notice = false
+	case l.Feeds > a.usualFeeds():
+	default:
+		n.notice, n.given, n.feeds = true, false, l.Feeds
+	}
+}
+
+// usualFeeds is the number of carriage returns that most lines end in.
+func (a *analyzer) usualFeeds() int {
+	usual, most := 0, 0
+	for feeds, n := range a.feeds {
+		if n > most || n == most && feeds < usual {
+			usual, most = feeds, n
+		}
+	}
+	return usual
+}
+
+// logged is true of a line out of a journal.
+func (a *analyzer) logged(text []byte) bool {
+	return bytes.Contains(text, []byte("]: ")) && journalLine.Match(text) ||
+		strings.Contains(a.command, "journalctl") && logCat.MatchString(a.command)
+}
+
+var (
+	journalLine = regexp.MustCompile(`[\w@.-]+\[\d+\]: `)
+	logCat      = regexp.MustCompile(`(?:-o ?|--output[= ])cat\b`)
+	// quoted is a command that names the line instead of printing it.
+	quoted = regexp.MustCompile(`(?:\b(?:grep|echo|printf|expect|awk|sed|wall)\b|['"=])[^|;&]*$`)
+)
+
+func (n *lan) announcement(a *analyzer, text []byte, m []int, l screen.Line) {
+	if m[2] >= 0 {
+		n.address(a, string(text[m[2]:m[3]]), text, l)
+	}
+	if a.logged(text) || quoted.Match(text[:m[0]]) {
+		return
+	}
+	if n.notice && !n.given && m[2] >= 0 && (l.Feeds == n.feeds || l.Feeds == 0) {
+		n.given = true
+		return
+	}
+	a.out.LANAnnouncements++
+	a.show("lan_announcements", l.Offset, string(text))
+}

@@ -1,0 +1,108 @@
+package transcript
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"bootaudit/internal/cast"
+)
+
+// ReadFile is [Read] of a file.
+func ReadFile(path string) (Report, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Report{}, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return Report{}, fmt.Errorf("%s is a folder, not a saved console", path)
+	}
+	return Read(f)
+}
+
+// head is how much of a file tells its format.
+const head = 64 << 10
+
+// Read reads a saved console to its end. What could be read before an error in
+// its format is reported, with the error as the report's Problem; the error of
+// Read itself is that of r.
+func Read(r io.Reader) (Report, error) {
+	in := bufio.NewReaderSize(r, head)
+	start, err := in.Peek(head)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Report{}, err
+	}
+	if len(start) > 2 && start[0] == 0x1f && start[1] == 0x8b {
+		unzipped, err := gzip.NewReader(in)
+		if err != nil {
+			return Report{}, fmt.Errorf("unzip: %w", err)
+		}
+		in = bufio.NewReaderSize(unzipped, head)
+		if start, err = in.Peek(head); err != nil && !errors.Is(err, io.EOF) && len(start) == 0 {
+			return Report{}, fmt.Errorf("unzip: %w", err)
+		}
+	}
+	if cast.Is(start) {
+		return readCast(in)
+	}
+	return readRaw(in, start)
+}
+
+func readCast(in io.Reader) (Report, error) {
+	a := newAnalyzer()
+	_, err := cast.Read(in, func(e cast.Event) error {
+		if e.Code == 'o' {
+			a.now = moment{true, e.At}
+			a.guest([]byte(e.Data))
+		}
+		return nil
+	})
+	report := a.finish()
+	report.Format = "asciicast"
+	if err != nil {
+		report.Problem = err.Error()
+	}
+	return report, nil
+}
+
+func readRaw(in io.Reader, start []byte) (Report, error) {
+	a := newAnalyzer()
+	format := "raw"
+	var out io.Writer = writer(a.guest)
+	if bytes.Contains(start, []byte("\r\n")) {
+		sent := &unsend{guest: a.guest, skip: a.skip}
+		defer sent.release()
+		out = sent
+	} else if len(start) > 0 {
+		format = "no carriage returns"
+	}
+	_, err := io.CopyBuffer(out, struct{ io.Reader }{in}, make([]byte, head))
+	if sent, ok := out.(*unsend); ok {
+		sent.flush()
+	}
+	report := a.finish()
+	report.Format = format
+	if err != nil && report.Bytes == 0 {
+		return report, err
+	}
+	if err != nil {
+		report.Problem = err.Error()
+	}
+	return report, nil
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
+}
+
+// instant is the moment as the clock of the watch.
+func (m moment) instant() time.Time { return time.Unix(0, 0).Add(m.at) }

@@ -1,0 +1,61 @@
+package transcript
+
+import "time"
+
+// Shutdown is how the guest was switched off.
+type Shutdown string
+
+const (
+	PowerDown Shutdown = "power-down" // the kernel said so
+	Refused   Shutdown = "refused"    // it was asked by somebody who may not
+	NoEnd     Shutdown = "none"
+)
+
+// Report is what happened, as far as the console shows. A nil pointer is what
+// the guest did not show.
+type Report struct {
+	Stages           []string `json:"stages"` // in order; see [Stages]
+	AutologinUser    *string  `json:"autologin_user"`
+	Root             bool     `json:"root"` // whether a uid 0 shell was held
+	StorageState     *string  `json:"storage_state"`
+	StorageDetail    *string  `json:"storage_detail"`
+	LANIPv4          *string  `json:"lan_ipv4"`
+	LANAnnouncements int      `json:"lan_announcements"` // the service's, on the console
+	Shutdown         Shutdown `json:"shutdown"`
+	Cause            string   `json:"cause"` // see [Causes]; else a tripwire's ID; "none"
+
+	Format   string             `json:"format"` // "raw", "no carriage returns" or "asciicast"
+	Bytes    int64              `json:"bytes"`  // of the console
+	Moments  map[string]float64 `json:"moments,omitempty"`
+	Evidence []Evidence         `json:"evidence,omitempty"`
+	Trips    []Tripped          `json:"trips,omitempty"`
+	// Problem is why the file could not be read to its end.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Evidence is a line that shows a fact.
+type Evidence struct {
+	Fact   string `json:"fact"`
+	Offset int64  `json:"offset"` // of the line, in the console's bytes
+	Line   string `json:"line"`
+}
+
+// Tripped is a tripwire that was touched.
+type Tripped struct {
+	ID     string `json:"id"`
+	Means  string `json:"means"`
+	Remedy string `json:"remedy"`
+	Fatal  bool   `json:"fatal"`
+	Offset int64  `json:"offset"`
+	Line   string `json:"line"`
+}
+
+// Stages are the names in Report.Stages, in the order of a boot.
+var Stages = []string{"bootloader", "kernel-load", "stage-1", "stage-2", "systemd",
+	"issue", "autologin", "shell", "root-shell", "power-off"}
+
+// moment is when something was printed, if the file tells.
+type moment struct {
+	known bool
+	at    time.Duration
+}
