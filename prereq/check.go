@@ -66,11 +66,11 @@ func newTable(checks []Check) (table, error) {
 func (all table) resolve(ctx context.Context, id string) Finding {
 	e := all[id]
 	e.once.Do(func() {
-		start := time.Now()
 		if e.because = all.unmet(ctx, e.check); e.because != nil {
 			e.found = newFinding(e.check, untried(e.because.found), 0)
 			return
 		}
+		start := time.Now() // the waiting for its needs is theirs
 		e.found = newFinding(e.check, probe(ctx, e.check), time.Since(start))
 	})
 	return e.found

@@ -53,6 +53,23 @@ type Group struct {
 	Rows  []*Row
 }
 
+// Looked lists the rows that were looked at; Needless those that the target
+// does without.
+func (g Group) Looked() []*Row {
+	return slices.DeleteFunc(slices.Clone(g.Rows), (*Row).needless)
+}
+
+// Needless is the other half of [Group.Looked].
+func (g Group) Needless() []*Row {
+	return slices.DeleteFunc(slices.Clone(g.Rows), func(r *Row) bool { return !r.needless() })
+}
+
+// needless tells a row without anything to say: a check that is not needed and
+// that names no risk.
+func (r *Row) needless() bool {
+	return r.Outcome == prereq.NotNeeded && r.Risk == "" && r.FollowUp == ""
+}
+
 // Row is one finding.
 type Row struct {
 	ID, Anchor, Title   string
@@ -66,6 +83,10 @@ type Row struct {
 	FollowUp, When      string
 	Seconds             float64
 	Failed              bool // the test failed
+	Because             *Row // the row to blame that this one was not tried, or nil
+
+	test  string // above the check's own: a table's test
+	needs []string
 }
 
 // Problem is a failure that no finding tells: a build, a panic, a test of the
@@ -78,6 +99,7 @@ type FollowUp struct {
 	IDs    []string // of the findings that it is about
 	What   string   // was seen, or follows
 	Wanted string   // the condition that does not hold
+	Hides  int      // so many checks were not tried because of it
 	Do     string   // the remedy
 	Again  string   // the command that tests it again
 	Anchor string
@@ -125,6 +147,7 @@ func NewAudit(runs ...*Run) *Audit {
 			Remedy: "Name packages with tests, and a -run that matches one: go test -json ./prereq ./iso ./vmtest",
 		})
 	}
+	blame(a.rows())
 	for _, outcome := range outcomes {
 		a.Outcomes = append(a.Outcomes, Count{outcome, counts[outcome]})
 	}
@@ -312,12 +335,37 @@ func newRow(t *Test, f prereq.Finding, anchors map[string]int) *Row {
 	if i := strings.LastIndexByte(t.Name, '/'); i > 0 {
 		parent = t.Name[:i]
 	}
+	row.test, row.needs = parent, f.Needs
 	row.Title = row.ID
 	if i := strings.IndexByte(parent, '/'); i > 0 {
 		row.Title = cleanLine(parent[i+1:], 80) + "/" + row.ID
 	}
 	row.Anchor = anchor(anchors, f.Section+"-"+row.Title)
 	return row
+}
+
+// blame finds, for each row that was not tried because of another, that other.
+// A need stands before what needs it, so that the first of a chain is found.
+func blame(rows []*Row) {
+	byName := map[string]*Row{}
+	for _, row := range rows {
+		byName[row.test+"/"+row.ID] = row
+	}
+	for _, row := range rows {
+		if row.Outcome != prereq.Unknown {
+			continue
+		}
+		for _, id := range row.needs {
+			if need := byName[row.test+"/"+cleanLine(id, 80)]; need != nil && need != row && bad(need.Outcome) {
+				row.Because = cmp.Or(need.Because, need)
+				break
+			}
+		}
+	}
+}
+
+func bad(o prereq.Outcome) bool {
+	return o == prereq.Broken || o == prereq.Absent || o == prereq.Unknown
 }
 
 var notAnchor = regexp.MustCompile(`[^a-z0-9]+`)

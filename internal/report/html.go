@@ -40,7 +40,7 @@ var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 		return string(o)
 	},
 	"plural": func(o prereq.Outcome) string { return strings.Replace(string(o), "holds", "hold", 1) },
-	"short":  func(s string) string { return cleanLine(s, 200) },
+	"short":  func(s string) string { return cleanLine(s, 120) },
 }).Parse(htmlText))
 
 // HTML writes report.html: one file that asks the network for nothing. Its

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ type Live struct {
 	Width int
 
 	started map[*Test]time.Time
+	notes   map[*Test]noted
 	boots   map[string]boot
 	counts  map[prereq.Outcome]int
 	begin   time.Time
@@ -32,6 +34,16 @@ type boot struct {
 	since time.Time
 }
 
+// noted is what a test wrote last, and when one of its lines was shown.
+type noted struct {
+	text  string
+	since time.Time
+}
+
+// noteEvery is how often a test's lines are shown: a flood must not hide the
+// findings, and is in events.json anyway.
+const noteEvery = 5 * time.Second
+
 // silence is how long nothing is said before a line says what runs.
 const silence = 15 * time.Second
 
@@ -43,6 +55,7 @@ const Grace = 5 * time.Second
 // what happens. The Run it returns has ended.
 func (l *Live) Follow(ctx context.Context, name string, in io.Reader) *Run {
 	l.started, l.boots, l.counts = map[*Test]time.Time{}, map[string]boot{}, map[prereq.Outcome]int{}
+	l.notes = map[*Test]noted{}
 	l.begin = time.Now()
 	l.spoke = l.begin
 	run := NewRun(name)
@@ -92,13 +105,25 @@ func (l *Live) show(n News) {
 	case n.Finding != nil:
 		f := n.Finding
 		l.counts[f.Outcome]++
-		l.say("%-10s %-24s %6s  %s", mark(f.Outcome), cleanLine(l.id(n.Test, f), 60), seconds(f.Seconds), cleanLine(f.Detail, 300))
+		detail := 300
+		if !bad(f.Outcome) { // a line for what needs no attention
+			detail = max(20, cmp.Or(l.Width, 140)-46)
+		}
+		l.say("%-10s %-24s %6s  %s", mark(f.Outcome), cleanLine(l.id(n.Test, f), 60), seconds(f.Seconds), cleanLine(f.Detail, detail))
 	case n.Progress != nil:
 		p := n.Progress
 		if now := l.boots[p.VM]; now.stage != p.Stage {
 			l.boots[p.VM] = boot{p.Stage, time.Now()}
 		}
 		l.say("%-10s %-24s %6s  %s", "boot", cleanLine(p.VM, 60), p.For, p.Stage)
+	case n.Note != "":
+		text := cleanLine(n.Note, 200)
+		if now := l.notes[n.Test]; time.Since(now.since) >= noteEvery {
+			l.say("%-10s %s", "log", text)
+			l.notes[n.Test] = noted{text, time.Now()}
+		} else {
+			l.notes[n.Test] = noted{text, now.since}
+		}
 	case n.VM != nil:
 		delete(l.boots, cleanLine(n.VM.Name, 60))
 	case n.Package != nil:
@@ -107,6 +132,7 @@ func (l *Live) show(n News) {
 		}
 	case n.Ended:
 		delete(l.started, n.Test)
+		delete(l.notes, n.Test)
 		if t := n.Test; len(t.Findings) == 0 && t.failedItself() {
 			l.say("%-10s %-24s %6s  %s", "FAILED", cleanLine(t.Name, 60), seconds(t.Elapsed), cleanLine(t.words(), 300))
 		}
@@ -160,7 +186,11 @@ func (l *Live) status(run *Run) string {
 		if _, sub, found := strings.Cut(name, "/"); found {
 			name = sub
 		}
-		parts = append(parts, fmt.Sprintf("%s %s", name, seconds(now.Sub(l.started[t]).Seconds())))
+		part := fmt.Sprintf("%s %s", name, seconds(now.Sub(l.started[t]).Seconds()))
+		if note := l.notes[t]; note.text != "" {
+			part += " (" + note.text + ")"
+		}
+		parts = append(parts, part)
 	}
 	if len(under) > 3 {
 		parts = append(parts, fmt.Sprintf("%d more", len(under)-3))

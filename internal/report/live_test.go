@@ -98,6 +98,25 @@ func TestLiveTerminal(t *testing.T) {
 	})
 }
 
+// TestLiveNotes: what a test writes for a watcher is shown, a flood of it is
+// not, and what it logs is for later.
+func TestLiveNotes(t *testing.T) {
+	follow(t, 0, func(say func(string, ...any), out *screen, _ func()) {
+		note := `{"Action":"output","Package":"p","Test":"TestImage","Output":"    %s\n"}`
+		say(`{"Action":"run","Package":"p","Test":"TestImage"}`)
+		say(note, "stand-in: building for 10s\\u001b[2J")
+		assert.Equal(t, "log        stand-in: building for 10s\n", out.take())
+		for i := range 1000 {
+			say(note, fmt.Sprintf("line %d", i))
+		}
+		say(note, "run.go:60: holds: all is well")
+		say(note, "    second line of what was logged")
+		assert.Empty(t, out.take())
+		time.Sleep(16 * time.Second)
+		assert.Equal(t, "... 15s: 0 hold, 0 do not; running: TestImage 15s (line 999)\n", out.take())
+	})
+}
+
 func TestInterrupt(t *testing.T) {
 	run := follow(t, 0, func(say func(string, ...any), out *screen, interrupt func()) {
 		say(runVM)

@@ -85,19 +85,32 @@ func (m *mdWriter) groups(s Section) {
 			m.line("### %s", mdText(g.Title))
 			m.line("")
 		}
-		m.line("| Check | Condition | Command | Outcome | Evidence |")
-		m.line("|---|---|---|---|---|")
-		for _, row := range g.Rows {
-			seen := mdText(cleanLine(row.Detail, 200))
-			if row.hasMore() {
-				seen += fmt.Sprintf(" [more](#%s)", row.Anchor)
-			}
-			m.line("| %s | %s | %s | %s | %s |", mdText(row.ID), mdText(row.Condition),
-				mdCell(mdCode(cleanLine(row.Command, 120))), mdOutcome(row.Outcome), seen)
+		if looked := g.Looked(); len(looked) > 0 {
+			m.table(looked)
 		}
-		m.line("")
+		if needless := g.Needless(); len(needless) > 0 {
+			m.line("<details><summary>%s not needed</summary>", plural(len(needless), "check"))
+			m.line("")
+			m.table(needless)
+			m.line("</details>")
+			m.line("")
+		}
 		m.evidence(g.Rows)
 	}
+}
+
+func (m *mdWriter) table(rows []*Row) {
+	m.line("| Check | Condition | Command | Outcome | Evidence |")
+	m.line("|---|---|---|---|---|")
+	for _, row := range rows {
+		seen := mdText(cleanLine(row.Detail, 200))
+		if row.hasMore() {
+			seen += fmt.Sprintf(" [more](#%s)", row.Anchor)
+		}
+		m.line("| %s | %s | %s | %s | %s |", mdText(row.ID), mdText(row.Condition),
+			mdCell(mdCode(cleanLine(row.Command, 120))), mdOutcome(row.Outcome), seen)
+	}
+	m.line("")
 }
 
 // hasMore tells whether a row has something that its table cannot hold.
@@ -273,6 +286,9 @@ func (f FollowUp) Head() string {
 	}
 	if f.Wanted != "" {
 		head += " (wanted: " + f.Wanted + ")"
+	}
+	if f.Hides > 0 {
+		head += fmt.Sprintf("; not tried because of it: %s", plural(f.Hides, "check"))
 	}
 	return head
 }

@@ -86,6 +86,7 @@ type News struct {
 	Package *Package        // that ended
 	// Progress is a VM's line, "vm NAME: 34s STAGE".
 	Progress *Progress
+	Note     string // what Test wrote by t.Output, for people who watch
 	Text     string // a line that is no event, or of a failed build
 }
 
@@ -197,6 +198,9 @@ func (r *Run) ofTest(p *Package, e *Event) News {
 		if m := progressLine.FindStringSubmatch(Clean(e.Output)); m != nil {
 			return News{Test: t, Progress: &Progress{m[1], m[2], m[3]}}
 		}
+		if m := noteLine.FindStringSubmatch(e.Output); m != nil && !logged.MatchString(m[1]) {
+			return News{Test: t, Note: m[1]}
+		}
 	case "attr":
 		return r.attribute(t, e)
 	case "pass", "fail", "skip":
@@ -207,6 +211,13 @@ func (r *Run) ofTest(p *Package, e *Event) News {
 }
 
 var progressLine = regexp.MustCompile(`^\s*vm ([^\s:]+): ([0-9.hms]+) (.{1,200})\n?$`)
+
+// go test indents by four blanks what a test writes by t.Output, and also what
+// it logs; but that begins with a file and a line.
+var (
+	noteLine = regexp.MustCompile(`^ {4}(\S.*)\n$`)
+	logged   = regexp.MustCompile(`^\S+\.go:\d+: `)
+)
 
 // test finds a test by name; one that runs again (-count) is a test of its own.
 func (p *Package) test(name string, again bool) *Test {

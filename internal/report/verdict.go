@@ -61,8 +61,13 @@ func verdict(rows []*Row, none, bad, good string) string {
 		parts = append(parts, "absent: "+names(absent))
 	}
 	doubt := ""
-	if unknown := with(rows, prereq.Unknown); len(unknown) > 0 {
-		doubt = " Could not be told: " + names(unknown) + "."
+	unknown := with(rows, prereq.Unknown)
+	first := slices.DeleteFunc(slices.Clone(unknown), func(r *Row) bool { return r.Because != nil })
+	if len(first) > 0 {
+		doubt = " Could not be told: " + names(first) + "."
+	}
+	if n := len(unknown) - len(first); n > 0 {
+		doubt += fmt.Sprintf(" Not tried because of that: %d more.", n)
 	}
 	switch {
 	case len(parts) > 0:
@@ -136,8 +141,11 @@ func followUps(a *Audit) []FollowUp {
 				continue
 			}
 			seen[row] = true
+			if row.Because != nil {
+				continue // it waits for another, which is in this list
+			}
 			do := cmp.Or(row.FollowUp, row.Remedy)
-			add(FollowUp{Kind: string(outcome), What: row.Detail, Wanted: row.Condition,
+			add(FollowUp{Kind: string(outcome), What: row.Detail, Wanted: row.Condition, Hides: waiting(rows, row),
 				Do: do, Again: row.Again, Anchor: row.Anchor, IDs: []string{row.Title}})
 		}
 	}
@@ -149,6 +157,17 @@ func followUps(a *Audit) []FollowUp {
 		}
 	}
 	return list
+}
+
+// waiting counts the rows that were not tried because of row.
+func waiting(rows []*Row, row *Row) int {
+	n := 0
+	for _, other := range rows {
+		if other.Because == row {
+			n++
+		}
+	}
+	return n
 }
 
 // Failed lists, in a line each, what makes the audit fail; none is success.
