@@ -26,7 +26,8 @@ type Live struct {
 	counts  map[prereq.Outcome]int
 	begin   time.Time
 	spoke   time.Time
-	shown   bool // the status line
+	line    string // the status line as it was last written
+	shown   bool   // it stands on the terminal's last row
 }
 
 type boot struct {
@@ -163,8 +164,8 @@ func mark(o prereq.Outcome) string {
 func (l *Live) tick(run *Run) {
 	if l.Width > 0 {
 		l.clear()
-		fmt.Fprint(l.Out, cleanLine(l.status(run), max(l.Width-1, 20)))
-		l.shown = true
+		l.line = cleanLine(l.status(run), max(l.Width-1, 20))
+		l.draw()
 		return
 	}
 	if time.Since(l.spoke) >= silence {
@@ -208,6 +209,14 @@ func (l *Live) say(format string, args ...any) {
 	l.clear()
 	fmt.Fprintln(l.Out, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 	l.spoke = time.Now()
+	l.draw()
+}
+
+func (l *Live) draw() {
+	if l.line != "" {
+		fmt.Fprint(l.Out, l.line)
+		l.shown = true
+	}
 }
 
 func (l *Live) clear() {

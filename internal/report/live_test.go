@@ -90,9 +90,10 @@ func TestLiveTerminal(t *testing.T) {
 		time.Sleep(time.Second)
 		assert.Equal(t, "\r\x1b[K... 2.0s: 0 hold, 0 do not; running: clean-disk 2.0s", out.take(), "each second")
 		say(finding)
-		assert.Equal(t, "\r\x1b[KBROKEN     clean-disk/root            2.5s  sudo asked for a password\n", out.take(), "a line of its own")
+		assert.Equal(t, "\r\x1b[KBROKEN     clean-disk/root            2.5s  sudo asked for a password\n"+
+			"... 2.0s: 0 hold, 0 do not; running: clean-disk 2.0s", out.take(), "a line above it")
 		time.Sleep(time.Second)
-		status := out.take()
+		status := strings.TrimPrefix(out.take(), "\r\x1b[K")
 		assert.LessOrEqual(t, utf8.RuneCountInString(status), 60)
 		assert.Contains(t, status, "1 do not")
 	})
