@@ -4,14 +4,18 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Boot is one VM as the report shows it.
 type Boot struct {
 	Name, Outcome, QEMU, Accelerator string
+	Firmware, Ending                 string
 	Command                          string
 	Stages                           []Reached
 	Timings                          []Took
+	Errors                           []string
+	Trips                            []Trip
 	Total                            float64 // seconds
 
 	// From the VM's folder, when it can be read.
@@ -30,19 +34,23 @@ type Reached struct {
 // Failed tells a VM whose outcome is not a success.
 func (b Boot) Failed() bool { return b.Outcome != "" && b.Outcome != "passed" && b.Outcome != "pass" }
 
+const maxListed = 50 // stages, errors and tripwires of a VM
+
 func newBoot(vm VM) Boot {
 	b := Boot{
 		Name: cleanLine(vm.Name, 80), Outcome: cleanLine(vm.Outcome, 40), QEMU: cleanLine(vm.QEMUVersion, 120),
-		Accelerator: cleanLine(vm.Accelerator, 20), Folder: vm.Folder,
+		Accelerator: cleanLine(vm.Accelerator, 20), Firmware: cleanLine(vm.Firmware, 20),
+		Ending: cleanLine(vm.Ending, 300), Folder: vm.Folder,
+		Command: bound(Clean(command(vm.CommandLine...)), 8<<10),
 	}
-	b.Command = bound(Clean(command(vm.CommandLine...)), 8<<10)
 	for _, name := range slices.Sorted(maps.Keys(vm.Timings)) {
 		if s, ok := vm.Timings[name].(float64); ok {
-			b.Timings = append(b.Timings, Took{Name: cleanLine(name, 60), Seconds: s})
-			b.Total = max(b.Total, s)
+			words := strings.ReplaceAll(strings.TrimSuffix(name, "_seconds"), "_", " ")
+			b.Timings = append(b.Timings, Took{Name: cleanLine(words, 60), Seconds: s})
 		}
 	}
-	stages := slices.Clone(vm.Stages[:min(len(vm.Stages), 50)])
+	b.Total, _ = vm.Timings["total_seconds"].(float64)
+	stages := slices.Clone(vm.Stages[:min(len(vm.Stages), maxListed)])
 	slices.SortStableFunc(stages, func(x, y Stage) int { return cmp.Compare(x.Seconds, y.Seconds) })
 	for _, s := range stages {
 		if s.Seconds >= 0 && s.Seconds < 1e6 {
@@ -57,5 +65,34 @@ func newBoot(vm VM) Boot {
 		}
 		b.Stages[i].Lasting = end - b.Stages[i].Seconds
 	}
+	for _, text := range vm.Errors[:min(len(vm.Errors), maxListed)] {
+		b.Errors = append(b.Errors, bound(strings.TrimSpace(Clean(text)), 4<<10))
+	}
+	for _, trip := range vm.Trips[:min(len(vm.Trips), maxListed)] {
+		b.Trips = append(b.Trips, Trip{ID: cleanLine(trip.ID, 60), Line: cleanLine(trip.Line, 300), Fatal: trip.Fatal, Seconds: trip.Seconds})
+	}
 	return b
+}
+
+// Words tells the VM's outcome in a sentence.
+func (b Boot) Words() string {
+	words := "Outcome: " + b.Outcome
+	if b.Outcome == "" {
+		words = "No outcome was recorded"
+	}
+	for _, how := range []string{b.Accelerator, b.Firmware} {
+		if how != "" {
+			words += ", " + how
+		}
+	}
+	if b.Total > 0 {
+		words += ", " + seconds(b.Total) + " long"
+	}
+	if b.Ending != "" {
+		words += "; " + b.Ending
+	}
+	if b.Folder != "" {
+		words += "; artifacts in " + cleanLine(b.Folder, 300)
+	}
+	return words + "."
 }

@@ -172,6 +172,15 @@ func (m *mdWriter) boot(vm Boot) {
 		}
 		m.line("")
 	}
+	for _, text := range vm.Errors {
+		m.fenced("text", text)
+	}
+	for _, trip := range vm.Trips {
+		m.line("- after %s the console showed **%s**: %s", seconds(trip.Seconds), mdText(trip.ID), mdCode(trip.Line))
+	}
+	if len(vm.Trips) > 0 {
+		m.line("")
+	}
 	for _, note := range vm.Notes {
 		m.line("%s", mdText(note))
 		m.line("")
@@ -188,24 +197,6 @@ func (m *mdWriter) boot(vm Boot) {
 		m.line("</details>")
 		m.line("")
 	}
-}
-
-// Words tells the VM's outcome in a sentence.
-func (b Boot) Words() string {
-	words := "Outcome: " + b.Outcome
-	if b.Outcome == "" {
-		words = "No outcome was recorded"
-	}
-	if b.Accelerator != "" {
-		words += ", under " + b.Accelerator
-	}
-	if b.Total > 0 {
-		words += ", " + seconds(b.Total) + " long"
-	}
-	if b.Folder != "" {
-		words += "; artifacts in " + cleanLine(b.Folder, 300)
-	}
-	return words + "."
 }
 
 func (m *mdWriter) summary(a *Audit) {

@@ -69,6 +69,18 @@ type VM struct {
 	Timings     map[string]any `json:"timings"` // by name; the numbers are seconds
 	Stages      []Stage        `json:"stages"`
 	Outcome     string         `json:"outcome"`
+	Firmware    string         `json:"firmware"`
+	Ending      string         `json:"ending"` // how QEMU ended
+	Errors      []string       `json:"errors"`
+	Trips       []Trip         `json:"tripwires"`
+}
+
+// Trip is a line of the console that means trouble.
+type Trip struct {
+	ID      string  `json:"id"`
+	Line    string  `json:"line"`
+	Fatal   bool    `json:"fatal"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Stage is a point that a boot reached, in seconds after the VM's start.
