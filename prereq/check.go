@@ -43,6 +43,8 @@ type entry struct {
 	found Finding
 	// because is the check whose outcome left this one untried.
 	because *entry
+	// selected says that this run has a subtest that reports it.
+	selected bool
 }
 
 func newTable(checks []Check) (table, error) {
@@ -68,6 +70,8 @@ func (all table) resolve(ctx context.Context, id string) Finding {
 	e.once.Do(func() {
 		if e.because = all.unmet(ctx, e.check); e.because != nil {
 			e.found = newFinding(e.check, untried(e.because.found), 0)
+			// What to do is said once, with the check to blame.
+			e.found.Because, e.found.Remedy = e.because.check.ID, ""
 			return
 		}
 		start := time.Now() // the waiting for its needs is theirs
@@ -97,7 +101,7 @@ func untried(need Finding) Result {
 	if need.Outcome == NotNeeded {
 		return Skip(need.Detail)
 	}
-	return Doubt(fmt.Sprintf("not tried, because %s is %s: %s", need.ID, need.Outcome, need.Detail))
+	return Doubt(fmt.Sprintf("not tried, because %s is %s", need.ID, need.Outcome))
 }
 
 // probe runs a check's probe within its limit, and survives a probe that

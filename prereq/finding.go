@@ -63,13 +63,15 @@ type Finding struct {
 	When      string   `json:"when,omitempty"`
 	Command   string   `json:"command,omitempty"`
 	Needs     []string `json:"needs,omitempty"`
-	Outcome   Outcome  `json:"outcome"`
-	Detail    string   `json:"detail"`
-	Evidence  string   `json:"evidence,omitempty"`
-	Remedy    string   `json:"remedy,omitempty"`
-	Risk      string   `json:"risk,omitempty"`
-	FollowUp  string   `json:"follow_up,omitempty"`
-	Seconds   float64  `json:"seconds"`
+	// Because is the ID of the check whose outcome left this one untried.
+	Because  string  `json:"because,omitempty"`
+	Outcome  Outcome `json:"outcome"`
+	Detail   string  `json:"detail"`
+	Evidence string  `json:"evidence,omitempty"`
+	Remedy   string  `json:"remedy,omitempty"`
+	Risk     string  `json:"risk,omitempty"`
+	FollowUp string  `json:"follow_up,omitempty"`
+	Seconds  float64 `json:"seconds"`
 }
 
 // MaxEvidence bounds a finding's evidence, in bytes. What is longer keeps its

@@ -37,6 +37,8 @@ func run(t *testing.T, checks []Check, together bool) {
 	ctx := t.Context()
 	for _, c := range checks {
 		t.Run(c.ID, func(t *testing.T) {
+			e := all[c.ID]
+			e.selected = true
 			if together {
 				// Every selected probe is under way before the first is
 				// awaited: -parallel (2 on a small runner) bounds the waiting
@@ -44,7 +46,14 @@ func run(t *testing.T, checks []Check, together bool) {
 				go all.resolve(ctx, c.ID)
 				t.Parallel()
 			}
-			Report(t, all.resolve(ctx, c.ID))
+			f := all.resolve(ctx, c.ID)
+			if e.because != nil && e.because.selected {
+				// The check to blame fails where that is due; this one only
+				// followed from it.
+				attach(t, f)
+				t.Skip(f.words())
+			}
+			Report(t, f)
 		})
 	}
 }
@@ -54,9 +63,7 @@ func run(t *testing.T, checks []Check, together bool) {
 // BOOT_IMAGE_REQUIRE is set), not needed skips.
 func Report(t *testing.T, f Finding) {
 	t.Helper()
-	if text, err := json.Marshal(f); err == nil {
-		t.Attr(FindingAttr, string(text))
-	}
+	attach(t, f)
 	cfg, err := config.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +80,12 @@ func Report(t *testing.T, f Finding) {
 			t.Fatal(words)
 		}
 		t.Skip(words)
+	}
+}
+
+func attach(t *testing.T, f Finding) {
+	if text, err := json.Marshal(f); err == nil {
+		t.Attr(FindingAttr, string(text))
 	}
 }
 
