@@ -105,7 +105,7 @@ var hostCases = []hostCase{
 
 	{"user-networking", "", nil, Holds, "answered"},
 	{"user-networking", "no slirp", func(h *fakeHost) { h.network = errors.New("network backend 'user' is not compiled into this binary") }, Broken, "not compiled"},
-	{"user-networking", "no guest", func(h *fakeHost) { h.onTCG = errors.New("died") }, Unknown, "because micro-guest is broken: died"},
+	{"user-networking", "no guest", func(h *fakeHost) { h.onTCG = errors.New("died") }, Unknown, "because micro-guest is broken"},
 
 	{"ovmf", "", nil, Holds, "/usr/share/OVMF/OVMF_CODE_4M.fd"},
 	{"ovmf", "another name", func(h *fakeHost) { rename(h, "usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_CODE.fd") }, Holds, "OVMF_CODE.fd"},
