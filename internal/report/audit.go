@@ -73,6 +73,7 @@ func (r *Row) needless() bool {
 // Row is one finding.
 type Row struct {
 	ID, Anchor, Title   string
+	On                  string // the machine, where the streams are of several
 	Section             string
 	Condition           string
 	Command             string // what ran, or how it was looked up
@@ -132,12 +133,16 @@ func NewAudit(runs ...*Run) *Audit {
 	counts := map[prereq.Outcome]int{}
 	anchors := map[string]int{}
 	for _, run := range runs {
+		on := ""
+		if len(runs) > 1 {
+			on = run.machine()
+		}
 		for _, why := range run.Damage {
 			a.Partial = append(a.Partial, cleanLine(why, 500))
 		}
 		a.goSaid(run)
 		for _, p := range run.Packages {
-			a.addPackage(run, p, counts, anchors)
+			a.addPackage(run, on, p, counts, anchors)
 		}
 		a.addBuilds(run)
 	}
@@ -161,6 +166,16 @@ func NewAudit(runs ...*Run) *Audit {
 	return a
 }
 
+// machine names where a stream comes from.
+func (r *Run) machine() string {
+	for _, about := range r.Abouts {
+		if about.Host != "" {
+			return cleanLine(about.Host, 40)
+		}
+	}
+	return cleanLine(r.Name, 80)
+}
+
 func (a *Audit) goSaid(run *Run) {
 	var b strings.Builder
 	for _, line := range run.Text {
@@ -172,20 +187,24 @@ func (a *Audit) goSaid(run *Run) {
 	a.GoSaid += bound(b.String(), 16<<10)
 }
 
-func (a *Audit) addPackage(run *Run, p *Package, counts map[prereq.Outcome]int, anchors map[string]int) {
+func (a *Audit) addPackage(run *Run, on string, p *Package, counts map[prereq.Outcome]int, anchors map[string]int) {
 	s := suite{name: cleanLine(p.Name, 200), seconds: p.Elapsed, start: run.First}
 	failed := false
 	for _, t := range p.Tests {
 		a.ran++
 		took := Took{Name: cleanLine(t.Name, 120), Seconds: t.Elapsed}
 		for _, f := range t.Findings {
-			row := newRow(t, f, anchors)
+			row := newRow(t, f, on, anchors)
 			counts[row.Outcome]++
 			a.place(t, row)
 			took.Name, took.Seconds = row.Title, row.Seconds
 		}
 		for _, vm := range t.VMs {
-			a.VMs = append(a.VMs, newBoot(vm))
+			boot := newBoot(vm)
+			if on != "" {
+				boot.Name += " on " + on
+			}
+			a.VMs = append(a.VMs, boot)
 		}
 		if !t.Parent {
 			a.Slowest = append(a.Slowest, took)
@@ -319,7 +338,7 @@ func (t *Test) lastWords() string {
 	}
 }
 
-func newRow(t *Test, f prereq.Finding, anchors map[string]int) *Row {
+func newRow(t *Test, f prereq.Finding, on string, anchors map[string]int) *Row {
 	row := &Row{
 		ID: cleanLine(f.ID, 80), Section: f.Section,
 		Condition: cleanLine(f.Condition, 300), Command: cleanLine(cmp.Or(f.Command, f.How), 1000),
@@ -340,6 +359,9 @@ func newRow(t *Test, f prereq.Finding, anchors map[string]int) *Row {
 	if i := strings.IndexByte(parent, '/'); i > 0 {
 		row.Title = cleanLine(parent[i+1:], 80) + "/" + row.ID
 	}
+	if row.On = on; on != "" {
+		row.Title += " on " + on
+	}
 	row.Anchor = anchor(anchors, f.Section+"-"+row.Title)
 	return row
 }
@@ -349,14 +371,14 @@ func newRow(t *Test, f prereq.Finding, anchors map[string]int) *Row {
 func blame(rows []*Row) {
 	byName := map[string]*Row{}
 	for _, row := range rows {
-		byName[row.test+"/"+row.ID] = row
+		byName[row.On+"/"+row.test+"/"+row.ID] = row
 	}
 	for _, row := range rows {
 		if row.Outcome != prereq.Unknown {
 			continue
 		}
 		for _, id := range row.needs {
-			if need := byName[row.test+"/"+cleanLine(id, 80)]; need != nil && need != row && bad(need.Outcome) {
+			if need := byName[row.On+"/"+row.test+"/"+cleanLine(id, 80)]; need != nil && need != row && bad(need.Outcome) {
 				row.Because = cmp.Or(need.Because, need)
 				break
 			}

@@ -35,10 +35,10 @@ type boot struct {
 	since time.Time
 }
 
-// noted is what a test wrote last, and when one of its lines was shown.
+// noted is what a test wrote last and when, and when a line of it was shown.
 type noted struct {
-	text  string
-	since time.Time
+	text        string
+	said, shown time.Time
 }
 
 // noteEvery is how often a test's lines are shown: a flood must not hide the
@@ -119,12 +119,13 @@ func (l *Live) show(n News) {
 		l.say("%-10s %-24s %6s  %s", "boot", cleanLine(p.VM, 60), p.For, p.Stage)
 	case n.Note != "":
 		text := cleanLine(n.Note, 200)
-		if now := l.notes[n.Test]; time.Since(now.since) >= noteEvery {
+		note := l.notes[n.Test]
+		note.text, note.said = text, time.Now()
+		if note.said.Sub(note.shown) >= noteEvery {
+			note.shown = note.said
 			l.say("%-10s %s", "log", text)
-			l.notes[n.Test] = noted{text, time.Now()}
-		} else {
-			l.notes[n.Test] = noted{text, now.since}
 		}
+		l.notes[n.Test] = note
 	case n.VM != nil:
 		delete(l.boots, cleanLine(n.VM.Name, 60))
 	case n.Package != nil:
@@ -177,21 +178,27 @@ func (l *Live) tick(run *Run) {
 func (l *Live) status(run *Run) string {
 	now := time.Now()
 	var parts []string
+	var last noted
 	for _, vm := range slices.Sorted(maps.Keys(l.boots)) {
 		b := l.boots[vm]
 		parts = append(parts, fmt.Sprintf("%s in %s for %s", vm, b.stage, seconds(now.Sub(b.since).Seconds())))
 	}
 	under := run.running()
+	// A test that waits for its subtests may be the one that tells.
+	for t, note := range l.notes {
+		if t.Status == "" && t.Package.Status == "" && now.Sub(note.said) < time.Minute && note.said.After(last.said) {
+			last = note
+		}
+	}
+	if last.text != "" {
+		parts = append(parts, last.text)
+	}
 	for _, t := range under[:min(len(under), 3)] {
 		name := t.Name
 		if _, sub, found := strings.Cut(name, "/"); found {
 			name = sub
 		}
-		part := fmt.Sprintf("%s %s", name, seconds(now.Sub(l.started[t]).Seconds()))
-		if note := l.notes[t]; note.text != "" {
-			part += " (" + note.text + ")"
-		}
-		parts = append(parts, part)
+		parts = append(parts, fmt.Sprintf("%s %s", name, seconds(now.Sub(l.started[t]).Seconds())))
 	}
 	if len(under) > 3 {
 		parts = append(parts, fmt.Sprintf("%d more", len(under)-3))

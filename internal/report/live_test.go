@@ -114,7 +114,7 @@ func TestLiveNotes(t *testing.T) {
 		say(note, "    second line of what was logged")
 		assert.Empty(t, out.take())
 		time.Sleep(16 * time.Second)
-		assert.Equal(t, "... 15s: 0 hold, 0 do not; running: TestImage 15s (line 999)\n", out.take())
+		assert.Equal(t, "... 15s: 0 hold, 0 do not; running: line 999, TestImage 15s\n", out.take())
 	})
 }
 

@@ -107,7 +107,11 @@ func (m *mdWriter) table(rows []*Row) {
 		if row.hasMore() {
 			seen += fmt.Sprintf(" [more](#%s)", row.Anchor)
 		}
-		m.line("| %s | %s | %s | %s | %s |", mdText(row.ID), mdText(row.Condition),
+		id := row.ID
+		if row.On != "" {
+			id += " on " + row.On
+		}
+		m.line("| %s | %s | %s | %s | %s |", mdText(id), mdText(row.Condition),
 			mdCell(mdCode(cleanLine(row.Command, 120))), mdOutcome(row.Outcome), seen)
 	}
 	m.line("")

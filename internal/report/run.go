@@ -217,6 +217,9 @@ func (r *Run) ofTest(p *Package, e *Event) News {
 		return r.attribute(t, e)
 	case "pass", "fail", "skip":
 		t.Status, t.Elapsed = e.Action, e.Elapsed
+		if e.Action == "pass" {
+			t.output = tail{} // nobody asks for it
+		}
 		return News{Test: t, Ended: true}
 	}
 	return News{}
