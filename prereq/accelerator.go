@@ -63,7 +63,7 @@ func (a auditor) kvm(ctx context.Context) Result {
 		}
 		return without("there is no /dev/kvm, and the CPU shows neither vmx nor svm", "enable virtualisation in the firmware, or nested virtualisation in the hypervisor, or run on a machine that has it")
 	case errors.Is(err, fs.ErrPermission):
-		r := without("KVM is there, and this user may not open it", "usermod -aG kvm USER, then log in again")
+		r := without("KVM is there, and this user may not open it", fmt.Sprintf("usermod -aG kvm %s, then log in again", a.user()))
 		r.Evidence = err.Error()
 		if info, err := a.stat(kvm); err == nil {
 			r.Evidence += fmt.Sprintf("\n%s uid %d, mode %s", kvm, a.UID, info.Mode())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,19 +21,13 @@ const (
 	openFiles = 1024
 )
 
-// TranslationBuffer is what QEMU keeps translated code in under TCG when not
-// told otherwise: an eighth of the host's memory, 1 GiB at most. It asks for the
-// machine's memory, not for the control group's limit.
-func TranslationBuffer(hostMemory uint64) uint64 { return min(hostMemory/8, 1<<30) }
-
 func (a auditor) capacityChecks() []Check {
 	checks := []Check{
 		{
 			ID: "memory", Section: SectionHost, When: always,
-			Condition: fmt.Sprintf("a guest's %d MiB, QEMU's translation buffer and %d MiB of our own fit the host's memory and every control group's limit", GuestMemoryMiB, ourMemory>>20),
+			Condition: fmt.Sprintf("a guest's %d MiB, %d MiB of QEMU's translations and %d MiB of our own fit the host's memory and every control group's limit", GuestMemoryMiB, GuestTranslationsMiB, ourMemory>>20),
 			How:       "/proc/meminfo; memory limits of /proc/self/cgroup's groups and their ancestors (v1, v2)",
 			Remedy:    "stop what takes the memory, raise the container's limit, or give the machine more",
-			Timeout:   kvmLimit + 2*time.Second,
 			Probe:     a.memory,
 		}, {
 			ID: "cpus", Section: SectionHost, When: always,
@@ -52,41 +47,29 @@ func (a auditor) capacityChecks() []Check {
 	return append(checks, a.diskChecks()...)
 }
 
-// memory compares with the tightest of the host's and its control groups'
-// memory; the translation buffer counts only where KVM cannot be used.
-func (a auditor) memory(ctx context.Context) Result {
-	total, available, err := a.meminfo()
+// memory compares with the tightest of the host's and its control groups'.
+func (a auditor) memory(context.Context) Result {
+	available, err := a.available()
 	if err != nil {
 		return Doubt(err.Error())
 	}
-	rooms := []room{{what: "the host has", free: available}}
 	groups, doubts := a.memoryGroups()
-	rooms = append(rooms, groups...)
-	least := rooms[0]
-	var evidence strings.Builder
-	for _, r := range rooms {
-		fmt.Fprintln(&evidence, r)
-		if r.free < least.free {
-			least = r
-		}
-	}
-	buffer := TranslationBuffer(total)
-	need := uint64(GuestMemoryMiB<<20) + buffer + ourMemory
-	takes := fmt.Sprintf("needed: %s = %d MiB guest + %s translation buffer + %s of our own", mib(need), GuestMemoryMiB, mib(buffer), mib(ourMemory))
-	if least.free < need && least.free >= need-buffer && a.kvm(ctx).Outcome == Holds {
-		need -= buffer
-		takes = fmt.Sprintf("needed: %s = %d MiB guest + %s of our own; KVM translates nothing", mib(need), GuestMemoryMiB, mib(ourMemory))
-	}
+	rooms := append([]room{{what: "the host has", free: available}}, groups...)
+	least := slices.MinFunc(rooms, func(a, b room) int { return cmp.Compare(a.free, b.free) })
+	const need = uint64(GuestMemoryMiB+GuestTranslationsMiB)<<20 + ourMemory
+	words := fmt.Sprintf("%s, and %s are needed", least, mib(need))
 	var r Result
 	switch {
 	case least.free < need:
-		r = Break(fmt.Sprintf("%s; %s", least, takes))
+		r = Break(words)
 	case doubts != nil:
 		r = Doubt(fmt.Sprintf("a control group's limit cannot be read: %v", errors.Join(doubts...)))
 	default:
-		r = Hold(fmt.Sprintf("%s; %s", least, takes))
+		r = Hold(words)
 	}
-	r.Evidence = evidence.String() + takes
+	for _, room := range rooms {
+		r.Evidence += room.String() + "\n"
+	}
 	return r
 }
 
@@ -98,32 +81,19 @@ type room struct {
 
 func (r room) String() string { return fmt.Sprintf("%s %s free", r.what, mib(r.free)) }
 
-// meminfo is the host's memory and what of it can be had without swapping.
-func (h Host) meminfo() (total, available uint64, err error) {
+// available is what can be had of the host's memory without swapping.
+func (h Host) available() (uint64, error) {
 	text, err := h.readFile("/proc/meminfo")
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) < 2 {
-			continue
-		}
-		n, err := strconv.ParseUint(f[1], 10, 64)
-		if err != nil {
-			continue
-		}
-		switch f[0] {
-		case "MemTotal:":
-			total = n << 10
-		case "MemAvailable:":
-			available = n << 10
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "MemAvailable:" {
+			kib, err := strconv.ParseUint(f[1], 10, 54)
+			return kib << 10, err
 		}
 	}
-	if total == 0 || available == 0 {
-		return 0, 0, errors.New("/proc/meminfo has no MemTotal or no MemAvailable")
-	}
-	return total, available, nil
+	return 0, errors.New("/proc/meminfo has no MemAvailable")
 }
 
 func (a auditor) cpus(context.Context) Result {

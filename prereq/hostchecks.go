@@ -10,10 +10,13 @@ import (
 	"bootaudit/internal/tools"
 )
 
-// What one guest takes unless a test asks for more.
+// What one guest takes unless a test asks for more. Under TCG, QEMU is told how
+// large to make its translation buffer: its own choice, an eighth of the host's
+// memory and 1 GiB at most, knows nothing of a control group's limit.
 const (
-	GuestMemoryMiB = 2048
-	GuestCPUs      = 2
+	GuestMemoryMiB       = 1024
+	GuestCPUs            = 2
+	GuestTranslationsMiB = 256
 )
 
 // HostChecks is the table of what a host must have to build and boot cfg's

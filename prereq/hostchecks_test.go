@@ -80,6 +80,11 @@ var hostCases = []hostCase{
 	{"qemu-version", "is no program", out(qemu+" --version", Output{Err: syscall.ENOEXEC}), Broken, "could not be run: exec format error"},
 	{"qemu-version", "no QEMU", func(h *fakeHost) { delete(h.path, qemu) }, Unknown, "not tried, because qemu-present is absent"},
 
+	{"qemu-img", "", nil, Holds, "/usr/bin/qemu-img"},
+	{"qemu-img", "not installed", func(h *fakeHost) { delete(h.path, "qemu-img") }, Absent, "not found"},
+	{"qemu-img", "fails", out("qemu-img create", fails("qemu-img: Unknown file format 'qcow2'\n")), Broken, "Unknown file format"},
+	{"qemu-img", "no temporary folder", func(h *fakeHost) { h.temp = "/nowhere" }, Unknown, "/nowhere"},
+
 	{"virtio-devices", "", nil, Holds, "virtio-rng-pci"},
 	{"virtio-devices", "one missing", out(qemu+" -device help", says(`name "virtio-net-pci"`+"\n"+`name "virtio-blk-pci"`+"\n"+`name "virtio-serial-pci"`+"\n"+`name "virtserialport"`)), Absent, "no virtio-rng-pci"},
 	{"virtio-devices", "a longer name is another device", out(qemu+" -device help", says(`name "virtio-net-pci-non-transitional"`)), Absent, "virtio-net-pci,"},
@@ -112,12 +117,11 @@ var hostCases = []hostCase{
 	{"ovmf", "not there", func(h *fakeHost) { delete(h.files, "usr/share/OVMF/OVMF_CODE_4M.fd") }, NotNeeded, "not by UEFI is not found out"},
 	{"ovmf", "not to be seen", func(h *fakeHost) { h.errs["/usr/share/OVMF/OVMF_CODE_4M.fd"] = fs.ErrPermission }, Unknown, "permission denied"},
 
-	{"memory", "", nil, Holds, "the host has 12 GiB free; needed: 3584 MiB = 2048 MiB guest + 1024 MiB translation buffer + 512 MiB of our own"},
-	{"memory", "small host, KVM", meminfo(4<<20, 2900<<10), Holds, "needed: 2560 MiB = 2048 MiB guest + 512 MiB of our own; KVM translates nothing"},
-	{"memory", "small host, TCG", func(h *fakeHost) { meminfo(4<<20, 2900<<10)(h); h.kvm = fs.ErrNotExist }, Broken, "the host has 2900 MiB free; needed: 3072 MiB = 2048 MiB guest + 512 MiB translation buffer"},
-	{"memory", "tiny host", meminfo(2<<20, 1<<20), Broken, "the host has 1024 MiB free"},
+	{"memory", "", nil, Holds, "the host has 12 GiB free, and 1792 MiB are needed"},
+	{"memory", "small host", meminfo(1 << 20), Broken, "the host has 1024 MiB free"},
 	{"memory", "no meminfo", func(h *fakeHost) { delete(h.files, "proc/meminfo") }, Unknown, "proc/meminfo"},
-	{"memory", "foreign meminfo", func(h *fakeHost) { h.files["proc/meminfo"] = file("MemTotal: many\n") }, Unknown, "no MemTotal"},
+	{"memory", "foreign meminfo", func(h *fakeHost) { h.files["proc/meminfo"] = file("MemTotal: many\n") }, Unknown, "no MemAvailable"},
+	{"memory", "garbage", func(h *fakeHost) { h.files["proc/meminfo"] = file("MemAvailable: many kB\n") }, Unknown, "many"},
 
 	{"cpus", "", nil, Holds, "4 CPUs"},
 	{"cpus", "one", func(h *fakeHost) { h.cpus = 1 }, Broken, "1 CPU"},
@@ -226,17 +230,26 @@ var hostCases = []hostCase{
 	{"nix-profile-script", "not to be seen", func(h *fakeHost) { h.errs["/etc/profile.d/nix.sh"] = fs.ErrPermission }, Unknown, "permission denied"},
 
 	{"nix-features", "", nil, Holds, "enabled in nix's configuration"},
-	{"nix-features", "by flags", out("nix eval --expr", fails("experimental Nix feature 'nix-command' is disabled")), Holds, "switched on for our own calls"},
-	{"nix-features", "nix-command only", out("nix eval --expr", says("false\n")), Holds, "switched on for our own calls"},
+	{"nix-features", "by flags", out("nix eval --store", fails("experimental Nix feature 'nix-command' is disabled")), Holds, "switched on for our own calls"},
+	{"nix-features", "nix-command only", out("nix eval --store", says("false\n")), Holds, "switched on for our own calls"},
 	{"nix-features", "forbidden", func(h *fakeHost) {
-		out("nix eval --expr", fails("disabled"))(h)
-		out("eval --expr", says("false\n"))(h)
+		out("nix eval --store", fails("disabled"))(h)
+		out("eval --store", says("false\n"))(h)
 	}, Broken, "no flakes even with"},
 	{"nix-features", "fails", func(h *fakeHost) {
-		out("nix eval --expr", fails("disabled"))(h)
-		out("eval --expr", fails("error: cannot open store"))(h)
+		out("nix eval --store", fails("disabled"))(h)
+		out("eval --store", fails("error: cannot open store"))(h)
 	}, Broken, "cannot open store"},
 	{"nix-features", "an ISO", iso, NotNeeded, forISO},
+
+	{"nix-store", "", nil, Holds, "Store URL: daemon"},
+	{"nix-store", "later nix's command", func(h *fakeHost) {
+		out("store ping", fails("error: 'ping' is not a recognised command; did you mean store info"))(h)
+		out("store info", says("Store URL: local\n"))(h)
+	}, Holds, "Store URL: local"},
+	{"nix-store", "no daemon, no root", out("store ping", fails("warning: x\nerror: could not set permissions on '/nix/var/nix/profiles/per-user' to 755: Operation not permitted\n")), Broken, "could not set permissions"},
+	{"nix-store", "hangs", out("store ping", hangs), Broken, "did not end in time"},
+	{"nix-store", "an ISO", iso, NotNeeded, forISO},
 
 	{"nix-temp", "", nil, Holds, "entered by anybody"},
 	{"nix-temp", "0700, our own builds", func(h *fakeHost) { shutTemp(h) }, Holds, "builds run as this user"},
@@ -348,7 +361,7 @@ func TestControlGroups(t *testing.T) {
 	const (
 		v1mounts = "30 25 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n33 30 0:29 / /sys/fs/cgroup/memory rw,nosuid - cgroup cgroup rw,memory\n34 30 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
 		v2mount  = "30 25 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
-		gib2     = "2147483648\n"
+		gib      = "1073741824\n"
 	)
 	v2 := func(files ...string) func(*fakeHost) {
 		return func(h *fakeHost) {
@@ -377,22 +390,22 @@ func TestControlGroups(t *testing.T) {
 	}
 	cases := []hostCase{
 		{"memory", "v2: no limit", v2("user.slice/session.scope/memory.max", "max\n"), Holds, "the host has 12 GiB free"},
-		{"memory", "v2: own limit", v2("user.slice/session.scope/memory.max", gib2, "user.slice/session.scope/memory.current", "1073741824"), Broken,
-			"the control group /sys/fs/cgroup/user.slice/session.scope, limited to 2048 MiB, has 1024 MiB free; needed: 3584 MiB"},
-		{"memory", "v2: an ancestor's limit", v2("user.slice/memory.max", gib2, "user.slice/memory.current", "0", "user.slice/session.scope/memory.max", "max"), Broken, "user.slice, limited to 2048 MiB, has 2048 MiB free"},
-		{"memory", "v2: the throttling limit", v2("user.slice/memory.high", gib2, "user.slice/memory.current", "0", "user.slice/memory.max", "max"), Broken, "limited to 2048 MiB"},
-		{"memory", "v2: in a container", both(v2("memory.max", gib2, "memory.current", "0"), func(h *fakeHost) { h.files["proc/self/cgroup"] = file("0::/\n") }), Broken, "group /sys/fs/cgroup, limited to 2048 MiB"},
-		{"memory", "v2: outside of the mount", both(v2("memory.max", gib2, "memory.current", "0"), func(h *fakeHost) { h.files["proc/self/cgroup"] = file("0::/../other\n") }), Broken, "group /sys/fs/cgroup, limited to 2048 MiB"},
+		{"memory", "v2: own limit", v2("user.slice/session.scope/memory.max", gib, "user.slice/session.scope/memory.current", "536870912"), Broken,
+			"the control group /sys/fs/cgroup/user.slice/session.scope, limited to 1024 MiB, has 512 MiB free, and 1792 MiB are needed"},
+		{"memory", "v2: an ancestor's limit", v2("user.slice/memory.max", gib, "user.slice/memory.current", "0", "user.slice/session.scope/memory.max", "max"), Broken, "user.slice, limited to 1024 MiB, has 1024 MiB free"},
+		{"memory", "v2: the throttling limit", v2("user.slice/memory.high", gib, "user.slice/memory.current", "0", "user.slice/memory.max", "max"), Broken, "limited to 1024 MiB"},
+		{"memory", "v2: in a container", both(v2("memory.max", gib, "memory.current", "0"), func(h *fakeHost) { h.files["proc/self/cgroup"] = file("0::/\n") }), Broken, "group /sys/fs/cgroup, limited to 1024 MiB"},
+		{"memory", "v2: outside of the mount", both(v2("memory.max", gib, "memory.current", "0"), func(h *fakeHost) { h.files["proc/self/cgroup"] = file("0::/../other\n") }), Broken, "group /sys/fs/cgroup, limited to 1024 MiB"},
 		{"memory", "v2: files not in use count as free", v2("user.slice/memory.max", "6442450944", "user.slice/memory.current", "6442450944", "user.slice/memory.stat", "anon 5\ninactive_file 5368709120\n"), Holds, "limited to 6144 MiB, has 5120 MiB free"},
-		{"memory", "v2: more used than allowed", v2("user.slice/memory.max", gib2, "user.slice/memory.current", "3147483648"), Broken, "has 0 MiB free"},
+		{"memory", "v2: more used than allowed", v2("user.slice/memory.max", gib, "user.slice/memory.current", "3147483648"), Broken, "has 0 MiB free"},
 		{"memory", "v2: not to be read", both(v2(), func(h *fakeHost) { h.errs["/sys/fs/cgroup/user.slice/memory.max"] = fs.ErrPermission }), Unknown, "limit cannot be read"},
 		{"memory", "v2: foreign", v2("user.slice/memory.max", "lots\n"), Unknown, `"lots" is not a number`},
 		{"memory", "v1: no limit", v1("memory/docker/abc/memory.limit_in_bytes", "9223372036854771712\n"), Holds, "the host has 12 GiB free"},
-		{"memory", "v1: own limit", v1("memory/docker/abc/memory.limit_in_bytes", gib2, "memory/docker/abc/memory.usage_in_bytes", "0"), Broken, "/sys/fs/cgroup/memory/docker/abc, limited to 2048 MiB"},
-		{"memory", "v1: an ancestor's limit", v1("memory/docker/memory.limit_in_bytes", gib2, "memory/docker/memory.usage_in_bytes", "1073741824", "memory/docker/memory.stat", "total_inactive_file 536870912\n"), Broken, "has 1536 MiB free"},
-		{"memory", "v1: in a container", both(v1("memory/memory.limit_in_bytes", gib2, "memory/memory.usage_in_bytes", "0"), func(h *fakeHost) {
+		{"memory", "v1: own limit", v1("memory/docker/abc/memory.limit_in_bytes", gib, "memory/docker/abc/memory.usage_in_bytes", "0"), Broken, "/sys/fs/cgroup/memory/docker/abc, limited to 1024 MiB"},
+		{"memory", "v1: an ancestor's limit", v1("memory/docker/memory.limit_in_bytes", gib, "memory/docker/memory.usage_in_bytes", "1073741824", "memory/docker/memory.stat", "total_inactive_file 536870912\n"), Broken, "has 512 MiB free"},
+		{"memory", "v1: in a container", both(v1("memory/memory.limit_in_bytes", gib, "memory/memory.usage_in_bytes", "0"), func(h *fakeHost) {
 			h.files["proc/self/mountinfo"] = file(strings.Replace(v1mounts, "0:29 / ", "0:29 /docker/abc ", 1))
-		}), Broken, "/sys/fs/cgroup/memory, limited to 2048 MiB"},
+		}), Broken, "/sys/fs/cgroup/memory, limited to 1024 MiB"},
 		{"memory", "no such mount", both(v1(), func(h *fakeHost) { h.files["proc/self/mountinfo"] = file("garbage - x\n\n - \n") }), Holds, "the host has"},
 		{"memory", "foreign list of groups", both(v1(), func(h *fakeHost) { h.files["proc/self/cgroup"] = file("garbage\n::\n") }), Holds, "the host has"},
 
@@ -417,9 +430,9 @@ func TestControlGroups(t *testing.T) {
 	}
 }
 
-func meminfo(totalKB, availableKB int) func(*fakeHost) {
+func meminfo(availableKiB int) func(*fakeHost) {
 	return func(h *fakeHost) {
-		h.files["proc/meminfo"] = file("MemTotal: " + strconv.Itoa(totalKB) + " kB\nMemAvailable: " + strconv.Itoa(availableKB) + " kB\n")
+		h.files["proc/meminfo"] = file("MemTotal: 9999999 kB\nMemAvailable: " + strconv.Itoa(availableKiB) + " kB\n")
 	}
 }
 

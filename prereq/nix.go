@@ -59,10 +59,17 @@ func (a auditor) nixChecks() []Check {
 		}, {
 			ID: "nix-features", Section: SectionHost, When: forFlake, Needs: []string{"nix-version"},
 			Condition: "nix-command and flakes are enabled, or can be switched on for a call",
-			How:       "nix eval --expr 'builtins ? getFlake', with and without --extra-experimental-features",
+			How:       "nix eval --store dummy:// --expr 'builtins ? getFlake', with and without --extra-experimental-features",
 			Remedy:    "put `experimental-features = nix-command flakes` into /etc/nix/nix.conf",
 			Timeout:   8 * time.Second,
 			Probe:     a.nixFeatures,
+		}, {
+			ID: "nix-store", Section: SectionHost, When: forFlake, Needs: []string{"nix-features"},
+			Condition: "this user can use nix's store",
+			How:       "nix store ping",
+			Remedy:    "for a user who is not root: start nix-daemon, and join the group that may use it (Debian: nix-users)",
+			Timeout:   8 * time.Second,
+			Probe:     a.nixStore,
 		}, {
 			ID: "nix-temp", Section: SectionHost, When: forFlake, Needs: []string{"nix-present"},
 			Condition: "the temporary folder can be entered by nix's build users",
@@ -70,21 +77,21 @@ func (a auditor) nixChecks() []Check {
 			Remedy:    "unset TMPDIR, or point it to a folder with mode 1777 below folders that anybody may search (not a shell's own /tmp/nix-shell.*)",
 			Probe:     a.nixTemp,
 		}, {
-			ID: "nix-build", Section: SectionHost, When: forFlake, Needs: []string{"nix-features"},
+			ID: "nix-build", Section: SectionHost, When: forFlake, Needs: []string{"nix-store"},
 			Condition: "nix builds a derivation of our own, as it is configured and without a network",
 			How:       "nix build --rebuild --expr 'derivation { builder = a program that writes to $out; }'",
 			Remedy:    "see what nix said in the evidence; in a container without user namespaces, set sandbox = false in /etc/nix/nix.conf",
 			Timeout:   9 * time.Second,
 			Probe:     a.nixBuild,
 		}, {
-			ID: "flake-evaluates", Section: SectionHost, When: forFlake, Needs: []string{"nix-features"},
+			ID: "flake-evaluates", Section: SectionHost, When: forFlake, Needs: []string{"nix-store"},
 			Condition: "the flake evaluates",
 			How:       "nix flake show --json --no-write-lock-file FLAKE",
 			Remedy:    "see the evidence for the file and line; lock and fetch the inputs where there is a network (nix flake lock, nix flake archive)",
 			Timeout:   time.Minute,
 			Probe:     a.flakeEvaluates,
 		}, {
-			ID: "substituters", Section: SectionHost, When: "for a flake with inputs", Needs: []string{"nix-features"},
+			ID: "substituters", Section: SectionHost, When: "for a flake with inputs", Needs: []string{"nix-store"},
 			Condition: "each configured substituter answers",
 			How:       "nix show-config; GET URL/nix-cache-info of each, through the environment's proxy",
 			Remedy:    "allow the host (or its proxy: http_proxy, https_proxy) to reach the substituter, or take it out of nix.conf; without one everything is built here, for hours",
@@ -282,7 +289,7 @@ func (a auditor) nixProfileScript(ctx context.Context) Result {
 
 func (a auditor) nixFeatures(ctx context.Context) Result {
 	const expr = "builtins ? getFlake"
-	plain := Command{Args: []string{"nix", "eval", "--expr", expr}}
+	plain := Command{Args: []string{"nix", "eval", "--store", "dummy://", "--expr", expr}}
 	out := a.Run(ctx, plain)
 	if out.Err == nil && strings.TrimSpace(out.Stdout) == "true" {
 		r := Hold("both are enabled in nix's configuration")
@@ -290,7 +297,7 @@ func (a auditor) nixFeatures(ctx context.Context) Result {
 		return r
 	}
 	before := strings.TrimSpace(out.Stderr + out.Stdout)
-	cmd := a.nixCommand("eval", "--expr", expr)
+	cmd := a.nixCommand("eval", "--store", "dummy://", "--expr", expr)
 	out, bad := a.answer(ctx, cmd)
 	if bad != nil {
 		return *bad
@@ -302,6 +309,31 @@ func (a auditor) nixFeatures(ctx context.Context) Result {
 	}
 	r.Command = cmd.String()
 	r.Evidence = before + "\n" + out.Stderr + out.Stdout
+	return r
+}
+
+func (a auditor) nixStore(ctx context.Context) Result {
+	cmd := a.nixCommand("store", "ping")
+	out, bad := a.answer(ctx, cmd)
+	if bad != nil && strings.Contains(out.Stderr, "store info") { // its name in later versions
+		cmd = a.nixCommand("store", "info")
+		out, bad = a.answer(ctx, cmd)
+	}
+	if bad != nil {
+		if out.Stderr != "" && ctx.Err() == nil {
+			bad.Detail = nixError(out.Stderr)
+		}
+		return *bad
+	}
+	// Which version prints it where differs.
+	words := strings.TrimSpace(out.Stdout + "\n" + out.Stderr)
+	r := Hold("it is opened")
+	for line := range strings.Lines(words) {
+		if strings.HasPrefix(line, "Store URL:") {
+			r.Detail = strings.TrimSpace(line)
+		}
+	}
+	r.Command, r.Evidence = cmd.String(), words
 	return r
 }
 

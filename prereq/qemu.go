@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -43,6 +45,13 @@ func (a auditor) qemuChecks() []Check {
 			Remedy:    "a later QEMU: " + get + ", and see that no older one stands before it on the PATH",
 			Timeout:   5 * time.Second,
 			Probe:     a.qemuVersion,
+		}, {
+			ID: "qemu-img", Section: SectionHost, When: always,
+			Condition: "qemu-img makes a guest's disk",
+			How:       "qemu-img create -f qcow2 FILE 1M",
+			Remedy:    install(tools.Boot[1]),
+			Timeout:   5 * time.Second,
+			Probe:     a.qemuImg,
 		}, {
 			ID: "virtio-devices", Section: SectionHost, When: always, Needs: []string{"qemu-version"},
 			Condition: "QEMU has the virtio network, disk, entropy and serial devices",
@@ -152,6 +161,25 @@ func (a auditor) qemuVersion(ctx context.Context) Result {
 	if major < qemuMajor || major == qemuMajor && minor < qemuMinor {
 		r = Break(firstLine(out.Stdout) + " is older")
 	}
+	r.Evidence = out.Stdout
+	return r
+}
+
+func (a auditor) qemuImg(ctx context.Context) Result {
+	path, err := a.LookPath("qemu-img")
+	if err != nil {
+		return Miss(err.Error())
+	}
+	dir, err := os.MkdirTemp(a.TempDir, "bootaudit-disk-")
+	if err != nil {
+		return Doubt(err.Error())
+	}
+	defer os.RemoveAll(dir)
+	out, bad := a.answer(ctx, Command{Args: []string{path, "create", "-f", "qcow2", filepath.Join(dir, "disk.qcow2"), "1M"}})
+	if bad != nil {
+		return *bad
+	}
+	r := Hold(path)
 	r.Evidence = out.Stdout
 	return r
 }

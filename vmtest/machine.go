@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"bootaudit/prereq"
 )
 
 // Firmware of a machine.
@@ -104,11 +106,11 @@ const TCGModel = "max,la57=off"
 
 func (m Machine) withDefaults() Machine {
 	m.Name = cmp.Or(m.Name, "vm")
-	m.MemoryMiB = cmp.Or(m.MemoryMiB, 1024)
-	m.CPUs = cmp.Or(m.CPUs, 2)
+	m.MemoryMiB = cmp.Or(m.MemoryMiB, prereq.GuestMemoryMiB)
+	m.CPUs = cmp.Or(m.CPUs, prereq.GuestCPUs)
 	m.Accelerator = cmp.Or(m.Accelerator, "tcg")
 	m.Type = cmp.Or(m.Type, "q35")
-	m.TBSizeMiB = cmp.Or(m.TBSizeMiB, 256)
+	m.TBSizeMiB = cmp.Or(m.TBSizeMiB, prereq.GuestTranslationsMiB)
 	m.Firmware = cmp.Or(m.Firmware, BIOS)
 	m.CDROM = cmp.Or(m.CDROM, IDE)
 	m.Control = cmp.Or(m.Control, Virtio)

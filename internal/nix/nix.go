@@ -12,8 +12,9 @@ import (
 var Features = []string{"--extra-experimental-features", "nix-command", "--extra-experimental-features", "flakes"}
 
 // FailFast makes a download that cannot succeed say so within seconds; nix's
-// own defaults try five times, and wait for a connection without end.
-var FailFast = []string{"--option", "connect-timeout", "3", "--option", "download-attempts", "1"}
+// own defaults try five times, wait for a connection without end, and five
+// minutes for a server that says nothing.
+var FailFast = []string{"--option", "connect-timeout", "3", "--option", "stalled-download-timeout", "10", "--option", "download-attempts", "1"}
 
 // NoBuildUsers lets root build where the group of build users does not exist,
 // as after `apt-get install nix-bin` without its daemon: nix refuses to build

@@ -1,0 +1,29 @@
+package prereq
+
+import (
+	"sync"
+	"testing"
+
+	"bootaudit/internal/config"
+)
+
+// BenchmarkHost is a whole audit of this host, for the target that the
+// environment names; each check's share is what go test -v shows of TestHost.
+func BenchmarkHost(b *testing.B) {
+	cfg, err := config.Load()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		checks := HostChecks(ThisHost(), cfg)
+		all, err := newTable(checks)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var wait sync.WaitGroup
+		for _, c := range checks {
+			wait.Go(func() { all.resolve(b.Context(), c.ID) })
+		}
+		wait.Wait()
+	}
+}

@@ -1,0 +1,146 @@
+package prereq
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/internal/config"
+)
+
+// realNix is this host with the target's flake replaced, and one substituter.
+func realNix(t *testing.T, flake, substituter string) (Host, config.Config) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs nix")
+	}
+	h := ThisHost()
+	if _, err := h.LookPath("nix"); err != nil {
+		t.Skipf("%v; apt-get install nix-bin", err)
+	}
+	h.Environ = append(slices.Clone(h.Environ), "NIX_CONFIG=substituters = "+substituter)
+	all, err := newTable(HostChecks(h, config.Config{Flake: "x"}))
+	require.NoError(t, err)
+	if f := all.resolve(t.Context(), "nix-store"); f.Outcome != Holds {
+		t.Skip(f.words())
+	}
+	return h, config.Config{Flake: flake}
+}
+
+func found(t *testing.T, h Host, cfg config.Config, id string) Finding {
+	t.Helper()
+	all, err := newTable(HostChecks(h, cfg))
+	require.NoError(t, err)
+	return all.resolve(t.Context(), id)
+}
+
+func writeFlake(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "flake.nix"), []byte(text), 0o644))
+	return "path:" + dir
+}
+
+const (
+	good        = `{ outputs = { self }: { packages.x86_64-linux.bootImage = derivation { name = "x"; system = "x86_64-linux"; builder = "/bin/sh"; }; }; }`
+	unreachable = "http://127.0.0.1:1"
+)
+
+// TestFlakesEvaluated shows real nix the flakes whose faults must be told apart.
+func TestFlakesEvaluated(t *testing.T) {
+	for _, c := range []struct {
+		name, flake string
+		want        Outcome
+		says        string
+	}{
+		{"good", good, Holds, "shows its 1 outputs"},
+		{"undefined variable", `{ outputs = { self }: { packages.x86_64-linux.a = foo; }; }`, Broken, "evaluation error: undefined variable 'foo', at flake.nix:1:51"},
+		{"syntax error", "{ outputs = \n { self }: { ; }", Broken, "evaluation error: syntax error, unexpected ';'"},
+		{"throws", `{ outputs = { self }: { packages.x86_64-linux.a = throw "not today"; }; }`, Broken, "evaluation error: not today"},
+		{"missing input", `{ inputs.dep.url = "path:/nowhere/dep"; outputs = { self, dep }: { }; }`, Broken, "an input is missing"},
+		{"no network", `{ inputs.dep.url = "http://127.0.0.1:1/dep.tar.gz"; outputs = { self, dep }: { }; }`, Absent, "no network for an input"},
+		{"no flake", "", Broken, "there is no flake"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			flake := writeFlake(t, c.flake)
+			if c.flake == "" {
+				flake = "path:" + t.TempDir()
+			}
+			h, cfg := realNix(t, flake, unreachable)
+			f := found(t, h, cfg, "flake-evaluates")
+			assert.Equal(t, c.want, f.Outcome, "%+v", f)
+			assert.Contains(t, f.Detail, c.says, f.Evidence)
+			t.Log(f.Detail)
+		})
+	}
+}
+
+// TestSubstituter has real nix fetch from a binary cache of our own.
+func TestSubstituter(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Cache", "HIT")
+		if r.URL.Path != "/nix-cache-info" {
+			http.NotFound(w, r)
+			return
+		}
+		// The address makes its content this test's own, and its hash.
+		w.Write([]byte("StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n# " + r.Host + "\n"))
+	}))
+	defer server.Close()
+	h, cfg := realNix(t, writeFlake(t, good), server.URL)
+
+	f := found(t, h, cfg, "substituters")
+	assert.Equal(t, Holds, f.Outcome, "%+v", f)
+	assert.Contains(t, f.Detail, "HTTP 200, X-Cache: HIT")
+	f = found(t, h, cfg, "nix-fetch")
+	assert.Equal(t, Holds, f.Outcome, "%+v", f)
+	assert.Contains(t, f.Detail, "-nix-cache-info")
+}
+
+func TestSubstituterThatCannotBeHad(t *testing.T) {
+	silent, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { silent.Close() })
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	t.Cleanup(refuses.Close)
+	dep := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dep, "flake.nix"), []byte(`{ outputs = { self }: { }; }`), 0o644))
+	withInput := `{ inputs.dep.url = "path:` + dep + `"; outputs = { self, dep }: { }; }`
+
+	for _, c := range []struct {
+		name, flake, substituter string
+		want                     Outcome
+		says                     string
+	}{
+		{"refused", withInput, unreachable, Absent, "connection refused"},
+		{"says nothing", withInput, "http://" + silent.Addr().String(), Absent, "no answer within 5s"},
+		{"forbids", withInput, refuses.URL, Broken, "HTTP 403"},
+		{"no such host", withInput, "https://cache.invalid", Absent, "cache.invalid"},
+		{"not needed by this flake", good, unreachable, NotNeeded, "the flake has no inputs"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h, cfg := realNix(t, writeFlake(t, c.flake), c.substituter)
+			all, err := newTable(HostChecks(h, cfg))
+			require.NoError(t, err)
+			start := time.Now()
+			f := all.resolve(t.Context(), "substituters")
+			assert.Equal(t, c.want, f.Outcome, "%+v", f)
+			assert.Contains(t, f.Detail, c.says)
+			t.Logf("known after %s", time.Since(start).Round(time.Millisecond))
+			if next := all.resolve(t.Context(), "nix-fetch"); c.want != NotNeeded {
+				assert.Equal(t, Unknown, next.Outcome)
+				assert.Contains(t, next.Detail, "not tried, because substituters is")
+			}
+		})
+	}
+}
