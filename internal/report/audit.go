@@ -146,7 +146,7 @@ func NewAudit(runs ...*Run) *Audit {
 		}
 		a.addBuilds(run)
 	}
-	if a.ran == 0 && len(a.Problems) == 0 {
+	if a.ran == 0 && len(a.Problems)+len(a.Partial) == 0 {
 		a.Problems = append(a.Problems, Problem{
 			Title:  "no test ran",
 			Remedy: "Name packages with tests, and a -run that matches one: go test -json ./prereq ./iso ./vmtest",
