@@ -1,6 +1,6 @@
 # The guest's half of a session: it reads requests from its standard input and
 # answers in frames on its standard output. POSIX sh, coreutils (or busybox).
-# $1 key, $2 base64 characters in a frame, $3 letters a-z: where not to keep files
+# $1 is the session's key, $2 the number of base64 characters in a frame.
 k=$1 w=$2
 set -f
 umask 077
@@ -13,20 +13,25 @@ for t in /run /dev/shm /tmp; do
 done
 limiter=
 timeout -k 2 5 true 2>/dev/null && limiter='timeout -k 2'
+set -- $(cksum </dev/null)
+empty=$1
 if printf x | base64 -w 0 >/dev/null 2>&1; then wrap="-w $w"; else wrap= w=76; fi
 
 # One printf is one write, so that frames of several jobs do not mix.
 say() { printf '@%s.%s.%s.%s.%s.%s;\n' "$k" "$1" "$2" "$3" "$4" "${#4}"; }
 
-# part ID STREAM OFFSET COUNT: that range of a job's output
-part() {
+# frames ID STREAM OFFSET: standard input, encoded, from that offset on
+frames() {
 	o=$3
-	tail -c +$((o + 1)) "$d/$1.$2" | head -c "$4" | base64 $wrap | while read -r l; do
+	while read -r l; do
 		say "$1" "$2" "$o" "$l"
 		o=$((o + w / 4 * 3))
 	done
 	say "$1" f "$3" "$2"
 }
+
+# part ID STREAM OFFSET COUNT: that range of a job's output
+part() { tail -c +$(($3 + 1)) "$d/$1.$2" | head -c "$4" | base64 $wrap | frames "$1" "$2" "$3"; }
 
 # limited SECONDS FILE: runs it, and ends it after that long
 limited() {
@@ -51,15 +56,20 @@ run() {
 		echo $? >"$f.s"
 	} | head -c "$3" >"$f.o"; } 3>&1 | head -c "$3" >"$f.e"
 	read -r s <"$f.s" || s=lost
-	set -- "$1" $(wc -c <"$f.o") $(wc -c <"$f.e") $(sha256sum "$f.o" "$f.e")
-	echo "$s/$2/$3/$4/$6" >"$f.n"
-	mv "$f.n" "$f.m"
+	if [ -s "$f.o" ] || [ -s "$f.e" ]; then
+		set -- "$1" $(cksum "$f.o" "$f.e")
+		echo "$s/$3/$6/$2/$5" >"$f.m"
+	else
+		echo "$s/0/0/$empty/$empty" >"$f.m"
+	fi
 	meta "$1"
-	[ "$2" = 0 ] || part "$1" o 0 "$2"
-	[ "$3" = 0 ] || part "$1" e 0 "$3"
+	for n in o e; do
+		[ ! -s "$f.$n" ] || base64 $wrap "$f.$n" | frames "$1" $n 0
+	done
 	say "$1" f end ''
 }
 
+# A file that is still being written has no line end, so that this fails.
 meta() { read -r l <"$d/$1.m" && say "$1" m 0 "$l"; }
 
 dead=0
@@ -76,10 +86,10 @@ while [ $dead -lt 600 ]; do
 	set -- $line
 	case $1 in
 	h) say "$2" h "$(id -u)" '' ;;
-	# r ID SECONDS BYTES BASE64: a request that comes again is not run again
+	# r ID SECONDS BYTES COMMAND: what comes again is not run again
 	r)
 		if [ ! -e "$d/$2.c" ]; then
-			printf %s "$5" | base64 -d >"$d/$2.c"
+			printf %b "${line#* * * * }" >"$d/$2.c"
 			run "$2" "$3" "$4" </dev/null 2>/dev/null &
 		fi
 		say "$2" a 0 ''
@@ -90,9 +100,16 @@ while [ $dead -lt 600 ]; do
 	# w ID OFFSET COUNT: that many base64 characters follow
 	w)
 		head -c "$4" | base64 -d >"$d/$2.p$3" 2>/dev/null
-		say "$2" a "$3" "$(wc -c <"$d/$2.p$3" | tr -dc 0-9)"
+		say "$2" a "$3" ''
 		;;
-	d) set +f; rm -f "$d/$2".*; set -f ;;
+	# d ID...: forget these jobs
+	d)
+		shift
+		set +f
+		for i; do set -- "$@" "$d/$i".*; shift; done
+		rm -f "$@"
+		set -f
+		;;
 	x) dead=600; say "$2" a 0 '' ;;
 	esac
 done

@@ -12,6 +12,7 @@ import (
 	expect "github.com/Netflix/go-expect"
 	"github.com/creack/pty"
 
+	"bootaudit/internal/cast"
 	"bootaudit/internal/screen"
 )
 
@@ -40,6 +41,7 @@ type Console struct {
 	cfg    Config
 	screen *screen.Screen
 	watch  *Watch
+	cast   *cast.Writer // or nil
 	queue  *queue
 	out    *outlet
 	exp    *expect.Console
@@ -87,7 +89,13 @@ func New(rw io.ReadWriteCloser, cfg Config) (*Console, error) {
 		ended:   make(chan struct{}),
 		stop:    make(chan struct{}),
 	}
-	c.out = newOutlet(rw, func(err error) { c.note(fmt.Errorf("write to the guest: %w", err)) })
+	if cfg.Recording != nil {
+		if c.cast, err = cast.NewWriter(cfg.Recording, cast.Header{Cols: cfg.Cols, Rows: cfg.Rows}); err != nil {
+			return nil, errors.Join(err, tty.Close(), exp.Close())
+		}
+	}
+	// That the guest no longer reads is seen by those who wait for its answer.
+	c.out = newOutlet(rw, func(error) {})
 	c.screen = screen.New(screen.Config{Cols: cfg.Cols, Rows: cfg.Rows, Reply: func(p []byte) { c.out.offer(append([]byte(nil), p...)) }})
 	c.watch = NewWatch(WatchConfig{OnStage: c.onStage, OnTrip: c.onTrip, Patience: cfg.Patience})
 	c.work.Go(c.pump)
@@ -112,6 +120,9 @@ func (c *Console) pump() {
 					c.cfg.Transcript = nil
 				}
 			}
+			if c.cast != nil {
+				_, _ = c.cast.Write(p) // Close says what failed
+			}
 			c.screen.Write(p)
 			c.watch.Write(p)
 			c.queue.push(p)
@@ -122,7 +133,12 @@ func (c *Console) pump() {
 				c.gone = fmt.Errorf("the guest's end of the console is gone: %w", err)
 			}
 			c.mu.Unlock()
-			c.watch.Close()
+			_ = c.watch.Close()
+			if c.cast != nil {
+				if err := c.cast.Close(); err != nil {
+					c.note(err)
+				}
+			}
 			return
 		}
 	}
@@ -177,6 +193,9 @@ func (c *Console) idle() {
 }
 
 func (c *Console) onStage(r Reached) {
+	if c.cast != nil {
+		_ = c.cast.Mark(string(r.Stage))
+	}
 	if c.cfg.OnStage != nil {
 		c.cfg.OnStage(r)
 	}
@@ -201,9 +220,7 @@ func (c *Console) onTrip(t Trip) {
 func (c *Console) note(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed {
-		c.errs = append(c.errs, err)
-	}
+	c.errs = append(c.errs, err)
 }
 
 func (c *Console) goneErr() error {
@@ -263,16 +280,15 @@ func (c *Console) Close() error {
 		return nil
 	}
 	c.closed = true
-	err := errors.Join(c.errs...)
 	c.mu.Unlock()
 	close(c.stop)
 	c.out.close()
-	err = errors.Join(err, c.rw.Close())
+	err := c.rw.Close()
 	<-c.ended
 	// go-expect may be waiting for its pipe to be read: Close ends that, and
 	// closing the tty ends the rest.
 	c.tty.Close()
 	c.work.Wait()
 	<-c.out.done
-	return errors.Join(err, c.exp.Close())
+	return errors.Join(append(c.errs, err, c.exp.Close())...)
 }

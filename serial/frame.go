@@ -3,6 +3,7 @@ package serial
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -27,7 +28,7 @@ type frame struct {
 const (
 	frameHello  = 'h' // arg: the agent's uid
 	frameAck    = 'a' // the request arrived; the job runs, or data was stored
-	frameMeta   = 'm' // data: status/stdout bytes/stderr bytes/stdout sha256/stderr sha256
+	frameMeta   = 'm' // data: status/stdout bytes/stderr bytes/stdout cksum/stderr cksum
 	frameStdout = 'o' // arg: offset, data: base64
 	frameStderr = 'e'
 	frameFin    = 'f' // the answer to one request was sent whole
@@ -132,3 +133,50 @@ func (f frame) chunk() (offset int, data []byte, ok bool) {
 func request(key, line string) []byte {
 	return []byte(key + " " + strconv.Itoa(len(line)) + " " + line + "\n")
 }
+
+// escape writes a command as one line of ASCII for the guest's printf %b.
+func escape(command string) string {
+	var b strings.Builder
+	for i := range len(command) {
+		switch c := command[i]; {
+		case c == '\\':
+			b.WriteString(`\\`)
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c < ' ' || c > '~':
+			fmt.Fprintf(&b, `\0%03o`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// cksum is the checksum of POSIX cksum(1): a CRC of the bytes, then of their
+// number. hash/crc32 has only CRCs of reflected bits.
+func cksum(p []byte) uint32 {
+	crc := uint32(0)
+	add := func(c byte) { crc = crc<<8 ^ cksumTable[byte(crc>>24)^c] }
+	for _, c := range p {
+		add(c)
+	}
+	for n := len(p); n > 0; n >>= 8 {
+		add(byte(n))
+	}
+	return ^crc
+}
+
+var cksumTable = func() (table [256]uint32) {
+	for i := range table {
+		c := uint32(i) << 24
+		for range 8 {
+			if c&(1<<31) != 0 {
+				c = c<<1 ^ 0x04c11db7
+			} else {
+				c <<= 1
+			}
+		}
+		table[i] = c
+	}
+	return table
+}()

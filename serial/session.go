@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,7 +52,8 @@ type session struct {
 	mu   sync.Mutex
 	jobs map[uint32]*job
 	next uint32
-	dead error // why there will be no more answers
+	old  []uint32 // jobs whose files the guest may remove
+	dead error    // why there will be no more answers
 	gone chan struct{}
 }
 
@@ -79,9 +79,10 @@ type meta struct {
 	errs   digest
 }
 
+// digest is a size in bytes and the cksum(1) of that many.
 type digest struct {
 	size int
-	sum  string
+	sum  uint32
 }
 
 func newSession(key string, send func(context.Context, []byte) error) *session {
@@ -89,7 +90,7 @@ func newSession(key string, send func(context.Context, []byte) error) *session {
 		key: key, send: send,
 		silent:   func(context.Context) error { return nil },
 		patience: 3 * time.Second, giveUp: 45 * time.Second,
-		block: 24 << 10, limit: MaxOutput,
+		block: 48 << 10, limit: MaxOutput,
 		sending: make(chan struct{}, 1),
 		jobs:    map[uint32]*job{},
 		// An agent may outlive its host (in a saved machine): its next host
@@ -165,12 +166,14 @@ func parseMeta(data string) (*meta, bool) {
 	if len(part) != 5 {
 		return nil, false
 	}
-	out, err1 := strconv.Atoi(part[1])
-	errs, err2 := strconv.Atoi(part[2])
-	if err1 != nil || err2 != nil || out < 0 || errs < 0 || len(part[3]) != 64 || len(part[4]) != 64 {
-		return nil, false
+	var n [4]uint64
+	for i := range n {
+		var err error
+		if n[i], err = strconv.ParseUint(part[i+1], 10, 32); err != nil {
+			return nil, false
+		}
 	}
-	return &meta{status: part[0], out: digest{out, part[3]}, errs: digest{errs, part[4]}}, true
+	return &meta{status: part[0], out: digest{int(n[0]), uint32(n[2])}, errs: digest{int(n[1]), uint32(n[3])}}, true
 }
 
 // stream is the output of a job as far as it has come, by offset.
@@ -220,8 +223,7 @@ func (s *stream) join(want digest) []byte {
 			copy(all[from:], data)
 		}
 	}
-	sum := sha256.Sum256(all)
-	if hex.EncodeToString(sum[:]) != want.sum {
+	if cksum(all) != want.sum {
 		return nil
 	}
 	return all
@@ -302,15 +304,15 @@ var (
 	errSent = errors.New("what was sent to the guest arrived damaged")
 )
 
-// maxInline is the longest command, in bytes, that travels in its request: a
-// longer line would not pass a terminal in canonical mode, and the agent reads
-// its lines byte by byte.
-const maxInline = 700
+// maxInline is the longest command, in bytes as sent, that travels in its
+// request: a terminal holds no more than 4095 bytes that are not yet read, and
+// the agent reads its lines byte by byte.
+const maxInline = 1500
 
 // assemble runs the script that was sent in blocks. $0 is the job's own file.
 const assemble = `f=${0%%.c}
 cat "$f".p* >"$f.l" && rm -f "$f".p*
-[ "$(sha256sum <"$f.l")" = '%[2]x  -' ] || { echo '%[3]s' >&2; exit 125; }
+[ "$(sha256sum <"$f.l")" = '%[1]x  -' ] || { echo '%[2]s' >&2; exit 125; }
 exec sh "$f.l"
 `
 
@@ -331,17 +333,16 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 	defer s.forget(j)
 
 	script := command + "\n"
-	inline := script
-	if len(script) > maxInline {
+	inline := escape(script)
+	if len(inline) > maxInline {
 		if err := s.write(ctx, j, []byte(script)); err != nil {
 			return Result{}, s.wrap(command, err)
 		}
-		inline = fmt.Sprintf(assemble, 0, sha256.Sum256([]byte(script)), notWhole)
+		inline = escape(fmt.Sprintf(assemble, sha256.Sum256([]byte(script)), notWhole))
 	}
 	deadline, _ := ctx.Deadline()
 	limit := guestLimit(time.Until(deadline))
-	line := fmt.Sprintf("r %d %d %d %s", j.id, int(limit.Seconds()), s.limit+1,
-		base64.StdEncoding.EncodeToString([]byte(inline)))
+	line := fmt.Sprintf("r %d %d %d %s", j.id, int(limit.Seconds()), s.limit+1, inline)
 	if err := s.ask(ctx, line, nil); err != nil {
 		return Result{}, s.wrap(command, err)
 	}
@@ -361,7 +362,7 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 	if err != nil {
 		return result, s.wrap(command, err)
 	}
-	_ = s.ask(ctx, fmt.Sprintf("d %d", j.id), nil)
+	s.drop(ctx, j)
 
 	status := j.meta.status
 	result.Status, err = strconv.Atoi(status)
@@ -385,6 +386,24 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 func guestLimit(left time.Duration) time.Duration {
 	limit := left - max(time.Second, left/10)
 	return max(time.Second, limit.Truncate(time.Second))
+}
+
+// drop lets the guest remove a job's files, some jobs at a time.
+func (s *session) drop(ctx context.Context, j *job) {
+	s.mu.Lock()
+	s.old = append(s.old, j.id)
+	ids := s.old
+	if len(ids) < 20 && j.meta.out.size+j.meta.errs.size < 1<<20 {
+		s.mu.Unlock()
+		return
+	}
+	s.old = nil
+	s.mu.Unlock()
+	line := "d"
+	for _, id := range ids {
+		line += " " + strconv.FormatUint(uint64(id), 10)
+	}
+	_ = s.ask(ctx, line, nil)
 }
 
 func (s *session) wrap(command string, err error) error {
@@ -496,21 +515,9 @@ func (s *session) write(ctx context.Context, j *job, data []byte) error {
 		if err := s.send(ctx, body); err != nil {
 			return err
 		}
-		for range 4 {
-			err := s.await(ctx, j, s.patience, question, func() bool { _, ok := j.acks[name]; return ok })
-			if err != nil {
-				return err
-			}
-			stored, _ := s.acked(j, name)
-			if stored == strconv.Itoa(len(block)) {
-				break
-			}
-			s.mu.Lock()
-			delete(j.acks, name)
-			s.mu.Unlock()
-			if err := s.send(ctx, body); err != nil {
-				return err
-			}
+		err := s.await(ctx, j, s.patience, question, func() bool { _, ok := j.acks[name]; return ok })
+		if err != nil {
+			return err
 		}
 	}
 	return nil
