@@ -10,9 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/diskfs/go-diskfs/backend"
-	"github.com/diskfs/go-diskfs/filesystem/iso9660"
 )
 
 // Image is an opened ISO 9660 image. Its methods may be called by several
@@ -28,9 +25,8 @@ type Image struct {
 	BootErr, MenuErr, RootErr error
 
 	file *guarded
-	disk *iso9660.FileSystem
 	tree tree
-	mu   sync.Mutex // go-diskfs promises nothing about concurrent reads
+	mu   sync.Mutex // of the guard's deadline, and of Root's caches
 }
 
 const (
@@ -79,16 +75,13 @@ func (img *Image) Close() error { return img.file.File.Close() }
 
 func (img *Image) load() error {
 	var catalogue uint32
-	err := img.do(func() (err error) {
-		catalogue, err = img.descriptors()
+	err := img.do(func() error {
+		at, root, err := img.descriptors()
 		if err != nil {
 			return err
 		}
-		img.disk, err = iso9660.Read(img.file, img.Size, 0, sector)
-		if err != nil {
-			return err
-		}
-		img.tree, err = walk(img.disk)
+		catalogue = at
+		img.tree, err = walk(img.file, img.Size, root)
 		return err
 	})
 	if err != nil {
@@ -109,9 +102,10 @@ func (img *Image) load() error {
 	return nil
 }
 
-// descriptors reads the volume descriptors: the volume's name and size, and
-// the sector of the El Torito boot catalogue (0 when there is none).
-func (img *Image) descriptors() (catalogue uint32, err error) {
+// descriptors reads the volume descriptors: the volume's name and size, the
+// sector of the El Torito boot catalogue (0 when there is none), and the top
+// folder.
+func (img *Image) descriptors() (catalogue uint32, root entry, err error) {
 	found := false
 	for n := range 64 {
 		d := make([]byte, sector)
@@ -126,21 +120,25 @@ func (img *Image) descriptors() (catalogue uint32, err error) {
 		case 1:
 			found = true
 			img.VolumeID = strings.TrimRight(string(d[40:72]), "\x00 ")
+			root = entry{at: int64(binary.LittleEndian.Uint32(d[158:])) * sector, size: int64(binary.LittleEndian.Uint32(d[166:])), dir: true}
+			if size := binary.LittleEndian.Uint16(d[128:]); size != sector {
+				return 0, root, fmt.Errorf("its sectors have %d bytes; only %d can be read", size, sector)
+			}
 			if says := int64(binary.LittleEndian.Uint32(d[80:])) * sector; says > img.Size {
-				return 0, fmt.Errorf("truncated: its volume has %d bytes, the file only %d", says, img.Size)
+				return 0, root, fmt.Errorf("truncated: its volume has %d bytes, the file only %d", says, img.Size)
 			}
 		case 255:
 			if found {
-				return catalogue, nil
+				return catalogue, root, nil
 			}
 		}
 	}
 	if found {
-		return 0, errors.New("its list of volume descriptors has no end")
+		return 0, root, errors.New("its list of volume descriptors has no end")
 	}
 	head := make([]byte, 16)
 	n, _ := img.file.ReadAt(head, 0)
-	return 0, fmt.Errorf("not an ISO 9660 image: no volume descriptor (\"CD001\") at byte %d; it has %d bytes and starts with %s",
+	return 0, root, fmt.Errorf("not an ISO 9660 image: no volume descriptor (\"CD001\") at byte %d; it has %d bytes and starts with %s",
 		16*sector+1, img.Size, kindOf(head[:n]))
 }
 
@@ -181,8 +179,8 @@ func (img *Image) locate(name string) (at, size int64, err error) {
 	return e.at, e.size, nil
 }
 
-// do runs one operation on the image: alone, within opLimit, and with
-// go-diskfs's panics on malformed structures turned into errors.
+// do runs one operation on the image: alone, within opLimit, and with a panic
+// on a malformed structure turned into an error.
 func (img *Image) do(op func() error) (err error) {
 	img.mu.Lock()
 	defer img.mu.Unlock()
@@ -195,11 +193,10 @@ func (img *Image) do(op func() error) (err error) {
 	return op()
 }
 
-// guarded is the image's file for go-diskfs, which trusts the sizes and links
-// that it reads: a read is refused when it is too large or comes too late, so
-// that a loop ends.
+// guarded is the image's file. A read is refused when it is too large or comes
+// too late, so that a loop in the image's structures ends.
 type guarded struct {
-	*os.File
+	File  *os.File
 	size  int64
 	until time.Time
 }
@@ -210,8 +207,9 @@ func (g *guarded) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("malformed: a structure claims to be %d bytes long", len(p))
 	case off < 0 || off >= g.size:
 		return 0, fmt.Errorf("malformed: a structure claims to be at byte %d of %d", off, g.size)
-	case time.Now().After(g.until):
-		return 0, fmt.Errorf("malformed: reading did not end within %s", opLimit)
+	}
+	if err := g.late(); err != nil {
+		return 0, err
 	}
 	n, err := g.File.ReadAt(p, off)
 	if errors.Is(err, io.EOF) {
@@ -220,8 +218,9 @@ func (g *guarded) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-func (g *guarded) Sys() (*os.File, error) { return g.File, nil }
-func (g *guarded) Path() string           { return g.File.Name() }
-func (g *guarded) Writable() (backend.WritableFile, error) {
-	return nil, backend.ErrIncorrectOpenMode
+func (g *guarded) late() error {
+	if time.Now().After(g.until) {
+		return fmt.Errorf("malformed: reading did not end within %s", opLimit)
+	}
+	return nil
 }

@@ -1,24 +1,41 @@
 package iso_test
 
 import (
+	"errors"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"bootaudit/fixtures"
+	"bootaudit/internal/config"
 	"bootaudit/iso"
 )
 
-func write(t *testing.T, s fixtures.SmallISO) string {
+func write(t testing.TB, s fixtures.SmallISO) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "small.iso")
-	require.NoError(t, s.Write(name))
+	needTool(t, s.Write(name))
 	return name
 }
 
-func open(t *testing.T, name string) *iso.Image {
+// needTool skips where err says that a program is not installed, unless
+// BOOT_IMAGE_REQUIRE is set, and fails on any other error.
+func needTool(t testing.TB, err error) {
+	t.Helper()
+	if cfg, cfgErr := config.Load(); errors.Is(err, exec.ErrNotFound) && cfgErr == nil && !cfg.Require {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+}
+
+func open(t testing.TB, name string) *iso.Image {
 	t.Helper()
 	img, err := iso.Open(name)
 	require.NoError(t, err)
@@ -64,4 +81,135 @@ func TestOpen(t *testing.T) {
 			assert.Equal(t, "x86_64", arch)
 		})
 	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		full := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(full, []byte(text), 0o600))
+		return full
+	}
+	for _, tt := range []struct{ name, path, want string }{
+		{"absent", filepath.Join(dir, "none.iso"), "no such file: " + dir + "/none.iso"},
+		{"directory", dir, dir + " is a directory, not an ISO image"},
+		{"device", "/dev/null", "/dev/null is a D"},
+		{"empty", file("empty.iso", ""), "empty.iso is empty"},
+		{"text", file("text.iso", "hello, this is a text file\n"), `text.iso: not an ISO 9660 image: no volume descriptor ("CD001") at byte 32769; it has 27 bytes and starts with the text "hello, this is a"`},
+		{"compressed", file("image.iso.gz", "\x1f\x8b\x08\x00"+strings.Repeat("x", 1<<16)), "it has 65540 bytes and starts with gzip data"},
+		{"zeros", file("zeros.iso", strings.Repeat("\x00", 1<<16)), "starts with zeros"},
+		{"disk image", file("disk.iso", "QFI\xfb"+strings.Repeat("\x00", 1<<16)), "starts with QEMU qcow2 disk data"},
+		{"no terminator", file("endless.iso", strings.Repeat("\x00", 1<<15)+strings.Repeat("\x01CD001\x01"+strings.Repeat("\x00", 121)+"\x00\x08"+strings.Repeat("\x00", 1918), 100)), "volume descriptors has no end"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := iso.Open(tt.path)
+			require.ErrorContains(t, err, tt.want)
+			assert.Less(t, len(err.Error()), 300)
+			assert.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestOpenOddPath(t *testing.T) {
+	small := write(t, fixtures.Small())
+	odd := filepath.Join(t.TempDir(), "an image, with blanks = and commas.iso")
+	require.NoError(t, os.Rename(small, odd))
+	assert.Equal(t, "SMALL", open(t, odd).VolumeID)
+}
+
+// TestOpenCut: wherever a file is cut off, Open says so and does not panic.
+func TestOpenCut(t *testing.T) {
+	whole, err := os.ReadFile(write(t, fixtures.Small()))
+	require.NoError(t, err)
+	name := filepath.Join(t.TempDir(), "cut.iso")
+	for size := 1; size < len(whole); size += 1531 {
+		require.NoError(t, os.WriteFile(name, whole[:size], 0o600))
+		_, err := iso.Open(name)
+		require.Error(t, err, "%d bytes", size)
+	}
+}
+
+// TestOpenHostile: sizes and links that cannot be.
+func TestOpenHostile(t *testing.T) {
+	whole, err := os.ReadFile(write(t, fixtures.Small()))
+	require.NoError(t, err)
+	const root = 16*2048 + 156 // the root folder's record in the primary descriptor
+	at := int(whole[root+2]) | int(whole[root+3])<<8
+	for name, change := range map[string]func(b []byte){
+		"root of 4 GiB": func(b []byte) { copy(b[root+10:], "\xff\xff\xff\xff") },
+		"root outside":  func(b []byte) { copy(b[root+2:], "\xff\xff\xff\x7f") },
+		"root in itself": func(b []byte) {
+			// The second record is "..", the third the first entry: make it a
+			// folder that is the root again.
+			first := at*2048 + int(b[at*2048])
+			first += int(b[first])
+			copy(b[first+2:first+18], b[root+2:root+18])
+			b[first+25] |= 2
+		},
+		"record of length 1": func(b []byte) { b[at*2048+int(b[at*2048])] = 1 },
+		"catalogue outside":  func(b []byte) { copy(b[17*2048+0x47:], "\xff\xff\xff\xff") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := append([]byte(nil), whole...)
+			change(b)
+			file := filepath.Join(t.TempDir(), "hostile.iso")
+			require.NoError(t, os.WriteFile(file, b, 0o600))
+			start := time.Now()
+			img, err := iso.Open(file)
+			if err == nil {
+				err = errors.Join(img.BootErr, img.MenuErr, img.RootErr)
+				assert.NoError(t, img.Close())
+			}
+			require.Error(t, err)
+			t.Log(err)
+			assert.Less(t, time.Since(start), 5*time.Second)
+		})
+	}
+}
+
+// BenchmarkOpen1GB opens an image of 1 GB, all checks of the image included
+// but its digest.
+func BenchmarkOpen1GB(b *testing.B) {
+	s := fixtures.SmallNixOS()
+	name := write(b, s)
+	// The volume may be smaller than its file.
+	require.NoError(b, os.Truncate(name, 1<<30))
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for b.Loop() {
+		img, err := iso.Open(name)
+		require.NoError(b, err)
+		require.NoError(b, errors.Join(img.BootErr, img.MenuErr, img.RootErr))
+		require.NoError(b, img.Close())
+	}
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/float64(b.N)/(1<<20), "MB/op")
+}
+
+func FuzzOpen(f *testing.F) {
+	for _, s := range []fixtures.SmallISO{fixtures.Small(), fixtures.SmallNixOS()} {
+		text, err := os.ReadFile(write(f, s))
+		require.NoError(f, err)
+		f.Add(text)
+	}
+	name := filepath.Join(f.TempDir(), "fuzz.iso")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		require.NoError(t, os.WriteFile(name, data, 0o600))
+		img, err := iso.Open(name)
+		if err != nil {
+			return
+		}
+		defer img.Close()
+		if img.Root == nil || img.RootErr != nil {
+			return
+		}
+		if u, err := img.Root.Unit("pre-nixos.service"); err == nil {
+			img.Root.Programs(u)
+		}
+		img.Root.Missing([]string{"sh"})
+		img.Root.AuthorizedKeys([]string{"root_key.pub"}, "pre-nixos")
+		_, _, _ = img.Root.Autologin("ttyS0")
+		_, _, _ = img.Root.Sudo("nixos")
+	})
 }

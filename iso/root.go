@@ -257,6 +257,10 @@ func (r *Root) place(name string) string {
 
 // list is a folder's entries, sorted by name and cached.
 func (r *Root) list(at string) ([]squashfs.Entry, error) {
+	// What is cached is not read, and a folder may contain itself.
+	if err := r.img.file.late(); err != nil {
+		return nil, err
+	}
 	at = path.Clean(at)
 	if entries, ok := r.folders[at]; ok {
 		return entries, nil

@@ -1,21 +1,26 @@
 package iso
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"path"
 	"strings"
-
-	"github.com/diskfs/go-diskfs/filesystem/iso9660"
 )
 
-// tree indexes the files of the ISO by path, without leading slash.
+// tree indexes the files of the ISO by path, without leading slash. Names are
+// those of Rock Ridge where the ISO has them.
+//
+// go-diskfs reads such a tree too, but allocates what a hostile image claims,
+// up to 4 GiB at a time, and follows continuations in a circle.
 type tree struct {
 	byPath map[string]entry
 	folded map[string]string // lower-case path to path
 	paths  []string          // in the order of the walk
 }
 
+// entry is a file or folder; its bytes are contiguous.
 type entry struct {
 	at, size int64
 	dir      bool
@@ -24,54 +29,157 @@ type entry struct {
 const (
 	maxEntries = 50_000
 	maxDepth   = 24
+	// maxListing is more than a folder of a boot image ever takes.
+	maxListing = 4 << 20
 )
 
-// walk indexes the whole tree. A folder that is its own ancestor is an error.
-func walk(disk *iso9660.FileSystem) (tree, error) {
-	t := tree{byPath: map[string]entry{}, folded: map[string]string{}}
-	above := map[int64]bool{}
-	var visit func(dir string, depth int) error
-	visit = func(dir string, depth int) error {
-		entries, err := disk.ReadDir(dir)
-		if err != nil {
-			return err
-		}
-		for _, de := range entries {
-			info, err := de.Info()
-			if err != nil {
-				return err
-			}
-			stat, ok := info.Sys().(*iso9660.StatT)
-			if !ok {
-				return fmt.Errorf("%s: no location", de.Name())
-			}
-			name := path.Join(dir, de.Name())
-			e := entry{at: int64(stat.Location) * sector, size: info.Size(), dir: info.IsDir()}
-			t.add(name, e)
-			if len(t.paths) > maxEntries {
-				return fmt.Errorf("more than %d files", maxEntries)
-			}
-			if !e.dir || info.Mode()&fs.ModeSymlink != 0 {
-				continue
-			}
-			if above[e.at] || depth == maxDepth {
-				return fmt.Errorf("malformed: the folder %s contains itself", name)
-			}
-			above[e.at] = true
-			if err := visit(name, depth+1); err != nil {
-				return err
-			}
-			delete(above, e.at)
-		}
-		return nil
+// walk indexes the tree below root. A folder that is its own ancestor is an
+// error.
+func walk(r io.ReaderAt, size int64, root entry) (tree, error) {
+	w := &walker{r: r, size: size, tree: tree{byPath: map[string]entry{}, folded: map[string]string{}}, above: map[int64]bool{}}
+	err := w.visit("", root, 0)
+	return w.tree, err
+}
+
+type walker struct {
+	r    io.ReaderAt
+	size int64
+	tree
+	above map[int64]bool // the folders being visited
+	skip  int            // bytes before Rock Ridge's fields
+}
+
+func (w *walker) visit(dir string, e entry, depth int) error {
+	where := or(dir, "/")
+	switch {
+	case e.size > maxListing:
+		return fmt.Errorf("malformed: the folder %s claims %d bytes", where, e.size)
+	case e.at < 0 || e.at+e.size > w.size:
+		return fmt.Errorf("malformed: the folder %s ends at byte %d of %d", where, e.at+e.size, w.size)
+	case w.above[e.at] || depth > maxDepth:
+		return fmt.Errorf("malformed: the folder %s contains itself", where)
 	}
-	return t, visit(".", 0)
+	w.above[e.at] = true
+	defer delete(w.above, e.at)
+	data := make([]byte, e.size)
+	if _, err := w.r.ReadAt(data, e.at); err != nil {
+		return fmt.Errorf("folder %s: %w", where, err)
+	}
+	more := "" // the file that goes on in the next record
+	for at := 0; at < len(data); {
+		n := int(data[at])
+		if n == 0 { // records do not cross sectors
+			at += sector - at%sector
+			continue
+		}
+		if n < 34 || at+n > len(data) || 33+int(data[at+32]) > n {
+			return fmt.Errorf("malformed: folder %s, record at byte %d", where, at)
+		}
+		rec := data[at : at+n]
+		at += n
+		base, hidden, err := w.name(rec, dir == "")
+		if err != nil {
+			return fmt.Errorf("folder %s: %w", where, err)
+		}
+		if hidden || base == "" || base == "." || base == ".." || strings.ContainsAny(base, "/\x00") {
+			continue
+		}
+		name := path.Join(dir, base)
+		e := entry{
+			at:   (int64(binary.LittleEndian.Uint32(rec[2:])) + int64(rec[1])) * sector,
+			size: int64(binary.LittleEndian.Uint32(rec[10:])),
+			dir:  rec[25]&2 != 0,
+		}
+		if more == name { // a file of 4 GiB or more
+			if first := w.byPath[name]; first.at+first.size == e.at {
+				first.size += e.size
+				w.byPath[name] = first
+			}
+		} else {
+			w.add(name, e)
+		}
+		more = ""
+		if rec[25]&0x80 != 0 {
+			more = name
+		}
+		if len(w.paths) > maxEntries {
+			return fmt.Errorf("more than %d files", maxEntries)
+		}
+		if e.dir {
+			if err := w.visit(name, e, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// name is a record's Rock Ridge name, else its plain one; hidden is set for
+// "." and "..", and for a folder that stands elsewhere in truth.
+func (w *walker) name(rec []byte, root bool) (name string, hidden bool, err error) {
+	n := int(rec[32])
+	plain := rec[33 : 33+n]
+	fields := rec[33+n:]
+	if n%2 == 0 && len(fields) > 0 {
+		fields = fields[1:]
+	}
+	if n == 1 && plain[0] <= 1 {
+		if root && plain[0] == 0 && len(fields) >= 7 && string(fields[:2]) == "SP" {
+			w.skip = int(fields[6])
+		}
+		return "", true, nil
+	}
+	rock, relocated, err := w.rockRidge(fields[min(w.skip, len(fields)):])
+	if rock != "" || err != nil {
+		return rock, relocated, err
+	}
+	// A plain name carries a version: ISOLINUX.CFG;1.
+	name, _, _ = strings.Cut(string(plain), ";")
+	return strings.TrimSuffix(name, "."), relocated, nil
+}
+
+func (w *walker) rockRidge(fields []byte) (name string, relocated bool, err error) {
+	for continued := 0; ; continued++ {
+		var next []byte
+		for len(fields) >= 4 {
+			n := int(fields[2])
+			if n < 4 || n > len(fields) {
+				break
+			}
+			f := fields[:n]
+			fields = fields[n:]
+			switch string(f[:2]) {
+			case "NM":
+				if n > 5 {
+					name += string(f[5:])
+				}
+			case "RE":
+				relocated = true
+			case "CE":
+				if n < 28 {
+					return "", false, errors.New("malformed: a short continuation")
+				}
+				at := int64(binary.LittleEndian.Uint32(f[4:]))*sector + int64(binary.LittleEndian.Uint32(f[12:]))
+				length := binary.LittleEndian.Uint32(f[20:])
+				if length > 64<<10 || continued > 16 || len(name) > 1024 {
+					return "", false, fmt.Errorf("malformed: a continuation of %d bytes, number %d", length, continued+1)
+				}
+				next = make([]byte, length)
+				if _, err := w.r.ReadAt(next, at); err != nil {
+					return "", false, err
+				}
+			case "ST":
+				fields = nil
+			}
+		}
+		if next == nil {
+			return name, relocated, nil
+		}
+		fields = next
+	}
 }
 
 func (t *tree) add(name string, e entry) {
-	// Without Rock Ridge a name carries a version: ISOLINUX.CFG;1.
-	name, _, _ = strings.Cut(name, ";")
-	name = strings.TrimSuffix(name, ".")
 	t.byPath[name] = e
 	t.folded[strings.ToLower(name)] = name
 	t.paths = append(t.paths, name)
