@@ -75,7 +75,7 @@ func newFakeHost() *fakeHost {
 			".venv/bin/python":     says("pytest 8.3 pexpect 4.9\n"),
 			"nix --version":        says("nix (Nix) 2.8.0\n"),
 			"bash -lc":             says("/home/me/.nix-profile/bin/nix\n"),
-			"bash -c":              says("/home/me/.nix-profile/bin/nix\n"),
+			"bash -c":              says("/home/me/.nix-profile/bin:/usr/bin:/bin\n"),
 			"nix eval --store":     says("true\n"),
 			"eval --store":         says("true\n"),
 			"store ping":           says("Store URL: daemon\n"),

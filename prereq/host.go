@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -201,6 +202,33 @@ func (h Host) getenv(name string) string {
 		}
 	}
 	return value
+}
+
+// home is HOME, or what the password file has for us.
+func (h Host) home() string {
+	if home := h.getenv("HOME"); home != "" {
+		return home
+	}
+	return h.passwd(5)
+}
+
+// user is USER, or the password file's name for us.
+func (h Host) user() string {
+	if user := h.getenv("USER"); user != "" {
+		return user
+	}
+	return h.passwd(0)
+}
+
+func (h Host) passwd(field int) string {
+	text, _ := h.readFile("/etc/passwd")
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) == 7 && f[2] == strconv.Itoa(h.UID) {
+			return f[field]
+		}
+	}
+	return ""
 }
 
 // readFile reads an absolute path.

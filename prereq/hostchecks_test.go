@@ -217,11 +217,11 @@ var hostCases = []hostCase{
 	{"nix-login-shell", "hangs", out("bash -lc", hangs), Broken, "did not end in time"},
 	{"nix-login-shell", "an ISO", iso, NotNeeded, forISO},
 
-	{"nix-profile-script", "", nil, Holds, "safe without HOME and USER"},
-	{"nix-profile-script", "fails", out("bash -c", fails("nix.sh: line 3: USER: unbound variable\n")), Broken, "nix.sh fails with only [USER=me] set"},
-	{"nix-profile-script", "fails without USER", out("env -i PATH=/usr/bin:/bin HOME=/home/me bash -c '. ", fails("cannot\n")), Broken, "fails with only [HOME=/home/me] set: cannot"},
+	{"nix-profile-script", "", nil, Holds, "/home/me/.nix-profile/etc/profile.d/nix.sh"},
+	{"nix-profile-script", "fails", out("bash -c", fails("nix.sh: line 3: USER: unbound variable\n")), Broken, "nix.sh fails with only USER=me set"},
+	{"nix-profile-script", "fails without USER", out("env -i PATH=/usr/bin:/bin HOME=/home/me bash -c '. ", fails("cannot\n")), Broken, "fails with only HOME=/home/me set: cannot"},
 	{"nix-profile-script", "fails under set -u", out("set -u; ", fails("USER: unbound variable\n")), Holds, "fails under set -u"},
-	{"nix-profile-script", "does nothing", out("env -i PATH=/usr/bin:/bin bash -c", says("")), Holds, "so nix is installed and not found"},
+	{"nix-profile-script", "does nothing", out("env -i PATH=/usr/bin:/bin bash -c", says("/usr/bin:/bin\n")), Holds, "so nix is installed and not found"},
 	{"nix-profile-script", "missing", func(h *fakeHost) { delete(h.files, "home/me/.nix-profile/etc/profile.d/nix.sh") }, Absent, "no profile script"},
 	{"nix-profile-script", "of the distribution", func(h *fakeHost) {
 		delete(h.files, "home/me/.nix-profile/etc/profile.d/nix.sh")

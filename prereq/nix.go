@@ -1,7 +1,6 @@
 package prereq
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +51,7 @@ func (a auditor) nixChecks() []Check {
 		}, {
 			ID: "nix-profile-script", Section: SectionHost, When: "for a flake, where nix is installed in a profile", Needs: []string{"nix-present"},
 			Condition: "nix's profile script is there, and safe to source where HOME or USER is not set",
-			How:       "env -i PATH=$PATH bash -c '. SCRIPT', without HOME, without USER, without both",
+			How:       "env -i bash -c '. SCRIPT; echo $PATH', without HOME, without USER, without both; the same under set -u",
 			Remedy:    "reinstall nix; export HOME and USER before the script is sourced",
 			Timeout:   8 * time.Second,
 			Probe:     a.nixProfileScript,
@@ -115,83 +114,6 @@ func (a auditor) nixCommand(args ...string) Command {
 	return Command{Args: line, Env: append(slices.Clone(a.Environ), "LC_ALL=C", "NO_COLOR=1")}
 }
 
-// nixProfiles are the folders that installers of nix put its programs into,
-// and nixScripts the files that put them on the PATH.
-func (a auditor) nixProfiles() (folders, scripts []string) {
-	home, user := a.home(), a.getenv("USER")
-	folders = []string{"/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin", "/usr/local/bin", "/usr/bin"}
-	scripts = []string{
-		"/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh", "/nix/var/nix/profiles/default/etc/profile.d/nix.sh",
-		"/etc/profile.d/nix.sh", "/etc/profile.d/nix-daemon.sh",
-	}
-	if user != "" {
-		folders = append(folders, "/etc/profiles/per-user/"+user+"/bin")
-	}
-	if home != "" {
-		folders = append(folders, home+"/.nix-profile/bin", home+"/.local/state/nix/profile/bin")
-		scripts = append(scripts, home+"/.nix-profile/etc/profile.d/nix.sh")
-	}
-	return folders, scripts
-}
-
-// home is HOME, or what the password file has for us.
-func (h Host) home() string {
-	if home := h.getenv("HOME"); home != "" {
-		return home
-	}
-	return h.passwd(5)
-}
-
-// user is USER, or the password file's name for us.
-func (h Host) user() string {
-	if user := h.getenv("USER"); user != "" {
-		return user
-	}
-	return h.passwd(0)
-}
-
-func (h Host) passwd(field int) string {
-	text, _ := h.readFile("/etc/passwd")
-	for line := range strings.Lines(text) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) == 7 && f[2] == strconv.Itoa(h.UID) {
-			return f[field]
-		}
-	}
-	return ""
-}
-
-func (a auditor) nixPresent(context.Context) Result {
-	path, err := a.LookPath("nix")
-	if err == nil {
-		return Hold(path)
-	}
-	evidence := []string{err.Error(), "PATH=" + a.getenv("PATH")}
-	if a.getenv("USER") == "" {
-		evidence = append(evidence, "USER is not set: nix's profile scripts do nothing then")
-	}
-	r := Miss("nix was found neither on the PATH nor in a profile's folder")
-	if errors.Is(err, fs.ErrPermission) {
-		r = Doubt("nix cannot be executed")
-	}
-	folders, scripts := a.nixProfiles()
-	for _, dir := range folders {
-		if _, err := a.stat(dir + "/nix"); err == nil {
-			r = Miss(fmt.Sprintf("nix is installed in %s, which is not on the PATH", dir))
-			break
-		} else if errors.Is(err, fs.ErrPermission) {
-			evidence = append(evidence, err.Error())
-		}
-	}
-	for _, script := range scripts {
-		if _, err := a.stat(script); err == nil {
-			evidence = append(evidence, "profile script: "+script)
-		}
-	}
-	r.Evidence = strings.Join(evidence, "\n")
-	return r
-}
-
 var nixVersionLine = regexp.MustCompile(`^nix \(.*\) (\d+)\.(\d+)`)
 
 func (a auditor) nixVersion(ctx context.Context) Result {
@@ -212,79 +134,6 @@ func (a auditor) nixVersion(ctx context.Context) Result {
 		return Break(said + " is older")
 	}
 	return Hold(said)
-}
-
-func (a auditor) nixLoginShell(ctx context.Context) Result {
-	home, user := a.home(), a.user()
-	cmd := Command{Args: []string{"env", "-i", "HOME=" + home, "USER=" + user, "bash", "-lc", "command -v nix"}}
-	out := a.Run(ctx, cmd)
-	path := strings.TrimSpace(out.Stdout)
-	var r Result
-	switch {
-	case errors.Is(out.Err, context.DeadlineExceeded):
-		r = Break("a login shell did not end in time")
-	case path == "":
-		r = Break("a login shell starts, and does not find nix")
-	default:
-		r = Hold(path)
-	}
-	r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
-	return r
-}
-
-// nixProfileScript sources each profile script as a job runner would: without
-// HOME, without USER, without both; and as a careful script would, under set -u.
-func (a auditor) nixProfileScript(ctx context.Context) Result {
-	_, candidates := a.nixProfiles()
-	var scripts []string
-	for _, script := range candidates {
-		if _, err := a.stat(script); err == nil {
-			scripts = append(scripts, script)
-		} else if errors.Is(err, fs.ErrPermission) {
-			return Doubt(err.Error())
-		}
-	}
-	if scripts == nil {
-		path, err := a.LookPath("nix")
-		if err == nil && (filepath.Dir(path) == "/usr/bin" || filepath.Dir(path) == "/usr/local/bin" || strings.HasPrefix(path, "/run/")) {
-			return Skip(fmt.Sprintf("nix is %s, which needs no profile script", path))
-		}
-		return Miss("no profile script of nix was found")
-	}
-	var evidence []string
-	unsafe, strict, silent := "", "", ""
-	for _, script := range scripts {
-		for _, env := range [][]string{{"USER=" + a.user()}, {"HOME=" + a.home()}, {}} {
-			for _, set := range []string{"", "set -u; "} {
-				args := slices.Concat([]string{"env", "-i", "PATH=/usr/bin:/bin"}, env,
-					[]string{"bash", "-c", set + `. "$1"; command -v nix || true`, "bash", script})
-				cmd := Command{Args: args}
-				out := a.Run(ctx, cmd)
-				evidence = append(evidence, fmt.Sprintf("%s: %s%s (%v)", cmd, strings.TrimSpace(out.Stdout), strings.TrimSpace(out.Stderr), out.Err))
-				switch {
-				case out.Err != nil && set == "":
-					unsafe = cmp.Or(unsafe, fmt.Sprintf("%s fails with only %v set: %s", script, env, firstLine(out.Stderr)))
-				case out.Err != nil:
-					strict = cmp.Or(strict, fmt.Sprintf("%s fails under set -u with only %v set: %s", script, env, firstLine(out.Stderr)))
-				case strings.TrimSpace(out.Stdout) == "":
-					silent = cmp.Or(silent, fmt.Sprintf("%s does nothing with only %v set", script, env))
-				}
-			}
-		}
-	}
-	r := Hold(strings.Join(scripts, ", ") + ": safe without HOME and USER")
-	switch {
-	case unsafe != "":
-		r = Break(unsafe)
-	case strict != "":
-		r = Hold(strings.Join(scripts, ", "))
-		r.Risk, r.FollowUp = strict, "set HOME and USER before the script is sourced in a job that uses set -u"
-	case silent != "":
-		r = Hold(strings.Join(scripts, ", "))
-		r.Risk, r.FollowUp = silent+", so nix is installed and not found", "set HOME and USER in jobs that start without them"
-	}
-	r.Evidence = strings.Join(evidence, "\n")
-	return r
 }
 
 func (a auditor) nixFeatures(ctx context.Context) Result {

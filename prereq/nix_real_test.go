@@ -92,8 +92,7 @@ func TestSubstituter(t *testing.T) {
 			http.NotFound(w, r)
 			return
 		}
-		// The address makes its content this test's own, and its hash.
-		w.Write([]byte("StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n# " + r.Host + "\n"))
+		w.Write([]byte("StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n"))
 	}))
 	defer server.Close()
 	h, cfg := realNix(t, writeFlake(t, good), server.URL)
@@ -141,6 +140,41 @@ func TestSubstituterThatCannotBeHad(t *testing.T) {
 				assert.Equal(t, Unknown, next.Outcome)
 				assert.Contains(t, next.Detail, "not tried, because substituters is")
 			}
+		})
+	}
+}
+
+// TestProfileScripts has real bash source scripts such as nix's installers write.
+func TestProfileScripts(t *testing.T) {
+	for _, c := range []struct {
+		name, script string
+		want         Outcome
+		says         string
+	}{
+		{"safe", `PATH="$PROFILE/bin:$PATH"`, Holds, ""},
+		{"does nothing", `if [ -n "${HOME-}" ] && [ -n "${USER-}" ]; then PATH="$PROFILE/bin:$PATH"; fi`, Holds, "does nothing with only USER=me set, so nix is installed and not found"},
+		{"not under set -u", `if [ -n "$USER" ]; then :; fi; PATH="$PROFILE/bin:$PATH"`, Holds, "fails under set -u with only HOME="},
+		{"fails", `cd "${HOME:?is not set}" || return 1`, Broken, "fails with only USER=me set: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			home := t.TempDir()
+			for name, text := range map[string]string{
+				"bin/nix":              "#!/bin/sh\n",
+				"etc/profile.d/nix.sh": "PROFILE='" + home + "/.nix-profile'\n" + c.script + "\n",
+			} {
+				path := filepath.Join(home, ".nix-profile", name)
+				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+				require.NoError(t, os.WriteFile(path, []byte(text), 0o755))
+			}
+			h := ThisHost()
+			if _, err := h.LookPath("bash"); err != nil {
+				t.Skip(err)
+			}
+			h.Environ = []string{"HOME=" + home, "USER=me"}
+			r := auditor{Host: h}.nixProfileScript(t.Context())
+			assert.Equal(t, c.want, r.Outcome, "%+v", r)
+			assert.Contains(t, r.Detail+r.Risk, c.says, r.Evidence)
 		})
 	}
 }
