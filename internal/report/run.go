@@ -1,10 +1,8 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -57,36 +55,6 @@ type Test struct {
 
 	paused bool
 	output tail
-}
-
-// VM is what the `vm` attribute says of a virtual machine at its end.
-type VM struct {
-	Name        string         `json:"name"`
-	Folder      string         `json:"folder"` // of its artifacts
-	CommandLine []string       `json:"command_line"`
-	QEMUVersion string         `json:"qemu_version"`
-	Accelerator string         `json:"accelerator"`
-	Timings     map[string]any `json:"timings"` // by name; the numbers are seconds
-	Stages      []Stage        `json:"stages"`
-	Outcome     string         `json:"outcome"`
-	Firmware    string         `json:"firmware"`
-	Ending      string         `json:"ending"` // how QEMU ended
-	Errors      []string       `json:"errors"`
-	Trips       []Trip         `json:"tripwires"`
-}
-
-// Trip is a line of the console that means trouble.
-type Trip struct {
-	ID      string  `json:"id"`
-	Line    string  `json:"line"`
-	Fatal   bool    `json:"fatal"`
-	Seconds float64 `json:"seconds"`
-}
-
-// Stage is a point that a boot reached, in seconds after the VM's start.
-type Stage struct {
-	Stage   string  `json:"stage"`
-	Seconds float64 `json:"seconds"`
 }
 
 // News is what a line told, for a person who watches.
@@ -248,122 +216,6 @@ func (p *Package) test(name string, again bool) *Test {
 		}
 	}
 	return t
-}
-
-// imitated tells an event that a guest's text caused. go test takes a ^V
-// anywhere in a line for the beginning of a line of its own, so that a console
-// that prints "^V--- PASS: TestX" or "^V=== ATTR ..." is believed. What a test
-// writes or logs is indented by four blanks; go test's own lines never begin
-// inside such a line.
-func (p *Package) imitated(e *Event) bool {
-	if e.Action != "output" {
-		forged := p.forged || strings.HasPrefix(p.line, "    ")
-		p.forged = false
-		return forged
-	}
-	inside := strings.HasPrefix(p.line, "    ")
-	if inside && strings.HasPrefix(e.Output, "--- ") {
-		p.forged = true // its event comes after it
-	}
-	switch {
-	case strings.HasSuffix(e.Output, "\n"):
-		p.line = ""
-	case p.line == "":
-		p.line = e.Output[:min(len(e.Output), 8)]
-	}
-	return inside && strings.HasPrefix(e.Output, "\x16")
-}
-
-// attribute puts an attribute together whose line is over 4 KiB: go test does
-// not recognise those (test2json's buffer) and passes them as output, in parts,
-// under whichever test printed last.
-func (p *Package) attribute(output string) (*Event, bool) {
-	const mark = "\x16=== ATTR  "
-	if len(p.long) == 0 && !strings.HasPrefix(output, mark) {
-		return nil, false
-	}
-	p.long = append(p.long, output...)
-	if !strings.HasSuffix(output, "\n") && len(p.long) < 1<<20 {
-		return nil, true
-	}
-	line := strings.TrimSuffix(strings.TrimPrefix(string(p.long), mark), "\n")
-	p.long = nil
-	test, rest, _ := strings.Cut(line, " ")
-	key, value, _ := strings.Cut(rest, " ")
-	return &Event{Action: "attr", Package: p.Name, Test: test, Key: key, Value: value}, true
-}
-
-func (r *Run) attribute(t *Test, e *Event) News {
-	var err error
-	switch e.Key {
-	case prereq.FindingAttr:
-		var f prereq.Finding
-		if err = json.Unmarshal([]byte(e.Value), &f); err == nil {
-			t.Findings = append(t.Findings, f)
-			return News{Test: t, Finding: &f}
-		}
-	case prereq.AboutAttr:
-		var about prereq.About
-		if err = json.Unmarshal([]byte(e.Value), &about); err == nil && !slices.Contains(r.Abouts, about) && len(r.Abouts) < 20 {
-			r.Abouts = append(r.Abouts, about)
-		}
-	case "vm":
-		var vm VM
-		if err = json.Unmarshal([]byte(e.Value), &vm); err == nil {
-			t.VMs = append(t.VMs, vm)
-			return News{Test: t, VM: &vm}
-		}
-	}
-	if err != nil {
-		r.Damage = append(r.Damage, fmt.Sprintf("The %s attribute of %s cannot be read: %v.",
-			e.Key, cleanLine(t.Name, 120), err))
-	}
-	return News{}
-}
-
-// End records that the stream is over, and judges whether it was whole.
-func (r *Run) End() {
-	say := func(format string, args ...any) { r.Damage = append(r.Damage, fmt.Sprintf(format, args...)) }
-	switch {
-	case r.events == 0 && len(r.Text) == 0:
-		say("The stream (%s) is empty: go test said nothing. Give the output of go test -json.", r.Name)
-		return
-	case r.events == 0:
-		say("The stream (%s) is not the output of go test -json; it begins with %q.", r.Name, cleanLine(r.Text[0], 80))
-		return
-	case r.cut:
-		say("The stream (%s) ends inside a line.", r.Name)
-	case r.imitations > 0:
-		say("%s of the stream (%s) imitated go test's own lines by control characters in what a test printed, and were not believed.",
-			plural(r.imitations, "line"), r.Name)
-	case r.unread > 0:
-		say("%s of the stream (%s) could not be decoded.", plural(r.unread, "line"), r.Name)
-	}
-	var open []string
-	for _, p := range r.Packages {
-		if p.Status == "" && p.Name != "" {
-			open = append(open, cleanLine(p.Name, 80))
-			for _, t := range p.Tests {
-				if t.Status == "" && !t.Parent {
-					open = append(open, cleanLine(t.Name, 80))
-				}
-			}
-		}
-	}
-	if len(open) > 0 {
-		const most = 6
-		more := ""
-		if len(open) > most {
-			more = fmt.Sprintf(" and %d more", len(open)-most)
-			open = open[:most]
-		}
-		say("The stream (%s) ends before these had ended: %s%s.", r.Name, strings.Join(open, ", "), more)
-	}
-}
-
-// Interrupted records that a person or a signal ended the reading.
-func (r *Run) Interrupted(why string) {
-	r.Damage = append(r.Damage, fmt.Sprintf("Reading was ended by %s.", why))
 }
 
 // running lists the tests under way, without those that wait for a subtest or

@@ -3,8 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -112,106 +110,4 @@ func runtimeVerdict(a *Audit) string {
 	}
 	return verdict(a.Runtime.rows(), "Nothing was tested in a booted guest.",
 		"The booted image does not keep its promises", ": the image keeps its promises") + boots
-}
-
-// followUps lists what to do: the broken first, then the absent, the unknown,
-// the gaps. The same advice for several findings stands once.
-func followUps(a *Audit) []FollowUp {
-	var list []FollowUp
-	add := func(f FollowUp) {
-		for i := range list {
-			if list[i].Kind == f.Kind && list[i].Do == f.Do && f.Do != "" {
-				list[i].IDs = append(list[i].IDs, f.IDs...)
-				return
-			}
-		}
-		list = append(list, f)
-	}
-	rows := a.rows()
-	seen := map[*Row]bool{}
-	for _, outcome := range []prereq.Outcome{prereq.Broken, "", prereq.Absent, prereq.Unknown} {
-		if outcome == "" {
-			for _, p := range a.Problems {
-				add(FollowUp{Kind: "failed", What: p.Title, Do: p.Remedy, Again: p.Again})
-			}
-			continue
-		}
-		for _, row := range with(rows, outcome) {
-			if seen[row] {
-				continue
-			}
-			seen[row] = true
-			if row.Because != nil {
-				continue // it waits for another, which is in this list
-			}
-			do := cmp.Or(row.FollowUp, row.Remedy)
-			add(FollowUp{Kind: string(outcome), What: row.Detail, Wanted: row.Condition, Hides: waiting(rows, row),
-				Do: do, Again: row.Again, Anchor: row.Anchor, IDs: []string{row.Title}})
-		}
-	}
-	for _, row := range rows {
-		if !seen[row] && (row.Risk != "" || row.FollowUp != "") {
-			seen[row] = true
-			add(FollowUp{Kind: "risk", What: cmp.Or(row.Risk, row.Detail),
-				Do: row.FollowUp, Again: row.Again, Anchor: row.Anchor, IDs: []string{row.Title}})
-		}
-	}
-	return list
-}
-
-// waiting counts the rows that were not tried because of row.
-func waiting(rows []*Row, row *Row) int {
-	n := 0
-	for _, other := range rows {
-		if other.Because == row {
-			n++
-		}
-	}
-	return n
-}
-
-// Failed lists, in a line each, what makes the audit fail; none is success.
-func (a *Audit) Failed() []FollowUp {
-	rows := a.rows()
-	failed := map[string]bool{}
-	for _, row := range rows {
-		if row.Outcome == prereq.Broken || row.Failed {
-			failed[row.Anchor] = true
-		}
-	}
-	var list []FollowUp
-	for _, f := range a.FollowUps {
-		if f.Kind == "failed" || failed[f.Anchor] {
-			list = append(list, f)
-		}
-	}
-	return list
-}
-
-// Good tells that nothing is broken, no test failed, and the report is whole.
-func (a *Audit) Good() bool {
-	return len(a.Partial) == 0 && len(a.Failed()) == 0
-}
-
-// Conclude prints the last lines of a run: what fails it, why, what to do
-// about it, and where the report is.
-func (a *Audit) Conclude(w io.Writer, dir string) {
-	fmt.Fprintf(w, "\naudit: %s", a.Result())
-	if a.Passed > 0 {
-		fmt.Fprintf(w, "; %s passed", plural(a.Passed, "other test"))
-	}
-	fmt.Fprintln(w)
-	for _, f := range a.Failed() {
-		fmt.Fprintf(w, "%-8s %s\n", strings.ToUpper(f.Kind), cleanLine(f.Head(), 400))
-		if f.Do != "" {
-			fmt.Fprintf(w, "         remedy: %s\n", f.Do)
-		}
-		if f.Again != "" {
-			fmt.Fprintf(w, "         again:  %s\n", f.Again)
-		}
-	}
-	for _, why := range a.Partial {
-		fmt.Fprintf(w, "PARTIAL  %s\n", why)
-	}
-	fmt.Fprintf(w, "report: %s (beside it: %s, %s, %s)\n", filepath.Join(dir, MarkdownFile), HTMLFile, JUnitFile, EventsFile)
 }

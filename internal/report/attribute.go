@@ -1,0 +1,87 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"bootaudit/prereq"
+)
+
+// VM is what the `vm` attribute says of a virtual machine at its end.
+type VM struct {
+	Name        string         `json:"name"`
+	Folder      string         `json:"folder"` // of its artifacts
+	CommandLine []string       `json:"command_line"`
+	QEMUVersion string         `json:"qemu_version"`
+	Accelerator string         `json:"accelerator"`
+	Timings     map[string]any `json:"timings"` // by name; the numbers are seconds
+	Stages      []Stage        `json:"stages"`
+	Outcome     string         `json:"outcome"`
+	Firmware    string         `json:"firmware"`
+	Ending      string         `json:"ending"` // how QEMU ended
+	Errors      []string       `json:"errors"`
+	Trips       []Trip         `json:"tripwires"`
+}
+
+// Trip is a line of the console that means trouble.
+type Trip struct {
+	ID      string  `json:"id"`
+	Line    string  `json:"line"`
+	Fatal   bool    `json:"fatal"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Stage is a point that a boot reached, in seconds after the VM's start.
+type Stage struct {
+	Stage   string  `json:"stage"`
+	Seconds float64 `json:"seconds"`
+}
+
+// attribute puts an attribute together whose line is over 4 KiB: go test does
+// not recognise those (test2json's buffer) and passes them as output, in parts,
+// under whichever test printed last.
+func (p *Package) attribute(output string) (*Event, bool) {
+	const mark = "\x16=== ATTR  "
+	if len(p.long) == 0 && !strings.HasPrefix(output, mark) {
+		return nil, false
+	}
+	p.long = append(p.long, output...)
+	if !strings.HasSuffix(output, "\n") && len(p.long) < 1<<20 {
+		return nil, true
+	}
+	line := strings.TrimSuffix(strings.TrimPrefix(string(p.long), mark), "\n")
+	p.long = nil
+	test, rest, _ := strings.Cut(line, " ")
+	key, value, _ := strings.Cut(rest, " ")
+	return &Event{Action: "attr", Package: p.Name, Test: test, Key: key, Value: value}, true
+}
+
+func (r *Run) attribute(t *Test, e *Event) News {
+	var err error
+	switch e.Key {
+	case prereq.FindingAttr:
+		var f prereq.Finding
+		if err = json.Unmarshal([]byte(e.Value), &f); err == nil {
+			t.Findings = append(t.Findings, f)
+			return News{Test: t, Finding: &f}
+		}
+	case prereq.AboutAttr:
+		var about prereq.About
+		if err = json.Unmarshal([]byte(e.Value), &about); err == nil && !slices.Contains(r.Abouts, about) && len(r.Abouts) < 20 {
+			r.Abouts = append(r.Abouts, about)
+		}
+	case "vm":
+		var vm VM
+		if err = json.Unmarshal([]byte(e.Value), &vm); err == nil {
+			t.VMs = append(t.VMs, vm)
+			return News{Test: t, VM: &vm}
+		}
+	}
+	if err != nil {
+		r.Damage = append(r.Damage, fmt.Sprintf("The %s attribute of %s cannot be read: %v.",
+			e.Key, cleanLine(t.Name, 120), err))
+	}
+	return News{}
+}

@@ -1,0 +1,152 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"bootaudit/prereq"
+)
+
+// Section is one table of the audit, or several.
+type Section struct {
+	Title   string
+	Verdict string // one sentence in plain words
+	Groups  []Group
+}
+
+// Group is the rows of one test.
+type Group struct {
+	Title string
+	Rows  []*Row
+}
+
+// Looked lists the rows that were looked at; Needless those that the target
+// does without.
+func (g Group) Looked() []*Row {
+	return slices.DeleteFunc(slices.Clone(g.Rows), (*Row).needless)
+}
+
+// Needless is the other half of [Group.Looked].
+func (g Group) Needless() []*Row {
+	return slices.DeleteFunc(slices.Clone(g.Rows), func(r *Row) bool { return !r.needless() })
+}
+
+// needless tells a row without anything to say: a check that is not needed and
+// that names no risk.
+func (r *Row) needless() bool {
+	return r.Outcome == prereq.NotNeeded && r.Risk == "" && r.FollowUp == ""
+}
+
+// Row is one finding.
+type Row struct {
+	ID, Anchor, Title   string
+	On                  string // the machine, where the streams are of several
+	Section             string
+	Condition           string
+	Command             string // what ran, or how it was looked up
+	Ran                 bool   // Command is what ran
+	Outcome             prereq.Outcome
+	Detail, Evidence    string
+	Remedy, Risk, Again string
+	FollowUp, When      string
+	Seconds             float64
+	Failed              bool // the test failed
+	Because             *Row // the row to blame that this one was not tried, or nil
+
+	test  string // above the check's own: a table's test
+	needs []string
+}
+
+func newRow(t *Test, f prereq.Finding, on string, anchors map[string]int) *Row {
+	row := &Row{
+		ID: cleanLine(f.ID, 80), Section: f.Section,
+		Condition: cleanLine(f.Condition, 300), Command: cleanLine(cmp.Or(f.Command, f.How), 1000),
+		Ran: f.Command != "", Outcome: f.Outcome, Detail: cleanLine(f.Detail, 600),
+		Evidence: bound(strings.Trim(Clean(f.Evidence), "\n"), 2*prereq.MaxEvidence),
+		Remedy:   cleanLine(f.Remedy, 600), Risk: cleanLine(f.Risk, 600), FollowUp: cleanLine(f.FollowUp, 600),
+		When: cleanLine(f.When, 300), Seconds: f.Seconds, Again: again(t), Failed: t.Status == "fail",
+	}
+	if !slices.Contains(outcomes, row.Outcome) {
+		row.Outcome = prereq.Unknown
+	}
+	parent := ""
+	if i := strings.LastIndexByte(t.Name, '/'); i > 0 {
+		parent = t.Name[:i]
+	}
+	row.test, row.needs = parent, f.Needs
+	row.Title = row.ID
+	if i := strings.IndexByte(parent, '/'); i > 0 {
+		row.Title = cleanLine(parent[i+1:], 80) + "/" + row.ID
+	}
+	if row.On = on; on != "" {
+		row.Title += " on " + on
+	}
+	row.Anchor = anchor(anchors, f.Section+"-"+row.Title)
+	return row
+}
+
+// blame finds, for each row that was not tried because of another, that other.
+// A need stands before what needs it, so that the first of a chain is found.
+func blame(rows []*Row) {
+	byName := map[string]*Row{}
+	for _, row := range rows {
+		byName[row.On+"/"+row.test+"/"+row.ID] = row
+	}
+	for _, row := range rows {
+		if row.Outcome != prereq.Unknown {
+			continue
+		}
+		for _, id := range row.needs {
+			if need := byName[row.On+"/"+row.test+"/"+cleanLine(id, 80)]; need != nil && need != row && bad(need.Outcome) {
+				row.Because = cmp.Or(need.Because, need)
+				break
+			}
+		}
+	}
+}
+
+func bad(o prereq.Outcome) bool {
+	return o == prereq.Broken || o == prereq.Absent || o == prereq.Unknown
+}
+
+var notAnchor = regexp.MustCompile(`[^a-z0-9]+`)
+
+func anchor(taken map[string]int, name string) string {
+	name = strings.Trim(notAnchor.ReplaceAllString(strings.ToLower(name), "-"), "-")
+	taken[name]++
+	if n := taken[name]; n > 1 {
+		name = fmt.Sprintf("%s-%d", name, n)
+	}
+	return name
+}
+
+// place puts a row in its section.
+func (a *Audit) place(t *Test, row *Row) {
+	section := &a.Runtime
+	switch row.Section {
+	case prereq.SectionHost:
+		section = &a.Host
+	case prereq.SectionImage:
+		section = &a.Image
+	case prereq.SectionGap:
+		section = &a.Gaps
+	}
+	if row.Risk != "" || row.FollowUp != "" {
+		a.Risks = append(a.Risks, row)
+	}
+	title := ""
+	if parts := strings.Split(t.Name, "/"); len(parts) > 2 {
+		title = cleanLine(path.Join(parts[1:len(parts)-1]...), 80)
+	}
+	for i := range section.Groups {
+		if section.Groups[i].Title == title {
+			section.Groups[i].Rows = append(section.Groups[i].Rows, row)
+			return
+		}
+	}
+	section.Groups = append(section.Groups, Group{title, []*Row{row}})
+}
