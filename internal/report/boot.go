@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -72,6 +73,19 @@ func newBoot(vm VM) Boot {
 		b.Trips = append(b.Trips, Trip{ID: cleanLine(trip.ID, 60), Line: cleanLine(trip.Line, 300), Fatal: trip.Fatal, Seconds: trip.Seconds})
 	}
 	return b
+}
+
+// Brief tells how far the VM came and when, in a line.
+func (b Boot) Brief() string {
+	words := cmp.Or(b.Outcome, "no outcome")
+	if n := len(b.Stages); n > 0 {
+		last := b.Stages[n-1]
+		words += fmt.Sprintf(", reached %s after %s", last.Name, seconds(last.Seconds))
+	}
+	for _, t := range b.Timings {
+		words += fmt.Sprintf(", %s %s", t.Name, seconds(t.Seconds))
+	}
+	return words
 }
 
 // Words tells the VM's outcome in a sentence.

@@ -2,6 +2,8 @@ package report
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -73,6 +75,7 @@ func Latest(dir string) error {
 // Bounds of what is taken from a VM's folder.
 const (
 	maxScreen    = 64 << 10
+	maxRecord    = 1 << 20
 	maxRecording = 4 << 20
 )
 
@@ -89,6 +92,7 @@ func (a *Audit) Attach(near ...string) {
 			vm.Notes = append(vm.Notes, "The VM's folder could not be opened here, so its screen and its recording are not shown.")
 			continue
 		}
+		vm.addRecord(root)
 		screen, _ := readFile(root, "screen.txt", maxScreen)
 		vm.Screen = bound(Clean(screen), maxScreen)
 		recording, whole := readFile(root, "console.cast", maxRecording)
@@ -97,6 +101,20 @@ func (a *Audit) Attach(near ...string) {
 			vm.Notes = append(vm.Notes, fmt.Sprintf("Only the first %d MiB of the recording are shown.", maxRecording>>20))
 		}
 		root.Close()
+	}
+}
+
+// addRecord adds what metadata.json tells beside the `vm` attribute.
+func (b *Boot) addRecord(root *os.Root) {
+	text, whole := readFile(root, "metadata.json", maxRecord)
+	var vm VM
+	if err := json.Unmarshal([]byte(text), &vm); err != nil || !whole {
+		return
+	}
+	more := newBoot(vm)
+	b.Firmware, b.Ending = cmp.Or(b.Firmware, more.Firmware), cmp.Or(b.Ending, more.Ending)
+	if len(b.Errors)+len(b.Trips) == 0 {
+		b.Errors, b.Trips = more.Errors, more.Trips
 	}
 }
 

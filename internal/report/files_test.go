@@ -60,6 +60,14 @@ func TestAttach(t *testing.T) {
 	assert.Empty(t, a.VMs[0].Screen, "a link leads out of the folder")
 	assert.Equal(t, "{}\n[1,\"o\",\"a\"]\n", a.VMs[0].Recording, "without the line that was cut")
 
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "metadata.json"),
+		[]byte(`{"ending":"exit status 1","errors":["no \u001b[31mgroup"],"tripwires":[{"id":"oops","line":"BUG: x","seconds":3}]}`), 0o644))
+	told := &Audit{VMs: []Boot{{Name: "vm", Folder: folder}}}
+	told.Attach()
+	assert.Equal(t, []string{"no group"}, told.VMs[0].Errors)
+	assert.Equal(t, []Trip{{ID: "oops", Line: "BUG: x", Seconds: 3}}, told.VMs[0].Trips)
+	assert.Equal(t, "exit status 1", told.VMs[0].Ending)
+
 	moved := &Audit{VMs: []Boot{{Name: "vm", Folder: "/elsewhere/vm"}, {Name: "gone", Folder: "/elsewhere/gone"}}}
 	moved.Attach(dir)
 	assert.NotEmpty(t, moved.VMs[0].Recording)

@@ -112,16 +112,12 @@ func (l *Live) show(n News) {
 		}
 		l.say("%-10s %-24s %6s  %s", mark(f.Outcome), cleanLine(l.id(n.Test, f), 60), seconds(f.Seconds), cleanLine(f.Detail, detail))
 	case n.Progress != nil:
-		p := n.Progress
-		if now := l.boots[p.VM]; now.stage != p.Stage {
-			l.boots[p.VM] = boot{p.Stage, time.Now()}
-		}
-		l.say("%-10s %-24s %6s  %s", "boot", cleanLine(p.VM, 60), p.For, p.Stage)
+		l.progress(n.Progress)
 	case n.Note != "":
 		text := cleanLine(n.Note, 200)
 		note := l.notes[n.Test]
 		note.text, note.said = text, time.Now()
-		if note.said.Sub(note.shown) >= noteEvery {
+		if note.said.Sub(note.shown) >= noteEvery || strings.HasPrefix(text, "vm ") {
 			note.shown = note.said
 			l.say("%-10s %s", "log", text)
 		}
@@ -143,6 +139,20 @@ func (l *Live) show(n News) {
 	case n.Text != "":
 		l.say("go         %s", cleanLine(n.Text, 500))
 	}
+}
+
+// progress tells how far a VM is. On a terminal the status line repeats it, so
+// that only what is new is a line of its own.
+func (l *Live) progress(p *Progress) {
+	what := "boot"
+	if strings.HasPrefix(p.Stage, "tripwire ") {
+		what = "TRIPWIRE"
+	} else if l.boots[p.VM].stage != p.Stage {
+		l.boots[p.VM] = boot{p.Stage, time.Now()}
+	} else if l.Width > 0 {
+		return
+	}
+	l.say("%-10s %-24s %6s  %s", what, cleanLine(p.VM, 60), p.For, strings.TrimPrefix(p.Stage, "tripwire "))
 }
 
 // id names a finding: by its ID, and by its scenario where there are several.

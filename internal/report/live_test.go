@@ -77,6 +77,8 @@ func TestLiveLines(t *testing.T) {
 		assert.Equal(t, "boot       clean-disk                  34s  kernel-load\n", out.take())
 		time.Sleep(16 * time.Second)
 		assert.Equal(t, "... 31s: 0 hold, 0 do not; running: clean-disk in kernel-load for 15s, clean-disk 31s\n", out.take())
+		say(strings.Replace(bootLine, "34s kernel-load", "50s tripwire unit-failed: a unit failed", 1))
+		assert.Equal(t, "TRIPWIRE   clean-disk                  50s  unit-failed: a unit failed\n", out.take())
 		say(finding)
 		assert.Equal(t, "BROKEN     clean-disk/root            2.5s  sudo asked for a password\n", out.take())
 	})

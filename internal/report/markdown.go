@@ -205,6 +205,9 @@ func (m *mdWriter) summary(a *Audit) {
 	for _, s := range []Section{a.Host, a.Image, a.Runtime} {
 		m.line("- **%s.** %s", s.Title, mdText(s.Verdict))
 	}
+	for _, vm := range a.VMs {
+		m.line("- Boot of %s: %s.", mdText(vm.Name), mdText(vm.Brief()))
+	}
 	m.line("")
 	for _, p := range a.Problems {
 		m.line("**%s**", mdText(p.Title))
