@@ -77,7 +77,7 @@ func newFakeHost() *fakeHost {
 			"bash -lc":             says("/home/me/.nix-profile/bin/nix\n"),
 			"bash -c":              says("/home/me/.nix-profile/bin:/usr/bin:/bin\n"),
 			"nix eval --store":     says("true\n"),
-			"eval --store":         says("true\n"),
+			"getFlake' --extra":    says("true\n"),
 			"store ping":           says("Store URL: daemon\n"),
 			"qemu-img create":      says("Formatting\n"),
 			"bootaudit-probe":      says(`[{"drvPath":"/nix/store/x.drv","outputs":{"out":"/nix/store/x-bootaudit-probe"}}]`),

@@ -234,11 +234,11 @@ var hostCases = []hostCase{
 	{"nix-features", "nix-command only", out("nix eval --store", says("false\n")), Holds, "switched on for our own calls"},
 	{"nix-features", "forbidden", func(h *fakeHost) {
 		out("nix eval --store", fails("disabled"))(h)
-		out("eval --store", says("false\n"))(h)
+		out("getFlake' --extra", says("false\n"))(h)
 	}, Broken, "no flakes even with"},
 	{"nix-features", "fails", func(h *fakeHost) {
 		out("nix eval --store", fails("disabled"))(h)
-		out("eval --store", fails("error: cannot open store"))(h)
+		out("getFlake' --extra", fails("error: cannot open store"))(h)
 	}, Broken, "cannot open store"},
 	{"nix-features", "an ISO", iso, NotNeeded, forISO},
 

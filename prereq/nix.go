@@ -110,7 +110,7 @@ func (a auditor) nixChecks() []Check {
 // nixCommand is a call of nix as ours are made: features on, downloads that
 // give up at once, words in English.
 func (a auditor) nixCommand(args ...string) Command {
-	line := slices.Concat([]string{"nix"}, nix.Flags(a.FS, a.UID), nix.FailFast, args)
+	line := slices.Concat([]string{"nix"}, args, nix.Flags(a.FS, a.UID), nix.FailFast)
 	return Command{Args: line, Env: append(slices.Clone(a.Environ), "LC_ALL=C", "NO_COLOR=1")}
 }
 

@@ -68,30 +68,35 @@ func TestAnswersOnItsForwardedPort(t *testing.T) {
 // A broken QEMU is a shell script here: what matters is what it prints and how
 // it ends.
 func TestBrokenQEMU(t *testing.T) {
-	cases := []struct{ name, script, want string }{
-		{"exits", "echo 'failed to initialize kvm: Permission denied' >&2; exit 1",
+	// Those that end by themselves get long, for a loaded machine; the others
+	// are stopped.
+	const long, stopped = 30 * time.Second, 1500 * time.Millisecond
+	cases := []struct {
+		name, script string
+		limit        time.Duration
+		want         string
+	}{
+		{"exits", "echo 'failed to initialize kvm: Permission denied' >&2; exit 1", long,
 			"QEMU ended with exit status 1, before the guest said a word: failed to initialize kvm: Permission denied"},
-		{"exits 0", "exit 0", "QEMU ended with status 0 instead of 33, before the guest said a word"},
-		{"right status without a word", "exit 33", "QEMU ended with exit status 33, before the guest said a word"},
-		{"is killed", "kill -SEGV $$", "QEMU ended with signal: segmentation fault, before the guest said a word"},
-		{"hangs", "echo 'micro-guest: RAN'; exec sleep 60", "QEMU did not end within "},
-		{"prints without end", "exec yes 'no newline is a long time away' | tr -d '\\n'", "QEMU did not end within "},
-		{"dies on KVM", "echo 'micro-guest: RAN'; echo 'KVM internal error. Suberror: 1' >&2; exec sleep 60",
+		{"exits 0", "exit 0", long, "QEMU ended with status 0 instead of 33, before the guest said a word"},
+		{"right status without a word", "exit 33", long, "QEMU ended with exit status 33, before the guest said a word"},
+		{"is killed", "kill -SEGV $$", long, "QEMU ended with signal: segmentation fault, before the guest said a word"},
+		{"hangs", "echo 'micro-guest: RAN'; exec sleep 60", stopped, "QEMU did not end within "},
+		{"prints without end", "exec yes 'no newline is a long time away' | tr -d '\\n'", stopped, "QEMU did not end within "},
+		{"dies on KVM", "echo 'micro-guest: RAN'; echo 'KVM internal error. Suberror: 1' >&2; exec sleep 60", long,
 			"KVM internal error, after the guest ran real-mode code for 0."},
-		{"only warns", "echo 'qemu: warning: old CPU' >&2; exit 2", "exit status 2, before the guest said a word: qemu: warning: old CPU"},
+		{"only warns", "echo 'qemu: warning: old CPU' >&2; exit 2", long, "exit status 2, before the guest said a word: qemu: warning: old CPU"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			script := filepath.Join(t.TempDir(), "qemu")
 			require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\n"+c.script+"\n"), 0o755))
-			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), c.limit)
 			defer cancel()
-			start := time.Now()
 			report, err := Machine{QEMU: script, Accelerator: "tcg"}.Boot(ctx)
 			assert.ErrorContains(t, err, c.want)
 			assert.LessOrEqual(t, len(report.Console)+len(report.Stderr), 2*maxOutput)
-			assert.Less(t, time.Since(start), 10*time.Second)
 		})
 	}
 	t.Run("is not there", func(t *testing.T) {
@@ -103,7 +108,7 @@ func TestBrokenQEMU(t *testing.T) {
 func TestPortThatDoesNotAnswer(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "qemu")
 	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho 'micro-guest: READY'; exec sleep 60\n"), 0o755))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	_, err := Machine{QEMU: script, Accelerator: "tcg", Network: true}.Boot(ctx)
 	assert.ErrorContains(t, err, "its forwarded port refuses")

@@ -9,7 +9,7 @@ import (
 )
 
 // Features switches on, for one call, what nix calls experimental.
-var Features = []string{"--extra-experimental-features", "nix-command", "--extra-experimental-features", "flakes"}
+var Features = []string{"--extra-experimental-features", "nix-command flakes"}
 
 // FailFast makes a download that cannot succeed say so within seconds; nix's
 // own defaults try five times, wait for a connection without end, and five
@@ -21,7 +21,7 @@ var FailFast = []string{"--option", "connect-timeout", "3", "--option", "stalled
 // otherwise.
 var NoBuildUsers = []string{"--option", "build-users-group", ""}
 
-// Flags are what each call of ours starts with, on the host whose files are
+// Flags are what each call of ours has, on the host whose files are
 // root's (rooted at /) and as the user uid.
 func Flags(root fs.FS, uid int) []string {
 	flags := append([]string(nil), Features...)
