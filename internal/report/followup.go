@@ -68,7 +68,7 @@ func followUps(a *Audit) []FollowUp {
 	}
 	addRows(prereq.Broken)
 	for _, p := range a.Problems {
-		add(FollowUp{Kind: "failed", What: p.Title, Do: p.Remedy, Again: p.Again, Failed: true})
+		add(FollowUp{Kind: "failed", What: p.words(), Do: p.Remedy, Again: p.Again, Failed: true})
 	}
 	addRows(prereq.Absent)
 	addRows(prereq.Unknown)

@@ -15,6 +15,26 @@ import (
 // project itself.
 type Problem struct{ Title, Output, Remedy, Again string }
 
+// words is the problem with the line of its output that tells most: a panic's,
+// else the first.
+func (p Problem) words() string {
+	first := ""
+	for line := range strings.Lines(p.Output) {
+		line = cleanLine(line, 200)
+		if strings.HasPrefix(line, "panic: ") {
+			first = line
+			break
+		}
+		if first == "" && line != "" && !strings.HasPrefix(line, "#") {
+			first = line
+		}
+	}
+	if first == "" {
+		return p.Title
+	}
+	return p.Title + ": " + first
+}
+
 // addBuilds adds the failed builds that no package of the stream names.
 func (a *Audit) addBuilds(run *Run) {
 	for _, name := range run.failedBuilds {
