@@ -63,6 +63,8 @@ type Machine struct {
 	// Network gives the guest a network card behind QEMU's NAT, and forwards
 	// a port on 127.0.0.1 that QEMU picks to its port 22.
 	Network bool
+	// Reboot lets the guest restart itself; else a restart ends the VM.
+	Reboot bool
 	// Args are further arguments for QEMU.
 	Args []string
 
@@ -86,7 +88,15 @@ type Disk struct {
 	// Base, when set, is an image that is read and never written: changes go
 	// to a qcow2 overlay.
 	Base string
+	// Faulty makes the disk fail every "read" or "write" with an I/O error.
+	Faulty string
 }
+
+// Ways for a Disk to be Faulty.
+const (
+	FailReads  = "read"
+	FailWrites = "write"
+)
 
 func (d Disk) format() string {
 	if d.Base != "" {
@@ -133,15 +143,20 @@ func (m Machine) validate() error {
 	if bad := strings.Trim(m.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"); bad != "" || m.Name == "" {
 		return fmt.Errorf("machine name %q: want letters, digits and -", m.Name)
 	}
-	for _, field := range []struct {
+	type field struct {
 		name, value string
 		allowed     []string
-	}{
+	}
+	fields := []field{
 		{"Accelerator", m.Accelerator, []string{"kvm", "tcg"}},
 		{"Firmware", m.Firmware, []string{BIOS, UEFI}},
 		{"CDROM", m.CDROM, []string{IDE, Virtio}},
 		{"Control", m.Control, []string{Virtio, UART, None}},
-	} {
+	}
+	for _, d := range m.Disks {
+		fields = append(fields, field{"Disk.Faulty", d.Faulty, []string{"", FailReads, FailWrites}})
+	}
+	for _, field := range fields {
 		if !slices.Contains(field.allowed, field.value) {
 			return fmt.Errorf("machine %s: %s is %q; want one of %s", m.Name, field.name, field.value, strings.Join(field.allowed, ", "))
 		}
@@ -169,7 +184,10 @@ func (m Machine) CommandLine() []string {
 	args := []string{"qemu-system-x86_64"}
 	add := func(words ...string) { args = append(args, words...) }
 
-	add("-name", opt(m.Name), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S")
+	add("-name", opt(m.Name), "-nodefaults", "-no-user-config", "-display", "none", "-S")
+	if !m.Reboot {
+		add("-no-reboot")
+	}
 	add("-machine", m.Type)
 	if m.Accelerator == "tcg" {
 		add("-accel", fmt.Sprintf("tcg,thread=multi,tb-size=%d", m.TBSizeMiB))
@@ -213,7 +231,12 @@ func (m Machine) CommandLine() []string {
 	}
 	for i, d := range m.Disks {
 		// The disk dies with the test, so nothing waits for the host's disk.
-		add("-drive", fmt.Sprintf("if=none,id=disk%d,format=%s,cache=unsafe,file=%s", i, d.format(), opt(d.File)))
+		file := "file=" + opt(d.File)
+		if d.Faulty != "" {
+			file = fmt.Sprintf("file.driver=blkdebug,file.inject-error.0.event=%s_aio,file.inject-error.0.errno=5,"+
+				"file.image.driver=file,file.image.filename=%s", d.Faulty, opt(d.File))
+		}
+		add("-drive", fmt.Sprintf("if=none,id=disk%d,format=%s,cache=unsafe,%s", i, d.format(), file))
 		add("-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
 	}
 	if m.Network {

@@ -42,6 +42,10 @@ func TestCommandLine(t *testing.T) {
 		"uefi": func(m *Machine) {
 			m.Firmware, m.Code, m.Vars = UEFI, "/usr/share/OVMF/OVMF_CODE.fd", "/run/vm/vars.fd"
 		},
+		"faulty-disks": func(m *Machine) {
+			m.Reboot = true
+			m.Disks = []Disk{{Faulty: FailReads}, {Faulty: FailWrites}}
+		},
 		"virtio-cd":   func(m *Machine) { m.CDROM = Virtio },
 		"second-uart": func(m *Machine) { m.Control = UART },
 		"kvm":         func(m *Machine) { m.Accelerator = "kvm"; m.Control = None },
@@ -72,6 +76,7 @@ func TestValidate(t *testing.T) {
 		"firmware":    {Machine{Firmware: "coreboot"}, `machine vm: Firmware is "coreboot"; want one of bios, uefi`},
 		"cdrom":       {Machine{CDROM: "usb"}, `machine vm: CDROM is "usb"; want one of ide, virtio`},
 		"control":     {Machine{Control: "ssh"}, `machine vm: Control is "ssh"; want one of virtio, uart, none`},
+		"disk":        {Machine{Disks: []Disk{{Faulty: "seek"}}}, `machine vm: Disk.Faulty is "seek"; want one of , read, write`},
 		"memory":      {Machine{MemoryMiB: -1}, `machine vm: negative size: -1 MiB, 2 CPUs, 256 MiB of translations`},
 	} {
 		t.Run(name, func(t *testing.T) {

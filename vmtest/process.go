@@ -26,12 +26,15 @@ type process struct {
 	kills  uint64 // the host's count of out-of-memory kills at the start
 }
 
+// ErrNoQEMU is wrapped when there is no QEMU to start.
+var ErrNoQEMU = errors.New("no QEMU on this host; install the package qemu-system-x86 (make setup does)")
+
 // startProcess starts args. The kernel kills the child when this process dies,
 // even by SIGKILL, unless keep is set: then the child is meant to outlive it.
 func startProcess(args []string, stderr string, keep bool) (*process, error) {
 	path, err := exec.LookPath(args[0])
 	if err != nil {
-		return nil, fmt.Errorf("%w; install qemu-system-x86 (make setup does)", err)
+		return nil, fmt.Errorf("%w: %w", ErrNoQEMU, err)
 	}
 	log, err := os.Create(stderr)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"bootaudit/internal/qmp"
+	"bootaudit/serial"
 )
 
 // Files in a VM's folder, beside the transcript.
@@ -22,6 +24,17 @@ const (
 	stderrFile  = "qemu.stderr"
 	commandFile = "command.txt"
 )
+
+// Settings are how a VM is watched and kept. The zero value works.
+type Settings struct {
+	// Keep lets QEMU outlive this process; else it is killed with it.
+	Keep bool
+	// Recording gets the console as an asciicast.
+	Recording io.Writer
+	// OnStage and OnTrip are told what the console shows; they must not wait.
+	OnStage func(serial.Reached)
+	OnTrip  func(serial.Trip)
+}
 
 // VM is a machine that runs, or has run. Its folder is Machine.Folder.
 type VM struct {
@@ -33,23 +46,30 @@ type VM struct {
 	// Started is when QEMU was started.
 	Started time.Time
 
-	// Console and Control are the guest's ports. They have one user each.
-	Console, Control net.Conn
+	// Console is the guest's serial console.
+	Console *serial.Console
+	// Root runs commands as root, once [VM.OpenRoot] has been called.
+	Root serial.Runner
 
-	process *process
-	monitor *qmp.Client
-	alive   context.Context // its cause says how QEMU ended
+	settings Settings
+	process  *process
+	monitor  *qmp.Client
+	control  net.Conn        // until a control line owns it
+	alive    context.Context // its cause says how QEMU ended
 
 	mu       sync.Mutex
-	shutdown string // why the guest stopped, in QEMU's words
+	shutdown string           // why the guest stopped, in QEMU's words
+	stages   []serial.Reached // of this boot and those before it
+	trip     *serial.Trip     // the first fatal one
+	changed  chan struct{}    // closed when stages or trip have changed
 }
 
 // ErrEnded is wrapped by what fails because QEMU has ended.
 var ErrEnded = errors.New("qemu has ended")
 
 // Launch starts m and connects to it. The guest has not run yet: [VM.Continue]
-// lets it. QEMU is killed when this process ends, unless keep is set.
-func Launch(ctx context.Context, m Machine, keep bool) (*VM, error) {
+// lets it.
+func Launch(ctx context.Context, m Machine, settings Settings) (*VM, error) {
 	m = m.withDefaults()
 	if err := m.validate(); err != nil {
 		return nil, err
@@ -61,9 +81,9 @@ func Launch(ctx context.Context, m Machine, keep bool) (*VM, error) {
 	if err := os.WriteFile(filepath.Join(m.Folder, commandFile), []byte(shellCommand(args)), 0o644); err != nil {
 		return nil, err
 	}
-	vm := &VM{Machine: m, Started: time.Now()}
+	vm := &VM{Machine: m, Started: time.Now(), settings: settings, changed: make(chan struct{})}
 	var err error
-	if vm.process, err = startProcess(args, filepath.Join(m.Folder, stderrFile), keep); err != nil {
+	if vm.process, err = startProcess(args, filepath.Join(m.Folder, stderrFile), settings.Keep); err != nil {
 		os.RemoveAll(m.Sockets)
 		return nil, fmt.Errorf("machine %s: %w", m.Name, err)
 	}
@@ -96,11 +116,18 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 	}
 	vm.Version = vm.monitor.Version()
 	var dialer net.Dialer
-	if vm.Console, err = dialer.DialContext(ctx, "unix", vm.Machine.socket(consoleSocket)); err != nil {
+	console, err := dialer.DialContext(ctx, "unix", vm.Machine.socket(consoleSocket))
+	if err != nil {
 		return fmt.Errorf("console: %w", err)
 	}
+	vm.Console, err = serial.New(console, serial.Config{
+		Recording: vm.settings.Recording, OnStage: vm.onStage, OnTrip: vm.onTrip,
+	})
+	if err != nil {
+		return errors.Join(err, console.Close())
+	}
 	if vm.Machine.Control != None {
-		if vm.Control, err = dialer.DialContext(ctx, "unix", vm.Machine.socket(controlSocket)); err != nil {
+		if vm.control, err = dialer.DialContext(ctx, "unix", vm.Machine.socket(controlSocket)); err != nil {
 			return fmt.Errorf("control line: %w", err)
 		}
 	}
@@ -159,11 +186,6 @@ func (vm *VM) ending() error {
 	return fmt.Errorf("%w after %.1fs: %s", ErrEnded, vm.process.ended.Sub(vm.Started).Seconds(), text)
 }
 
-// Continue lets the guest run.
-func (vm *VM) Continue(ctx context.Context) error {
-	return vm.Monitor(ctx, "cont", nil, nil)
-}
-
 // Monitor runs a QMP command; see [qmp.Client.Execute].
 func (vm *VM) Monitor(ctx context.Context, command string, arguments, result any) error {
 	ctx, cancel := vm.bound(ctx)
@@ -219,9 +241,13 @@ func (vm *VM) release() {
 	if vm.monitor != nil {
 		vm.monitor.Close()
 	}
-	for _, conn := range []net.Conn{vm.Console, vm.Control} {
-		if conn != nil {
-			conn.Close()
-		}
+	if vm.Console != nil {
+		vm.Console.Close()
+	}
+	if line, ok := vm.Root.(io.Closer); ok && vm.Root != serial.Runner(vm.Console) {
+		line.Close()
+	}
+	if vm.control != nil {
+		vm.control.Close()
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"bootaudit/serial"
 )
 
 // needQEMU skips a test that starts QEMU where there is none to start.
@@ -66,10 +68,19 @@ func launch(t testing.TB, m Machine) *VM {
 	needQEMU(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	vm, err := Launch(ctx, m, false)
+	vm, err := Launch(ctx, m, Settings{})
 	require.NoError(t, err)
 	t.Cleanup(vm.Kill)
 	return vm
+}
+
+// hears waits for a line of the guest's.
+func hears(t testing.TB, vm *VM, pattern string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := vm.Console.Expect(ctx, regexp.MustCompile(pattern))
+	require.NoError(t, err)
 }
 
 func TestNothingIsLostBeforeContinue(t *testing.T) {
@@ -84,11 +95,7 @@ func TestNothingIsLostBeforeContinue(t *testing.T) {
 	conn.Close()
 
 	require.NoError(t, vm.Continue(t.Context()))
-	got := make([]byte, len("first words"))
-	require.NoError(t, vm.Console.SetReadDeadline(time.Now().Add(time.Minute)))
-	_, err = io.ReadFull(vm.Console, got)
-	require.NoError(t, err)
-	assert.Equal(t, "first words", string(got))
+	hears(t, vm, "^first words$")
 
 	vm.Kill()
 	assert.Equal(t, "exit status 0", vm.process.exit())
@@ -113,9 +120,7 @@ func TestStrangePaths(t *testing.T) {
 	m.Disks = append(m.Disks, Disk{MiB: 1}, Disk{Base: base}, Disk{Base: base})
 	vm := launch(t, m)
 	require.NoError(t, vm.Continue(t.Context()))
-	require.NoError(t, vm.Console.SetReadDeadline(time.Now().Add(time.Minute)))
-	_, err := vm.Console.Read(make([]byte, 1))
-	require.NoError(t, err)
+	hears(t, vm, "hello")
 }
 
 func TestBadMachines(t *testing.T) {
@@ -139,7 +144,7 @@ func TestBadMachines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			test.m.Folder = t.TempDir()
 			start := time.Now()
-			_, err := Launch(t.Context(), test.m, false)
+			_, err := Launch(t.Context(), test.m, Settings{})
 			assert.ErrorContains(t, err, test.want)
 			assert.Less(t, time.Since(start), 5*time.Second)
 		})
@@ -148,8 +153,8 @@ func TestBadMachines(t *testing.T) {
 
 func TestNoQEMU(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	_, err := Launch(t.Context(), Machine{Folder: t.TempDir()}, false)
-	assert.ErrorContains(t, err, "install qemu-system-x86")
+	_, err := Launch(t.Context(), Machine{Folder: t.TempDir()}, Settings{})
+	assert.ErrorIs(t, err, ErrNoQEMU)
 }
 
 func TestEarlyEndIsReported(t *testing.T) {
@@ -193,9 +198,7 @@ func TestOrphanHelper(t *testing.T) {
 	}
 	vm := launch(t, tiny(t, "running"))
 	require.NoError(t, vm.Continue(t.Context()))
-	require.NoError(t, vm.Console.SetReadDeadline(time.Now().Add(time.Minute)))
-	_, err := vm.Console.Read(make([]byte, 1))
-	require.NoError(t, err)
+	hears(t, vm, "running")
 	fmt.Printf("\nqemu is %d\n", vm.process.pid)
 	<-vm.Done()
 }
@@ -228,4 +231,17 @@ func runs(pid int) bool {
 	}
 	_, rest, _ := strings.Cut(string(stat), ") ")
 	return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
+}
+
+// SeaBIOS says on its own port, not on the console, that nothing boots.
+func TestNoBootableDevice(t *testing.T) {
+	needQEMU(t)
+	vm := launch(t, Machine{MemoryMiB: 32, CPUs: 1, TBSizeMiB: 16, Folder: t.TempDir()})
+	require.NoError(t, vm.Continue(t.Context()))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := vm.Await(ctx, serial.Bootloader)
+	var trip *serial.TripError
+	require.ErrorAs(t, err, &trip)
+	assert.Equal(t, "no-bootable-device", trip.Trip.ID)
 }

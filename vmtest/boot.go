@@ -1,0 +1,242 @@
+package vmtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"bootaudit/serial"
+)
+
+func (vm *VM) onStage(r serial.Reached) {
+	vm.mu.Lock()
+	vm.stages = append(vm.stages, r)
+	vm.tell()
+	vm.mu.Unlock()
+	if vm.settings.OnStage != nil {
+		vm.settings.OnStage(r)
+	}
+}
+
+func (vm *VM) onTrip(t serial.Trip) {
+	if t.Fatal {
+		vm.mu.Lock()
+		if vm.trip == nil {
+			vm.trip = &t
+		}
+		vm.tell()
+		vm.mu.Unlock()
+	}
+	if vm.settings.OnTrip != nil {
+		vm.settings.OnTrip(t)
+	}
+}
+
+// tell wakes those that wait for a change; vm.mu is held.
+func (vm *VM) tell() {
+	close(vm.changed)
+	vm.changed = make(chan struct{})
+}
+
+// Stages are the stages that the guest has reached, in order.
+func (vm *VM) Stages() []serial.Reached {
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	return slices.Clone(vm.stages)
+}
+
+// Await waits until the guest has reached stage. It fails at once when a fatal
+// tripwire is touched or QEMU ends, and says what the screen shows.
+func (vm *VM) Await(ctx context.Context, stage serial.Stage) (serial.Reached, error) {
+	start := time.Now()
+	fail := func(err error) (serial.Reached, error) {
+		return serial.Reached{}, &serial.WaitError{
+			Want: fmt.Sprintf("stage %q", stage), Waited: time.Since(start),
+			Stage: vm.Console.Stage(), Screen: vm.Console.Screen(), Err: err,
+		}
+	}
+	ctx, cancel := vm.bound(ctx)
+	defer cancel()
+	for {
+		vm.mu.Lock()
+		at := slices.IndexFunc(vm.stages, func(r serial.Reached) bool { return r.Stage.Reached(stage) })
+		var found serial.Reached
+		if at >= 0 {
+			found = vm.stages[at]
+		}
+		trip, changed := vm.trip, vm.changed
+		vm.mu.Unlock()
+		switch {
+		case at >= 0:
+			return found, nil
+		case trip != nil:
+			return fail(&serial.TripError{Trip: *trip})
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fail(context.Cause(ctx))
+		}
+	}
+}
+
+// watchFirmware looks for tripwires in SeaBIOS's own log, until the boot has
+// left the firmware: what SeaBIOS says is not on the serial console.
+func (vm *VM) watchFirmware(ctx context.Context) {
+	file, err := os.Open(filepath.Join(vm.Machine.Folder, firmwareFile))
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	watch := serial.NewWatch(serial.WatchConfig{OnTrip: func(t serial.Trip) {
+		t.Stage = serial.Firmware
+		vm.onTrip(t)
+	}})
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for vm.Console.Stage() == "" {
+		if _, err := io.Copy(watch, file); err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Continue lets the guest run.
+func (vm *VM) Continue(ctx context.Context) error {
+	if err := vm.Monitor(ctx, "cont", nil, nil); err != nil {
+		return err
+	}
+	if vm.Machine.Firmware == BIOS {
+		go vm.watchFirmware(vm.alive)
+	}
+	return nil
+}
+
+// PassMenu boots the default entry of a boot menu at once.
+func (vm *VM) PassMenu(ctx context.Context) error {
+	ctx, cancel := vm.bound(ctx)
+	defer cancel()
+	return vm.explain(vm.Console.PassMenu(ctx))
+}
+
+// Login waits for a shell on the console and says whose it is.
+func (vm *VM) Login(ctx context.Context, account serial.Account) (serial.Who, error) {
+	ctx, cancel := vm.bound(ctx)
+	defer cancel()
+	who, err := vm.Console.Login(ctx, account)
+	return who, vm.explain(err)
+}
+
+// BecomeRoot makes the console's shell a root shell.
+func (vm *VM) BecomeRoot(ctx context.Context, account serial.Account) (serial.Who, error) {
+	ctx, cancel := vm.bound(ctx)
+	defer cancel()
+	who, err := vm.Console.Root(ctx, account)
+	return who, vm.explain(err)
+}
+
+// OpenRoot makes vm.Root: the control line, or the console where the guest
+// shows no port for one; note then says why. [VM.BecomeRoot] comes before it.
+func (vm *VM) OpenRoot(ctx context.Context) (note string, err error) {
+	ctx, cancel := vm.bound(ctx)
+	defer cancel()
+	if vm.control != nil {
+		port := vm.control
+		vm.control = nil // Control owns it, also when it fails
+		line, err := vm.Console.Control(ctx, port, vm.controlDevice())
+		if err == nil {
+			vm.Root = line
+			return "", nil
+		}
+		if ctx.Err() != nil {
+			return "", vm.explain(err)
+		}
+		note = fmt.Sprintf("no control line, so commands share the console: %v", err)
+	}
+	if _, err := vm.Console.Run(ctx, "true"); err != nil {
+		return note, vm.explain(err)
+	}
+	vm.Root = vm.Console
+	return note, nil
+}
+
+// controlDevice is the control line's port as the guest names it.
+func (vm *VM) controlDevice() string {
+	if vm.Machine.Control == UART {
+		return "/dev/ttyS1"
+	}
+	return "/dev/virtio-ports/" + ControlName
+}
+
+// Boot takes the guest from its first instruction to a root shell.
+func (vm *VM) Boot(ctx context.Context, account serial.Account) error {
+	if err := vm.Continue(ctx); err != nil {
+		return err
+	}
+	if _, err := vm.Await(ctx, serial.Bootloader); err != nil {
+		return err
+	}
+	if err := vm.PassMenu(ctx); err != nil {
+		return err
+	}
+	if _, err := vm.Login(ctx, account); err != nil {
+		return err
+	}
+	if _, err := vm.BecomeRoot(ctx, account); err != nil {
+		return err
+	}
+	_, err := vm.OpenRoot(ctx)
+	return err
+}
+
+// Run runs a shell command as root in the guest.
+func (vm *VM) Run(ctx context.Context, command string) (serial.Result, error) {
+	if vm.Root == nil {
+		return serial.Result{}, errors.New("the guest has not been booted to a root shell")
+	}
+	ctx, cancel := vm.bound(ctx)
+	defer cancel()
+	result, err := vm.Root.Run(ctx, command)
+	return result, vm.explain(err)
+}
+
+// Output runs a shell command as root and returns what it wrote; an exit status
+// other than 0 is an error.
+func (vm *VM) Output(ctx context.Context, command string) (string, error) {
+	result, err := vm.Run(ctx, command)
+	if err == nil {
+		err = result.Err()
+	}
+	if err != nil {
+		first, _, more := strings.Cut(command, "\n")
+		if more {
+			first += " ..."
+		}
+		return string(result.Stdout), fmt.Errorf("%s: %w", first, err)
+	}
+	return string(result.Stdout), nil
+}
+
+// explain adds to an error how QEMU ended, when it did: a console at its end
+// says only that it is.
+func (vm *VM) explain(err error) error {
+	if err == nil || errors.Is(err, ErrEnded) {
+		return err
+	}
+	gone := errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed)
+	if gone && vm.process.wait(time.Second) {
+		return fmt.Errorf("%w: %w", vm.ending(), err)
+	}
+	return err
+}

@@ -1,0 +1,345 @@
+package vmtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"bootaudit/prereq"
+	"bootaudit/serial"
+)
+
+// unobservable is the result of what needs a root key in an image without one.
+func (s *session) unobservable(what string) prereq.Result {
+	r := prereq.Skip("the image has no root key, and without one it leaves the network alone: " + what + " cannot be observed")
+	r.Risk = "that the image gets an address and lets root in is not tested"
+	r.FollowUp = "build the image with a root key (PRE_NIXOS_ROOT_KEY names the public half) and audit that"
+	return r
+}
+
+// networkUnneeded is the result where the contract, or the image, has no
+// network to look at.
+func (s *session) networkUnneeded(what string) (prereq.Result, bool) {
+	c := s.fleet.subject.Contract
+	switch {
+	case c.Network.Interface == "":
+		return prereq.Skip(fmt.Sprintf("the contract %q promises no network", c.Name)), true
+	case c.Network.NeedsRootKey && !s.keyed:
+		return s.unobservable(what), true
+	}
+	return prereq.Result{}, false
+}
+
+func (s *session) networkChecks(need string) []prereq.Check {
+	c := s.fleet.subject.Contract
+	row := func(need, id, condition, how, remedy string, look func(context.Context) prereq.Result) prereq.Check {
+		return s.row(need, id, condition, how, "the contract promises a network", remedy, "network",
+			func(ctx context.Context) prereq.Result {
+				if r, skip := s.networkUnneeded(condition); skip {
+					return r
+				}
+				return look(ctx)
+			})
+	}
+	lan := c.Network.Interface
+	checks := []prereq.Check{
+		row(need, "address", fmt.Sprintf("interface %s has an IPv4 address", lan), "ip -4 addr show dev "+lan+", in a loop in the guest",
+			"read the journals of the unit and of the DHCP client in diagnostics/", s.address),
+		row("address", "status-file", "the status file names that address", "read "+c.Network.StatusFile,
+			"read the unit's journal", s.networkStatus),
+	}
+	checks = append(checks, s.unitChecks(need)...)
+	return append(checks, s.row("address", "ssh", fmt.Sprintf("%s logs in over SSH with the key", c.SSH.User),
+		"ssh to the forwarded port: id -un", "the contract promises SSH", "read sshd's journal in diagnostics/", "ssh",
+		func(ctx context.Context) prereq.Result { return s.ssh(ctx) }))
+}
+
+func (s *session) address(ctx context.Context) prereq.Result {
+	c := s.fleet.subject.Contract
+	w, err := s.vm.waitAddress(ctx, c.Network.Interface, c.Storage.Unit)
+	if err != nil {
+		return s.broke(err)
+	}
+	unit := c.Storage.Unit
+	switch lan := c.Network.Interface; w.Verdict {
+	case "ok":
+		s.ipv4, _, _ = strings.Cut(w.Values["address"], "/")
+		s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Address })
+		return with(prereq.Hold(fmt.Sprintf("%s has %s", lan, w.Values["address"])), w.Report)
+	case "no-interface":
+		return with(prereq.Break(fmt.Sprintf("there is no interface %s and will be none: %s", lan, w.Why(unit))), w.Report)
+	case "no-carrier":
+		return with(prereq.Break(fmt.Sprintf("%s has no carrier: its cable is unplugged", lan)), w.Report)
+	case "no-dhcp-client":
+		return with(prereq.Break(fmt.Sprintf("%s is there, but no DHCP client runs that could give it an address", lan)), w.Report)
+	default:
+		return with(prereq.Break(fmt.Sprintf("%s has no address: %s", lan, w.Verdict)), w.Report)
+	}
+}
+
+func (s *session) networkStatus(ctx context.Context) prereq.Result {
+	file := s.fleet.subject.Contract.Network.StatusFile
+	if file == "" {
+		return prereq.Skip("the contract names no status file")
+	}
+	// It is written just after the address came.
+	out, err := s.vm.Output(ctx, fmt.Sprintf("for i in 1 2 3 4 5 6 7 8 9 10; do [ ! -s %[1]s ] || break; sleep 1; done; cat %[1]s", quote(file)))
+	switch {
+	case err != nil:
+		return prereq.Break(fmt.Sprintf("it cannot be read: %v", err))
+	case !strings.Contains(out, s.ipv4):
+		return with(prereq.Break(fmt.Sprintf("it does not name %s", s.ipv4)), out)
+	}
+	return prereq.Hold(strings.TrimSpace(out))
+}
+
+// ssh logs in over the forwarded port, as the contract's user, with the key.
+func (s *session) ssh(ctx context.Context) prereq.Result {
+	c := s.fleet.subject.Contract.SSH
+	key := s.fleet.subject.RootKey
+	switch {
+	case c.User == "":
+		return prereq.Skip("the contract promises no SSH")
+	case c.NeedsRootKey && !s.keyed:
+		return s.unobservable("SSH")
+	case key.Private == "":
+		r := prereq.Doubt("the private half of the image's root key is not known here")
+		r.FollowUp = "set PRE_NIXOS_ROOT_KEY to the public key's file, beside which the private one lies"
+		return r
+	}
+	if c.Unit != "" {
+		w, err := s.vm.WaitUnit(ctx, c.Unit, "active")
+		if err != nil {
+			return s.broke(err)
+		}
+		if w.Verdict != "ok" {
+			return with(prereq.Break(fmt.Sprintf("%s does not run: %s", c.Unit, w.Why(c.Unit))), w.Report)
+		}
+	}
+	ctx, cancel := s.vm.bound(ctx)
+	defer cancel()
+	ctx, cancel = context.WithTimeoutCause(ctx, sshPatience, fmt.Errorf("no answer for %s", sshPatience))
+	defer cancel()
+	for tries := 1; ; tries++ {
+		out, err := s.sshRun(ctx, c.User, "id -un")
+		switch {
+		case err == nil && strings.TrimSpace(out) == c.User:
+			s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.SSH })
+			return prereq.Hold(fmt.Sprintf("id -un answers %s at try %d, port %d", c.User, tries, s.vm.SSHPort))
+		case err == nil:
+			return prereq.Break(fmt.Sprintf("id -un answers %q, not %s", strings.TrimSpace(out), c.User))
+		case isRefusal(err):
+			// More of the same key will not help.
+			return prereq.Break(fmt.Sprintf("sshd lets nobody in as %s with the key %s: %v", c.User, key.Fingerprint, err))
+		}
+		s.record.say("ssh, try %d: %v", tries, err)
+		// sshd may refuse while it makes its host keys.
+		select {
+		case <-ctx.Done():
+			return prereq.Break(fmt.Sprintf("%d tries as %s on 127.0.0.1:%d, the last: %v (%v)", tries, c.User, s.vm.SSHPort, err, context.Cause(ctx)))
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// sshPatience is how long sshd may take to answer once its unit runs. A host
+// key of 4096 bits takes 8 s and more under TCG.
+const sshPatience = 2 * time.Minute
+
+func isRefusal(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "unable to authenticate")
+}
+
+func (s *session) sshRun(ctx context.Context, user, command string) (string, error) {
+	text, err := os.ReadFile(s.fleet.subject.RootKey.Private)
+	if err != nil {
+		return "", err
+	}
+	signer, err := ssh.ParsePrivateKey(text)
+	if err != nil {
+		return "", err
+	}
+	// One try must not use up the patience: QEMU accepts before sshd listens.
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var dialer net.Dialer
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(s.vm.SSHPort))
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	transport, channels, requests, err := ssh.NewClientConn(conn, address, &ssh.ClientConfig{
+		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
+		// The guest makes its host key at each boot, and the port is QEMU's.
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+	})
+	if err != nil {
+		return "", err
+	}
+	client := ssh.NewClient(transport, channels, requests)
+	defer client.Close()
+	session, err := client.NewSession()
+	if err != nil {
+		return "", err
+	}
+	defer session.Close()
+	out, err := session.CombinedOutput(command)
+	return string(out), err
+}
+
+// keylessChecks look at an image that has no root key.
+func (s *session) keylessChecks(need string) []prereq.Check {
+	c := s.fleet.subject.Contract
+	lan := c.Network.Interface
+	row := func(need, id, condition, how, remedy string, look func(context.Context) prereq.Result) prereq.Check {
+		return s.row(need, id, condition, how, "the image has no root key", remedy, "network", look)
+	}
+	return append([]prereq.Check{
+		row(need, "nothing-renamed", fmt.Sprintf("no network card is renamed to %s", lan), "ls /sys/class/net, once the storage status is written",
+			"the image sets the network up although nobody could log in", s.nothingRenamed),
+		row("nothing-renamed", "lan-not-observable", fmt.Sprintf("what cannot be observed is said: %s, its address, SSH", lan), "know that there is no key",
+			"build the image with a root key and audit that", func(context.Context) prereq.Result { return s.unobservable(lan + ", its address and SSH") }),
+	}, s.storageChecks(need, "clean")[0])
+}
+
+func (s *session) nothingRenamed(ctx context.Context) prereq.Result {
+	c := s.fleet.subject.Contract
+	// The network is set up before the disks are; never wait for an address.
+	if c.Storage.Unit != "" {
+		if _, err := s.vm.waitStatus(ctx, c.Storage.StatusFile, c.Storage.Unit); err != nil {
+			return s.broke(err)
+		}
+	}
+	out, err := s.vm.Output(ctx, "ls /sys/class/net; ip -o link")
+	if err != nil {
+		return s.broke(err)
+	}
+	names, _, _ := strings.Cut(out, "1:")
+	if strings.Contains("\n"+names, "\n"+c.Network.Interface+"\n") {
+		return with(prereq.Break(fmt.Sprintf("there is an interface %s", c.Network.Interface)), out)
+	}
+	return with(prereq.Hold("interfaces: "+strings.Join(strings.Fields(names), ", ")), out)
+}
+
+// announcementChecks count the contract's announcements on the console.
+func (s *session) announcementChecks(need string) []prereq.Check {
+	var checks []prereq.Check
+	for _, a := range s.fleet.subject.Contract.Announcements {
+		checks = append(checks, s.row(need, "announced-"+slug(a.ID), fmt.Sprintf("the console announces %q", a.Pattern.String()),
+			"count the lines in serial.log that are not the login notice's, once the units have ended", "the contract promises it",
+			"check that the image writes to /dev/console and that ttyS0 is a console", "network",
+			func(ctx context.Context) prereq.Result {
+				if a.NeedsRootKey && !s.keyed {
+					return s.unobservable("the announcement")
+				}
+				return s.announced(ctx, a.Pattern.Regexp)
+			}))
+	}
+	if len(checks) == 0 {
+		checks = append(checks, s.row(need, "announced", "the contract's lines appear on the console", "none is named", "the contract promises one", "", "network",
+			func(context.Context) prereq.Result { return prereq.Skip("the contract names no announcement") }))
+	}
+	return checks
+}
+
+func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) prereq.Result {
+	unit := s.fleet.subject.Contract.Storage.Unit
+	inJournal := 0
+	if unit != "" {
+		w, err := s.vm.WaitUnit(ctx, unit, "inactive")
+		if err != nil {
+			return s.broke(err)
+		}
+		if w.Verdict != "ok" && w.Verdict != "failed" {
+			return with(prereq.Break("its unit does not end: "+w.Why(unit)), w.Report)
+		}
+		out, err := s.vm.Output(ctx, "journalctl --no-pager -b -o cat -u "+quote(unit))
+		if err != nil {
+			return s.broke(err)
+		}
+		inJournal = len(pattern.FindAllString(out, -1))
+	}
+	transcript, err := os.ReadFile(s.record.path(transcriptFile))
+	if err != nil {
+		return prereq.Doubt(err.Error())
+	}
+	console, notice := countAnnouncements(transcript, pattern)
+	words := fmt.Sprintf("%d on the console; besides, %d in login notices and %d in the journal", len(console), notice, inJournal)
+	if len(console) == 0 {
+		return prereq.Break(words)
+	}
+	return with(prereq.Hold(words), strings.Join(console, "\n"))
+}
+
+var (
+	noticeBegins = regexp.MustCompile(`\(automatic login\)|[$#] *sudo -i\s*$|[$#] *su -\s*$|^Last login:`)
+	escapes      = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[ -/]*[0-~])")
+)
+
+// countAnnouncements tells lines that were announced on the console from those
+// that a login shell printed as its notice: between the login, or the way to
+// root, and the prompt, with the line end of a terminal and not of a line
+// written to the device as it is (CR CR LF).
+func countAnnouncements(transcript []byte, pattern *regexp.Regexp) (console []string, notice int) {
+	login := false
+	for line := range strings.Lines(string(escapes.ReplaceAll(transcript, nil))) {
+		text := strings.TrimRight(line, "\r\n")
+		prompt := serial.Prompt.MatchString(strings.TrimLeft(text, "\r"))
+		for _, match := range pattern.FindAllString(text, -1) {
+			if login && !prompt && !strings.HasSuffix(line, "\r\r\n") {
+				notice++
+				login = false // one notice names it once
+				continue
+			}
+			console = append(console, match)
+		}
+		switch {
+		case noticeBegins.MatchString(text):
+			login = true
+		case prompt:
+			login = false
+		}
+	}
+	return console, notice
+}
+
+// mediumCheck makes sure that the CD was where the scenario says.
+func (s *session) mediumCheck(need, bus string) prereq.Check {
+	return s.row(need, "cd-bus", "the image booted from a CD on "+bus, "readlink /sys/class/block/sr0", "every image", "", "boot",
+		func(ctx context.Context) prereq.Result {
+			out, err := s.vm.Output(ctx, "readlink -f /sys/class/block/sr0; findmnt -n -t iso9660")
+			if err != nil && out == "" {
+				return s.broke(err)
+			}
+			if !strings.Contains(out, bus) {
+				return with(prereq.Break("the CD is not on "+bus), out)
+			}
+			path, _, _ := strings.Cut(out, "\n")
+			return with(prereq.Hold(path), out)
+		})
+}
+
+// firmwareCheck makes sure that UEFI booted it.
+func (s *session) firmwareCheck(need string) prereq.Check {
+	return s.row(need, "efi", "the kernel was started by UEFI", "ls /sys/firmware/efi", "the image has a UEFI boot entry", "", "boot",
+		func(ctx context.Context) prereq.Result {
+			result, err := s.vm.Run(ctx, "ls /sys/firmware/efi; cat /sys/firmware/efi/fw_platform_size")
+			switch {
+			case err != nil:
+				return s.broke(err)
+			case result.Status == 0:
+				return prereq.Hold(strings.Join(strings.Fields(string(result.Stdout)), " "))
+			}
+			return prereq.Break("/sys/firmware/efi is not there: it was BIOS")
+		})
+}

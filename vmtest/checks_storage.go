@@ -1,0 +1,346 @@
+package vmtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"bootaudit/internal/contract"
+	"bootaudit/prereq"
+)
+
+// storageUnneeded says why nothing is to be seen of the disks; "" if it is.
+func (s *session) storageUnneeded() string {
+	if s.fleet.subject.Contract.Storage.Unit == "" {
+		return fmt.Sprintf("the contract %q promises nothing about disks", s.fleet.subject.Contract.Name)
+	}
+	return ""
+}
+
+// commandsCheck looks for the contract's programs.
+func (s *session) commandsCheck(need string) prereq.Check {
+	return s.row(need, "commands", "the programs that the contract names are installed", "command -v, as root",
+		"the contract names commands", "add the packages to the image", "boot",
+		func(ctx context.Context) prereq.Result {
+			names := s.fleet.subject.Contract.Commands
+			if len(names) == 0 {
+				return prereq.Skip("the contract names none")
+			}
+			out, err := s.vm.Output(ctx, "for c in "+strings.Join(names, " ")+"; do command -v $c >/dev/null || echo $c; done")
+			if err != nil {
+				return s.broke(err)
+			}
+			if missing := strings.Fields(out); len(missing) > 0 {
+				return prereq.Break("missing: " + strings.Join(missing, ", "))
+			}
+			return prereq.Hold(fmt.Sprintf("all %d are there", len(names)))
+		})
+}
+
+// storageChecks look at the provisioning's status in the situation when, and
+// where it says that the disks were provisioned, at the disks.
+func (s *session) storageChecks(need, when string) []prereq.Check {
+	storage := s.fleet.subject.Contract.Storage
+	unit := storage.Unit
+	row := func(need, id, condition, how, remedy string, look func(context.Context) prereq.Result) prereq.Check {
+		return s.row(need, id, condition, how, "the contract promises provisioning", remedy, "storage",
+			func(ctx context.Context) prereq.Result {
+				if why := s.storageUnneeded(); why != "" {
+					return prereq.Skip(why)
+				}
+				return look(ctx)
+			})
+	}
+	checks := []prereq.Check{row(need, "storage-status", "the status file says what it must: "+outcomes(storage.For(when)),
+		"wait for STATE and DETAIL in "+storage.StatusFile+", or for what makes them impossible",
+		"read the journal of "+unit+" in diagnostics/",
+		func(ctx context.Context) prereq.Result { return s.storageStatus(ctx, when) })}
+	if when == "clean" {
+		checks = append(checks,
+			row(need, "volume-group", fmt.Sprintf("volume group %s exists, whatever the status says", storage.VolumeGroup), "vgs",
+				"see the provisioner's journal; a status is no proof", s.volumeGroup),
+			row("volume-group", "volumes", "its logical volumes exist: "+strings.Join(storage.Volumes, ", "), "lvs",
+				"see the provisioner's journal; a status is no proof", s.volumes),
+			row("volumes", "mounted", "the new file system is mounted on "+storage.MountPoint, "findmnt",
+				"see the provisioner's journal", s.mounted))
+	}
+	checks = append(checks, row(need, "journal", "the provisioning's journal is captured", "journalctl -b -u "+unit,
+		"keep the journal in the image (Storage=volatile is enough)", s.journal))
+	return checks
+}
+
+func outcomes(all []contract.Outcome) string {
+	var words []string
+	for _, o := range all {
+		words = append(words, strings.TrimSuffix(o.State+"/"+o.Detail, "/"))
+	}
+	return strings.Join(words, " or ")
+}
+
+// storageStatus waits for the provisioning's status and compares it.
+func (s *session) storageStatus(ctx context.Context, when string) prereq.Result {
+	storage := s.fleet.subject.Contract.Storage
+	w, err := s.vm.waitStatus(ctx, storage.StatusFile, storage.Unit)
+	if err != nil {
+		return s.broke(err)
+	}
+	s.status = w.status()
+	state, detail := s.status["STATE"], s.status["DETAIL"]
+	evidence := fmt.Sprintf("STATE=%s\nDETAIL=%s\n%s", state, detail, w.Report)
+	switch w.Verdict {
+	case "ok":
+	case "incomplete":
+		return with(prereq.Break(fmt.Sprintf("%s has STATE=%q and DETAIL=%q, and will not have more: %s",
+			storage.StatusFile, state, detail, w.Why(storage.Unit))), evidence)
+	default:
+		return with(prereq.Break(fmt.Sprintf("there is no %s and will be none: %s", storage.StatusFile, w.Why(storage.Unit))), evidence)
+	}
+	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Storage })
+	said := state + "/" + detail
+	for _, o := range storage.For(when) {
+		if o.State == state && o.Detail == detail {
+			return with(prereq.Hold("the status is "+said), evidence)
+		}
+	}
+	return with(prereq.Break(fmt.Sprintf("the status is %s; the contract accepts %s", said, outcomes(storage.For(when)))), evidence)
+}
+
+// status are the values of the status file.
+func (w Wait) status() map[string]string {
+	values := map[string]string{}
+	for key, value := range w.Values {
+		if name, ok := strings.CutPrefix(key, "status."); ok {
+			values[name] = value
+		}
+	}
+	return values
+}
+
+func (s *session) volumeGroup(ctx context.Context) prereq.Result {
+	storage := s.fleet.subject.Contract.Storage
+	if storage.VolumeGroup == "" {
+		return prereq.Skip("the contract names no volume group")
+	}
+	// The word comes before or with the deed; wait until the pass is over.
+	if _, err := s.vm.WaitUnit(ctx, storage.Unit, "inactive"); err != nil {
+		return s.broke(err)
+	}
+	out, err := s.vm.Output(ctx, "vgs --noheadings -o vg_name,vg_size,pv_count; echo; lsblk")
+	if err != nil {
+		return s.broke(err)
+	}
+	groups, _, _ := strings.Cut(out, "\n\n")
+	for line := range strings.Lines(groups) {
+		if fields := strings.Fields(line); len(fields) > 0 && fields[0] == storage.VolumeGroup {
+			return with(prereq.Hold("found: "+strings.Join(fields, " ")), out)
+		}
+	}
+	claim := ""
+	if state := s.status["STATE"]; state != "" {
+		claim = fmt.Sprintf(", though the status says %s/%s", state, s.status["DETAIL"])
+	}
+	return with(prereq.Break(fmt.Sprintf("there is no volume group %s%s", storage.VolumeGroup, claim)), out)
+}
+
+func (s *session) volumes(ctx context.Context) prereq.Result {
+	storage := s.fleet.subject.Contract.Storage
+	out, err := s.vm.Output(ctx, "lvs --noheadings -o lv_name,lv_size "+quote(storage.VolumeGroup))
+	if err != nil {
+		return s.broke(err)
+	}
+	found := map[string]bool{}
+	for line := range strings.Lines(out) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			found[fields[0]] = true
+		}
+	}
+	for _, name := range storage.Volumes {
+		if !found[name] {
+			return with(prereq.Break(fmt.Sprintf("volume group %s has no volume %s", storage.VolumeGroup, name)), out)
+		}
+	}
+	return with(prereq.Hold("all are there"), out)
+}
+
+func (s *session) mounted(ctx context.Context) prereq.Result {
+	point := s.fleet.subject.Contract.Storage.MountPoint
+	if point == "" {
+		return prereq.Skip("the contract names no mount point")
+	}
+	result, err := s.vm.Run(ctx, "findmnt -n -o SOURCE,FSTYPE,SIZE --mountpoint "+quote(point))
+	if err != nil {
+		return s.broke(err)
+	}
+	if result.Status != 0 {
+		return prereq.Break("nothing is mounted on " + point)
+	}
+	return prereq.Hold(strings.Join(strings.Fields(string(result.Stdout)), " "))
+}
+
+func (s *session) journal(ctx context.Context) prereq.Result {
+	unit := s.fleet.subject.Contract.Storage.Unit
+	out, err := s.vm.Output(ctx, "journalctl --no-pager -b -o short-monotonic -u "+quote(unit))
+	if err != nil {
+		return s.broke(err)
+	}
+	path := s.record.diagnose("journal "+unit, "log", []byte(out))
+	lines := strings.Count(out, "\n")
+	if lines == 0 || strings.Contains(out, "-- No entries --") {
+		return prereq.Break("the journal has no line of " + unit)
+	}
+	return with(prereq.Hold(fmt.Sprintf("%d lines, in %s", lines, path)), out)
+}
+
+// unitChecks wait for the contract's units to come to their end states.
+func (s *session) unitChecks(need string) []prereq.Check {
+	units := s.fleet.subject.Contract.Units
+	var checks []prereq.Check
+	for _, u := range units {
+		if u.EndState == "" {
+			continue
+		}
+		checks = append(checks, s.row(need, "unit-"+slug(strings.TrimSuffix(u.Name, ".service")),
+			fmt.Sprintf("%s runs and ends %s, not failed", u.Name, u.EndState), "systemctl show "+u.Name+", in a loop in the guest",
+			"the contract names the unit", "read its journal in diagnostics/", "unit",
+			func(ctx context.Context) prereq.Result { return s.unitEnds(ctx, u) }))
+	}
+	return checks
+}
+
+func (s *session) unitEnds(ctx context.Context, u contract.Unit) prereq.Result {
+	w, err := s.vm.WaitUnit(ctx, u.Name, u.EndState)
+	if err != nil {
+		return s.broke(err)
+	}
+	if w.Verdict != "ok" {
+		return with(prereq.Break(fmt.Sprintf("it does not come to %s: %s", u.EndState, w.Why(u.Name))), w.Report)
+	}
+	return with(prereq.Hold(w.Values["unit"]), w.Report)
+}
+
+// recordedCheck reads back what the VM's run has left so far.
+func (s *session) recordedCheck(need string) prereq.Check {
+	return s.row(need, "recorded", "QEMU's version, its command line, the console and the times are recorded",
+		"read metadata.json, command.txt and serial.log back", "every boot", "see the warnings of the run", "boot",
+		func(context.Context) prereq.Result {
+			m := s.record.meta
+			transcript, err := os.Stat(s.record.path(transcriptFile))
+			if err != nil || transcript.Size() == 0 {
+				return prereq.Break(fmt.Sprintf("there is no transcript: %v", err))
+			}
+			text, err := os.ReadFile(s.record.path(metadataFile))
+			if err != nil {
+				return prereq.Break(err.Error())
+			}
+			if m.QEMU.Version == "" || len(m.Stages) == 0 || m.Timings.Root == nil {
+				return with(prereq.Break("the record is not whole"), string(text))
+			}
+			return with(prereq.Hold(fmt.Sprintf("QEMU %s, %d stages, %d bytes of console", m.QEMU.Version, len(m.Stages), transcript.Size())), string(text))
+		})
+}
+
+// fillDisk puts a partition table and other people's data on the first disk.
+func (s *session) fillDisk(m Machine) error {
+	content := make([]byte, m.Disks[0].MiB<<20)
+	for i := 0; i < len(content); i += 4096 {
+		copy(content[i:], fmt.Sprintf("block %d of data that must survive\n", i/4096))
+	}
+	clear(content[:512])
+	const start = 2048
+	entry := content[446:]
+	entry[4] = 0x83 // Linux
+	putLE32(entry[8:], start)
+	putLE32(entry[12:], uint32(len(content)/512-start))
+	content[510], content[511] = 0x55, 0xaa
+	s.digest = sha256.Sum256(content)
+	if err := os.WriteFile(m.Disks[0].File, content, 0o644); err != nil {
+		return fmt.Errorf("a disk with data on it: %w", err)
+	}
+	return nil
+}
+
+func putLE32(b []byte, v uint32) {
+	b[0], b[1], b[2], b[3] = byte(v), byte(v>>8), byte(v>>16), byte(v>>24)
+}
+
+// untouchedCheck compares the disk with what fillDisk wrote.
+func (s *session) untouchedCheck(need string) prereq.Check {
+	return s.row(need, "untouched", "the disk is as it was, to the byte", "compare the SHA-256 of the disk's image, once the pass is over",
+		"the contract promises provisioning", "the image destroys data: stop using it", "storage",
+		func(ctx context.Context) prereq.Result {
+			if why := s.storageUnneeded(); why != "" {
+				return prereq.Skip(why)
+			}
+			w, err := s.vm.WaitUnit(ctx, s.fleet.subject.Contract.Storage.Unit, "inactive")
+			if err != nil {
+				return s.broke(err)
+			}
+			if w.Verdict != "ok" {
+				return with(prereq.Break("the pass did not end well: "+w.Why(s.fleet.subject.Contract.Storage.Unit)), w.Report)
+			}
+			file := s.vm.Machine.Disks[0].File
+			content, err := os.ReadFile(file)
+			if err != nil {
+				return prereq.Doubt(err.Error())
+			}
+			if sha256.Sum256(content) != s.digest {
+				return prereq.Break("the guest has written to it")
+			}
+			return prereq.Hold(fmt.Sprintf("%d bytes, sha256 %x", len(content), s.digest[:8]))
+		})
+}
+
+// emptyWordCheck makes sure that a status without its effect is found out.
+func (s *session) emptyWordCheck(need string) prereq.Check {
+	return s.row(need, "found-out", "a status that says applied on an untouched disk is not believed",
+		"the checks storage-status and volume-group of clean-disk, in a VM whose provisioner lies", "the image has a knob for it",
+		"the audit itself is wrong: report it", "storage",
+		func(ctx context.Context) prereq.Result {
+			word := s.storageStatus(ctx, "clean")
+			if word.Outcome != prereq.Holds {
+				return with(prereq.Break("the status does not even claim it: "+word.Detail), word.Evidence)
+			}
+			deed := s.volumeGroup(ctx)
+			if deed.Outcome != prereq.Broken {
+				return with(prereq.Break("the lie was believed: "+deed.Detail), deed.Evidence)
+			}
+			return with(prereq.Hold(fmt.Sprintf("%s; volume-group: %s: %s", word.Detail, deed.Outcome, deed.Detail)), deed.Evidence)
+		})
+}
+
+// contains looks for text in a sparse file without reading its holes.
+func contains(file string, text []byte) (int64, bool, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.Close()
+	buf := make([]byte, 1<<20)
+	var at int64
+	for {
+		at, err = f.Seek(at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) { // no data behind at
+			return 0, false, nil
+		} else if err != nil {
+			return 0, false, err
+		}
+		n, err := io.ReadFull(f, buf)
+		if i := bytes.Index(buf[:n], text); i >= 0 {
+			return at + int64(i), true, nil
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return 0, false, nil
+		case err != nil:
+			return 0, false, err
+		}
+		at += int64(n - len(text) + 1) // the text may lie across
+	}
+}

@@ -1,0 +1,404 @@
+package vmtest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"bootaudit/internal/config"
+	"bootaudit/iso"
+	"bootaudit/prereq"
+	"bootaudit/serial"
+)
+
+// fleet is the VMs of a run of scenarios, and what they share.
+type fleet struct {
+	subject  Subject
+	cfg      config.Config
+	out      io.Writer // a person who watches
+	attr     func(name, value string)
+	deadline time.Time // of every VM; zero is none
+	timeout  time.Duration
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	order    []*session
+	pace     float64 // how much slower than its cost the slowest boot was
+}
+
+func newFleet(subject Subject, cfg config.Config, w Watcher) *fleet {
+	f := &fleet{subject: subject, cfg: cfg, out: w.Out, sessions: map[string]*session{}}
+	if f.out == nil {
+		f.out = io.Discard
+	}
+	f.attr = w.Attr
+	if !w.Deadline.IsZero() {
+		f.timeout = w.Timeout
+		// A short -timeout leaves less for both.
+		f.deadline = w.Deadline.Add(-min(evidenceTime, f.timeout/5))
+	}
+	return f
+}
+
+func (f *fleet) close() {
+	for _, s := range f.order {
+		s.close(nil)
+	}
+}
+
+// session is one VM's life: booted by the first check that needs it, shared by
+// scenarios that do not disturb each other, and recorded at its end.
+type session struct {
+	fleet    *fleet
+	name     string
+	cost     time.Duration
+	template Machine
+	keyless  bool // the image gets no key, though one is known
+	// unneeded, when set, says why the subject does without this VM, once its
+	// image has been looked at.
+	unneeded func() string
+	account  serial.Account
+	faults   string // for the image's knob
+	// prepare, when set, puts on the disks what the scenario needs there.
+	prepare func(Machine) error
+
+	mu        sync.Mutex // held by a check: a guest has one state
+	planned   func() (Machine, error)
+	image     *iso.Image        // closed; its fields stay
+	keyed     bool              // the image has a root key
+	status    map[string]string // of the provisioning, once read
+	vm        *VM
+	record    *record
+	temp      bool // the folder is of use only after a failure
+	cast      *os.File
+	release   func() // of the host's CPUs
+	steps     map[string]prereq.Result
+	failed    bool
+	diagnosed int               // failures
+	ipv4      string            // of the contract's interface
+	digest    [sha256.Size]byte // of the disk that must not change
+	closed    bool
+	who       serial.Who // the login shell's
+	quiet     chan struct{}
+
+	stageMu sync.Mutex
+	stage   serial.Stage
+}
+
+// evidenceTime is kept back from a deadline to save what a VM leaves behind.
+const evidenceTime = 20 * time.Second
+
+// noTime is the result of a boot for which go test leaves too little time.
+func (f *fleet) noTime(s *session, left, cost time.Duration) prereq.Result {
+	var all time.Duration
+	f.mu.Lock()
+	for _, each := range f.sessions {
+		all += each.cost
+	}
+	pace := max(f.pace, 1)
+	f.mu.Unlock()
+	want := time.Duration(float64(all)*pace*1.5)/time.Minute*time.Minute + 5*time.Minute
+	return prereq.Doubt(fmt.Sprintf("not started: booting %s and looking takes about %s here, and go test's -timeout %s leaves %s; give -timeout %.0fm",
+		s.name, cost.Round(time.Second), f.timeout, max(0, left).Round(time.Second), want.Minutes()))
+}
+
+// do runs one check's look at the VM, with everyone else kept away. It ends in
+// time to save evidence before go test's own deadline.
+func (s *session) do(ctx context.Context, topic string, look func(context.Context) prereq.Result) prereq.Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d := s.fleet.deadline; !d.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, d, errors.New("go test's -timeout is near; give a longer one"))
+		defer cancel()
+	}
+	r := look(ctx)
+	if r.Outcome == prereq.Broken {
+		s.failed = true
+		s.diagnose(topic, r)
+	}
+	if s.record != nil {
+		s.record.say("%s: %s: %s", topic, r.Outcome, r.Detail)
+	}
+	return r
+}
+
+// start starts QEMU, once; the guest does not run yet.
+func (s *session) start(ctx context.Context) prereq.Result {
+	f := s.fleet
+	f.mu.Lock()
+	cost := time.Duration(float64(s.cost) * max(f.pace, 1))
+	f.mu.Unlock()
+	if !f.deadline.IsZero() {
+		if left := time.Until(f.deadline); left < cost {
+			return f.noTime(s, left, cost)
+		}
+	}
+	machine, err := s.plan(ctx)
+	if err != nil {
+		return unable(err)
+	}
+	machine.Name = s.name
+	var why string
+	machine.Accelerator, why = prereq.Accelerator(ctx)
+	folder, temp, err := runFolder(string(f.cfg.Artifacts), string(f.cfg.LogRoot), s.name, time.Now())
+	if err != nil {
+		return prereq.Doubt(err.Error())
+	}
+	machine.Folder, s.temp = folder, temp
+	machine = machine.withDefaults()
+	s.record = newRecord(folder, func(text string) { s.tell("%s", text) })
+	if s.cast, err = os.Create(filepath.Join(folder, castFile)); err != nil {
+		s.record.check(err)
+	}
+	if s.prepare != nil {
+		if err := s.prepare(machine); err != nil {
+			return prereq.Doubt(err.Error())
+		}
+	}
+	if machine.Accelerator == "tcg" {
+		s.release, err = reserveCPUs(ctx, filepath.Join(string(f.cfg.CacheDir), "cpus"), runtime.NumCPU(), machine.CPUs,
+			func() {
+				s.tell("waits until %d of the host's %d CPUs are free of other emulated guests", machine.CPUs, runtime.NumCPU())
+			})
+		if err != nil {
+			return prereq.Doubt(err.Error())
+		}
+	}
+	settings := Settings{Keep: f.cfg.Debug, OnStage: s.onStage, OnTrip: s.onTrip}
+	if s.cast != nil {
+		settings.Recording = s.cast
+	}
+	vm, err := Launch(ctx, machine, settings)
+	if err != nil {
+		return unable(err)
+	}
+	s.vm = vm
+	s.record.update(func(m *metadata) { s.describe(m) })
+	s.record.say("qemu %s started, accelerator %s (%s)", vm.Version, machine.Accelerator, why)
+	s.quiet = make(chan struct{})
+	go s.heartbeat()
+	r := prereq.Hold(fmt.Sprintf("QEMU %s runs the machine on %s", vm.Version, machine.Accelerator))
+	r.Command = strings.TrimSpace(shellCommand(vm.Machine.CommandLine()))
+	r.Evidence = "accelerator: " + why + "\nfiles: " + folder
+	return r
+}
+
+// unable is a VM that could not be started: something that is not here, or
+// QEMU's refusal.
+func unable(err error) prereq.Result {
+	var missing *iso.NoImage
+	switch {
+	case errors.As(err, &missing):
+		return prereq.Result{Outcome: missing.Outcome, Detail: err.Error()}
+	case errors.Is(err, ErrNoQEMU), errors.Is(err, ErrNoUEFI):
+		return prereq.Miss(err.Error())
+	default:
+		return prereq.Break(err.Error())
+	}
+}
+
+func (s *session) describe(m *metadata) {
+	vm := s.vm
+	m.Name, m.Accelerator, m.Firmware = s.name, vm.Machine.Accelerator, vm.Machine.Firmware
+	m.Artifact.ISO = vm.Machine.ISO
+	m.Artifact.Fingerprint = s.fleet.subject.RootKey.Fingerprint
+	m.QEMU = qemuData{Command: vm.Machine.CommandLine(), Version: vm.Version}
+	for i, d := range vm.Machine.Disks {
+		if i == 0 {
+			m.QEMU.DiskImage = d.File
+		} else {
+			m.QEMU.ExtraDisks = append(m.QEMU.ExtraDisks, d.File)
+		}
+	}
+	if vm.SSHPort != 0 {
+		m.SSH = sshData{Host: "127.0.0.1", Port: vm.SSHPort}
+	}
+	m.Timings.Start = vm.Started.UTC().Format(time.RFC3339)
+}
+
+// tell prints a line about the VM for whoever watches.
+func (s *session) tell(format string, args ...any) {
+	text := printable(fmt.Sprintf(format, args...))
+	s.fleet.mu.Lock()
+	defer s.fleet.mu.Unlock()
+	fmt.Fprintf(s.fleet.out, "vm %s: %s\n", s.name, strings.ReplaceAll(text, "\n", " "))
+}
+
+func (s *session) onStage(r serial.Reached) {
+	s.stageMu.Lock()
+	s.stage = r.Stage
+	s.stageMu.Unlock()
+	s.tell("%.0fs %s", time.Since(s.started0()).Seconds(), r.Stage)
+	seconds := r.At.Sub(s.started0()).Round(time.Millisecond).Seconds()
+	s.record.update(func(m *metadata) { m.Stages = append(m.Stages, stageData{string(r.Stage), seconds}) })
+	s.record.say("stage %s: %s", r.Stage, r.Line)
+}
+
+func (s *session) onTrip(t serial.Trip) {
+	s.tell("%.0fs tripwire %s: %s", time.Since(s.started0()).Seconds(), t.ID, t.Means)
+	seconds := t.At.Sub(s.started0()).Round(time.Millisecond).Seconds()
+	s.record.update(func(m *metadata) { m.Trips = append(m.Trips, trippedData{t.ID, t.Line, t.Fatal, seconds}) })
+	s.record.say("tripwire %s (%s): %s", t.ID, t.Means, t.Line)
+}
+
+// started0 is when the VM was started; stages can come before start returns.
+func (s *session) started0() time.Time {
+	if s.vm != nil {
+		return s.vm.Started
+	}
+	return time.Now()
+}
+
+// heartbeat says every ten seconds how far the boot is, until the shell.
+func (s *session) heartbeat() {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.quiet:
+			return
+		case <-s.vm.Done():
+			return
+		case <-tick.C:
+			s.stageMu.Lock()
+			stage := s.stage
+			s.stageMu.Unlock()
+			if stage == "" {
+				stage = "no output yet"
+			}
+			s.tell("%.0fs %s", time.Since(s.vm.Started).Seconds(), stage)
+		}
+	}
+}
+
+// vmAttribute is the `vm` attribute of the test that ends a VM.
+type vmAttribute struct {
+	Name        string      `json:"name"`
+	Folder      string      `json:"folder"`
+	CommandLine []string    `json:"command_line"`
+	QEMUVersion string      `json:"qemu_version"`
+	Accelerator string      `json:"accelerator"`
+	Timings     timings     `json:"timings"`
+	Stages      []stageData `json:"stages"`
+	Outcome     string      `json:"outcome"`
+}
+
+// close ends the VM and its record. A VM that failed is kept under
+// BOOT_IMAGE_DEBUG=1.
+func (s *session) close(attr func(name, value string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.record == nil {
+		return
+	}
+	s.closed = true
+	if s.release != nil {
+		defer s.release()
+	}
+	outcome := "passed"
+	switch {
+	case s.vm == nil:
+		outcome = "error"
+	case s.failed:
+		outcome = "failed"
+	}
+	kept := false
+	if s.vm != nil {
+		close(s.quiet)
+		kept = s.endVM()
+	}
+	s.complete(outcome)
+	if s.vm != nil {
+		s.tellAttribute(outcome, attr)
+		if !kept {
+			s.removeDisks()
+		}
+	}
+	if s.temp && outcome == "passed" {
+		os.RemoveAll(s.record.folder)
+		return
+	}
+	s.tell("%s; files are in %s", outcome, s.record.folder)
+}
+
+// endVM saves the last screen and ends QEMU, or keeps it for a person.
+func (s *session) endVM() (kept bool) {
+	screen := printable(s.vm.Console.Screen()) + "\n"
+	s.record.check(os.WriteFile(s.record.path(screenFile), []byte(screen), 0o644))
+	if s.failed && s.fleet.cfg.Debug && s.vm.alive.Err() == nil {
+		s.keep()
+		return true
+	}
+	s.vm.Kill()
+	s.record.update(func(m *metadata) { m.Ending = s.vm.process.exit() })
+	return false
+}
+
+// complete writes the last of the record, and the ledger.
+func (s *session) complete(outcome string) {
+	end := time.Now()
+	s.record.update(func(m *metadata) {
+		m.Outcome = outcome
+		m.Timings.End = end.UTC().Format(time.RFC3339)
+		total := end.Sub(s.started0()).Round(time.Millisecond).Seconds()
+		m.Timings.Total = &total
+	})
+	if cfg := s.fleet.cfg; !cfg.DisableLedger {
+		file := string(cfg.LedgerPath)
+		if file == "" {
+			file = filepath.Join(s.ledgerFolder(), "vm-run-ledger.jsonl")
+		}
+		s.record.ledger(file, os.Args[1:], ledgerTimeouts{cfg.SpawnTimeout.Duration().Seconds(), cfg.LoginTimeout.Duration().Seconds()})
+	}
+	if s.cast != nil {
+		s.record.check(s.cast.Close())
+	}
+	s.record.close()
+}
+
+func (s *session) tellAttribute(outcome string, attr func(name, value string)) {
+	if attr == nil {
+		attr = s.fleet.attr
+	}
+	m := s.record.meta
+	text, err := json.Marshal(vmAttribute{m.Name, s.record.folder, m.QEMU.Command, m.QEMU.Version, m.Accelerator, m.Timings, m.Stages, outcome})
+	if err == nil && attr != nil {
+		attr("vm", string(text))
+	}
+}
+
+// ledgerFolder is where the ledger lies by default: beside the VMs' folders.
+func (s *session) ledgerFolder() string {
+	switch cfg := s.fleet.cfg; {
+	case cfg.Artifacts != "":
+		return string(cfg.Artifacts)
+	case cfg.LogRoot != "":
+		return string(cfg.LogRoot)
+	default:
+		return s.record.folder
+	}
+}
+
+// removeDisks removes the disks that were made for the VM: they are large, and
+// what they showed is in the record.
+func (s *session) removeDisks() {
+	files := []string{s.vm.Machine.Vars}
+	for _, d := range s.vm.Machine.Disks {
+		files = append(files, d.File)
+	}
+	for _, file := range files {
+		if filepath.Dir(file) == s.record.folder {
+			s.record.check(os.Remove(file))
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package vmtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bootaudit/prereq"
+	"bootaudit/serial"
+)
+
+// step is one part of the way from QEMU's start to a root shell. Each is also
+// a check of the scenario that is about booting.
+type step struct {
+	id        string
+	condition string
+	how       string
+	remedy    string
+	take      func(*session, context.Context) prereq.Result
+}
+
+// automaticLogin is serial's word for a login that nobody typed.
+const automaticLogin = "automatic login"
+
+const lookAtConsole = "look at serial.log and screen.txt in the VM's folder, or bootaudit explain serial.log"
+
+var steps = []step{
+	{"qemu", "QEMU starts the machine", "qemu-system-x86_64, see command.txt",
+		"read QEMU's message; make setup installs QEMU", (*session).start},
+	{"bootloader", "the boot loader appears on the serial console", "read the serial console",
+		"give the boot loader a serial terminal (ISOLINUX: SERIAL 0 115200; GRUB: terminal_output serial)", (*session).bootloader},
+	{"kernel", "the kernel's first stage appears on the serial console", "pass the boot menu, read the serial console",
+		"put console=ttyS0,115200n8 last on the kernel's command line", (*session).kernel},
+	{"systemd", "systemd appears on the serial console", "read the serial console", lookAtConsole, (*session).systemd},
+	{"login", "the console logs the contract's user in as promised", "read the prompt's screen line; ask id(1), with an answer that no echo can imitate",
+		"check the getty of the serial console (autologin) in the image", (*session).login},
+	{"root", "the login user becomes root without a password", "sudo -i, su - ; ask id(1)",
+		"check sudoers (NOPASSWD) in the image", (*session).becomeRoot},
+	{"control-line", "root opens a control line for the other checks", "start a shell on a second port",
+		"load virtio_console in the guest; without a port, commands share the console", (*session).openRoot},
+}
+
+// reach takes the steps up to id, each once, and returns the result of id, or
+// of the step before it that did not hold.
+func (s *session) reach(ctx context.Context, id string) prereq.Result {
+	if s.steps == nil {
+		s.steps = map[string]prereq.Result{}
+	}
+	limit := s.fleet.cfg.LoginTimeout.Duration()
+	for _, step := range steps {
+		r, done := s.steps[step.id]
+		if !done {
+			stepCtx, cancel := ctx, context.CancelFunc(func() {})
+			if s.vm != nil {
+				stepCtx, cancel = context.WithDeadlineCause(ctx, s.vm.Started.Add(limit),
+					fmt.Errorf("%s since the start are over (BOOT_IMAGE_VM_LOGIN_TIMEOUT)", limit))
+			}
+			r = step.take(s, stepCtx)
+			cancel()
+			s.steps[step.id] = r
+		}
+		if step.id == id {
+			return r
+		}
+		if r.Outcome != prereq.Holds {
+			if step.id != id {
+				r.Detail = fmt.Sprintf("the boot did not come so far: %s: %s", step.condition, r.Detail)
+			}
+			return r
+		}
+	}
+	return prereq.Doubt("no step " + id)
+}
+
+// booted is reach to the end, for scenarios that are about something else.
+func (s *session) booted(ctx context.Context) prereq.Result {
+	r := s.reach(ctx, steps[len(steps)-1].id)
+	if r.Outcome == prereq.Holds {
+		return prereq.Hold(fmt.Sprintf("a root shell after %.0f s", s.rootSeconds()))
+	}
+	return r
+}
+
+func (s *session) rootSeconds() float64 {
+	if at := s.record.meta.Timings.Root; at != nil {
+		return *at
+	}
+	return 0
+}
+
+func (s *session) bootloader(ctx context.Context) prereq.Result {
+	if err := s.vm.Continue(ctx); err != nil {
+		return s.broke(err)
+	}
+	return s.await(ctx, serial.Bootloader)
+}
+
+func (s *session) kernel(ctx context.Context) prereq.Result {
+	if err := s.vm.PassMenu(ctx); err != nil {
+		return s.broke(err)
+	}
+	return s.await(ctx, serial.Initrd)
+}
+
+func (s *session) systemd(ctx context.Context) prereq.Result { return s.await(ctx, serial.Init) }
+
+func (s *session) await(ctx context.Context, stage serial.Stage) prereq.Result {
+	reached, err := s.vm.Await(ctx, stage)
+	if err != nil {
+		return s.broke(err)
+	}
+	r := prereq.Hold(fmt.Sprintf("%s after %.1f s", reached.Stage, reached.At.Sub(s.vm.Started).Seconds()))
+	r.Evidence = reached.Line
+	return r
+}
+
+func (s *session) login(ctx context.Context) prereq.Result {
+	want := s.fleet.subject.Contract.Login
+	who, err := s.vm.Login(ctx, s.account)
+	if err != nil {
+		return s.broke(err)
+	}
+	s.who = who
+	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Login })
+	r := prereq.Hold(fmt.Sprintf("%s after %.0f s", who, time.Since(s.vm.Started).Seconds()))
+	r.Evidence = lastLines(s.vm.Console.Screen(), 12)
+	switch {
+	case who.User != want.User:
+		return with(prereq.Break(fmt.Sprintf("logged in as %s; the contract promises %s", who, want.User)), r.Evidence)
+	case want.UID != 0 && who.UID != want.UID:
+		return with(prereq.Break(fmt.Sprintf("logged in as %s; the contract promises uid %d", who, want.UID)), r.Evidence)
+	case want.Automatic && who.By != automaticLogin:
+		return with(prereq.Break(fmt.Sprintf("logged in as %s; the contract promises an automatic login", who)), r.Evidence)
+	}
+	return r
+}
+
+func (s *session) becomeRoot(ctx context.Context) prereq.Result {
+	who, err := s.vm.BecomeRoot(ctx, s.account)
+	if err != nil {
+		return s.broke(err)
+	}
+	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Root })
+	want := s.fleet.subject.Contract.Root
+	r := prereq.Hold(fmt.Sprintf("%s after %.0f s", who, time.Since(s.vm.Started).Seconds()))
+	r.Evidence = lastLines(s.vm.Console.Screen(), 12)
+	if want.Passwordless && len(want.Methods) > 0 && who.By != want.Methods[0] {
+		return with(prereq.Break(fmt.Sprintf("root by %s; the contract promises %s without a password", who.By, want.Methods[0])), r.Evidence)
+	}
+	return r
+}
+
+func (s *session) openRoot(ctx context.Context) prereq.Result {
+	note, err := s.vm.OpenRoot(ctx)
+	if err != nil {
+		return s.broke(err)
+	}
+	s.fleet.setPace(s)
+	if note != "" {
+		r := prereq.Hold("commands share the console")
+		r.Risk = "commands are slower, and what the guest prints meanwhile is between them"
+		r.Evidence = note
+		return r
+	}
+	return prereq.Hold("root's commands go over a port of their own")
+}
+
+// setPace learns from a boot how slow this host is.
+func (f *fleet) setPace(s *session) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s.cost > 0 {
+		f.pace = max(f.pace, time.Since(s.vm.Started).Seconds()/s.cost.Seconds())
+	}
+}
+
+// broke is the result of an error that a VM's method returned, named by the
+// tripwire that was touched, if one was.
+func (s *session) broke(err error) prereq.Result {
+	s.record.note(err)
+	r := prereq.Break(err.Error())
+	var trip *serial.TripError
+	var waited *serial.WaitError
+	switch {
+	case errors.As(err, &trip):
+		t := trip.Trip
+		r.Detail = fmt.Sprintf("%s: %s (stage reached: %s)", t.ID, t.Means, orNone(t.Stage))
+		r.Evidence = t.Line
+		r.FollowUp = t.Remedy
+	case errors.As(err, &waited):
+		r.Detail = fmt.Sprintf("no %s after %s: %v (stage reached: %s)", waited.Want, waited.Waited.Round(time.Second), waited.Err, orNone(waited.Stage))
+	}
+	if errors.As(err, &waited) {
+		r.Evidence = strings.TrimSpace(r.Evidence + "\nscreen:\n" + lastLines(waited.Screen, 20))
+	}
+	if trip := s.vm.process; trip != nil && s.vm.alive.Err() != nil {
+		r.Detail += "; " + context.Cause(s.vm.alive).Error()
+	}
+	return r
+}
+
+func orNone(stage serial.Stage) string {
+	if stage == "" {
+		return "none"
+	}
+	return string(stage)
+}
+
+func with(r prereq.Result, evidence string) prereq.Result {
+	r.Evidence = evidence
+	return r
+}
+
+// lastLines are the last n lines of text that are not blank.
+func lastLines(text string, n int) string {
+	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}

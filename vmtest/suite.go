@@ -1,0 +1,344 @@
+package vmtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"time"
+
+	"bootaudit/internal/config"
+	"bootaudit/internal/contract"
+	"bootaudit/internal/rootkey"
+	"bootaudit/iso"
+	"bootaudit/prereq"
+	"bootaudit/serial"
+)
+
+// Subject is the image that the scenarios boot, and what it must do.
+type Subject struct {
+	Contract contract.Contract
+	// ISO is the image's path. It may build the image first.
+	ISO func(context.Context) (string, error)
+	// RootKey is the key that the image lets root log in with, where one was
+	// given to it; the zero key is none that is known.
+	RootKey rootkey.Key
+	// KeyAtBoot is the fw_cfg file that hands the root key to the image; ""
+	// where the image has the key embedded, or none.
+	KeyAtBoot string
+	// FaultAtBoot is the fw_cfg file that tells the image which faults to
+	// have; "" where it has no such thing.
+	FaultAtBoot string
+	// MemoryMiB is the guest's RAM; 0 is the machine's default.
+	MemoryMiB int
+}
+
+// Scenario is a boot and the checks to make in it.
+type Scenario struct {
+	Name string
+	// About says what the scenario shows.
+	About string
+	// Cost is how long it takes, under TCG on two idle CPUs.
+	Cost   time.Duration
+	Checks []prereq.Check
+
+	session *session
+}
+
+// Suite is the scenarios of a subject. Its VMs start when the first check
+// needs them.
+type Suite struct {
+	Scenarios []Scenario
+	fleet     *fleet
+}
+
+// Watcher is who is told about a suite's VMs.
+type Watcher struct {
+	// Out gets a line for each stage of a boot, and every ten seconds.
+	Out io.Writer
+	// Attr gets the `vm` attribute of each VM, as JSON, when it ends.
+	Attr func(name, value string)
+	// Deadline is when go test ends the process, which began Timeout before;
+	// the zero time is never.
+	Deadline time.Time
+	Timeout  time.Duration
+}
+
+// NewSuite makes the scenarios for subject. The zero configuration and watcher
+// will do for looking at the tables.
+func NewSuite(subject Subject, cfg config.Config, watcher Watcher) *Suite {
+	f := newFleet(subject, cfg, watcher)
+	suite := &Suite{fleet: f}
+	for _, make := range scenarios {
+		suite.Scenarios = append(suite.Scenarios, make(f))
+	}
+	return suite
+}
+
+// Close ends every VM that was started, and completes its record.
+func (s *Suite) Close() { s.fleet.close() }
+
+// End ends the VM of a scenario unless a later scenario uses it, too. attr, when
+// not nil, gets the VM's attribute in place of the watcher's.
+func (s *Suite) End(scenario Scenario, attr func(name, value string)) {
+	last := ""
+	for _, each := range s.Scenarios {
+		if each.session == scenario.session {
+			last = each.Name
+		}
+	}
+	if last == scenario.Name {
+		scenario.session.close(attr)
+	}
+}
+
+// boot makes the session of a VM that boots the subject's image on machine,
+// with its root key unless keyless.
+func (f *fleet) boot(name string, cost time.Duration, keyless bool, machine Machine) *session {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.sessions[name]; s != nil {
+		return s
+	}
+	s := &session{fleet: f, name: name, cost: cost, account: serial.Account{
+		User:     f.subject.Contract.Login.User,
+		Password: f.subject.Contract.Login.Password,
+	}}
+	s.template, s.keyless = machine, keyless
+	f.sessions[name] = s
+	f.order = append(f.order, s)
+	return s
+}
+
+// plan is the machine of the session, worked out once: the image is found and
+// looked into first.
+func (s *session) plan(ctx context.Context) (Machine, error) {
+	if s.planned == nil {
+		m, err := s.work(ctx)
+		s.planned = func() (Machine, error) { return m, err }
+	}
+	return s.planned()
+}
+
+func (s *session) work(ctx context.Context) (Machine, error) {
+	m, subject := s.template, s.fleet.subject
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		return m, fmt.Errorf("%w: %w", ErrNoQEMU, err) // before an image is built for nothing
+	}
+	if subject.ISO == nil {
+		return m, errors.New("no image was given")
+	}
+	path, err := subject.ISO(ctx)
+	if err != nil {
+		return m, err
+	}
+	image, err := iso.Open(path)
+	if err != nil {
+		return m, fmt.Errorf("the image: %w", err)
+	}
+	defer image.Close()
+	s.image = image
+	m.ISO = path
+	m.MemoryMiB = subject.MemoryMiB
+	s.keyed = image.Root != nil &&
+		len(image.Root.AuthorizedKeys(subject.Contract.RootKey.Files, subject.Contract.Name)) > 0
+	if subject.KeyAtBoot != "" && !s.keyless && subject.RootKey.Authorized != "" {
+		m.FWCfg = withEntry(m.FWCfg, subject.KeyAtBoot, subject.RootKey.Authorized)
+		s.keyed = true
+	}
+	if s.faults != "" {
+		m.FWCfg = withEntry(m.FWCfg, subject.FaultAtBoot, s.faults)
+	}
+	return m, nil
+}
+
+func withEntry(m map[string]string, key, value string) map[string]string {
+	out := map[string]string{key: value}
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+// scenarios make a run's scenarios, in the order in which they are tried:
+// those that share a VM stand together.
+var scenarios = []func(*fleet) Scenario{
+	cleanDisk, network, announcement, noRootKey, existingStorage, virtioCD,
+	uefi, residue, detectionError, failedProvisioning, appliedWithoutEffect,
+}
+
+// The VMs. Memory and CPUs are what the image's users give it at least.
+
+func (f *fleet) cleanVM() *session {
+	return f.boot("clean-disk", 60*time.Second, false, Machine{Network: true, Disks: []Disk{{}}})
+}
+
+// cleanDisk boots with a blank disk: the whole way, each step a check.
+func cleanDisk(f *fleet) Scenario {
+	s := f.cleanVM()
+	var checks []prereq.Check
+	previous := ""
+	for _, step := range steps {
+		c := prereq.Check{
+			ID: step.id, Section: prereq.SectionRuntime, Condition: step.condition, How: step.how,
+			When: "every boot", Remedy: step.remedy, Timeout: hour,
+			Probe: s.check("boot", func(ctx context.Context) prereq.Result { return s.reach(ctx, step.id) }),
+		}
+		if previous != "" {
+			c.Needs = []string{previous}
+		}
+		previous = step.id
+		checks = append(checks, c)
+	}
+	checks = append(checks, s.commandsCheck(previous))
+	checks = append(checks, s.storageChecks(previous, "clean")...)
+	checks = append(checks, s.unitChecks(previous)...)
+	checks = append(checks, s.recordedCheck(previous))
+	return Scenario{Name: "clean-disk", Cost: s.cost, Checks: checks, session: s,
+		About: "a machine with one blank disk: the boot, the login, root, and the disk provisioned"}
+}
+
+// network asks the VM of clean-disk about its network.
+func network(f *fleet) Scenario {
+	s := f.cleanVM()
+	checks := append([]prereq.Check{s.bootedCheck()}, s.networkChecks("booted")...)
+	return Scenario{Name: "network", Cost: s.cost, Checks: checks, session: s,
+		About: "the network card that the image sets up, and SSH through it (in the VM of clean-disk)"}
+}
+
+// announcement reads the console of clean-disk's VM.
+func announcement(f *fleet) Scenario {
+	s := f.cleanVM()
+	checks := append([]prereq.Check{s.bootedCheck()}, s.announcementChecks("booted")...)
+	return Scenario{Name: "announcement", Cost: s.cost, Checks: checks, session: s,
+		About: "lines that the image writes to the console without being asked (in the VM of clean-disk)"}
+}
+
+func noRootKey(f *fleet) Scenario {
+	s := f.boot("no-root-key", 45*time.Second, true, Machine{Network: true, Disks: []Disk{{MiB: 1024}}})
+	s.unneeded = func() string {
+		switch c := f.subject.Contract; {
+		case !c.Network.NeedsRootKey:
+			return fmt.Sprintf("the contract %q makes nothing depend on a root key", c.Name)
+		case s.keyed:
+			return "the image has a root key embedded"
+		}
+		return ""
+	}
+	checks := append([]prereq.Check{s.bootedCheck()}, s.keylessChecks("booted")...)
+	return Scenario{Name: "no-root-key", Cost: s.cost, Checks: checks, session: s,
+		About: "an image without a root key: nothing is renamed, and what cannot be observed is said"}
+}
+
+func (f *fleet) existingVM() *session {
+	s := f.boot("existing-storage", 45*time.Second, true, Machine{CDROM: Virtio, Disks: []Disk{{MiB: 256}}})
+	s.prepare = s.fillDisk
+	return s
+}
+
+func existingStorage(f *fleet) Scenario {
+	s := f.existingVM()
+	checks := append([]prereq.Check{s.bootedCheck()}, s.storageChecks("booted", "existing")...)
+	checks = append(checks, s.untouchedCheck("booted"))
+	return Scenario{Name: "existing-storage", Cost: s.cost, Checks: checks, session: s,
+		About: "a disk with data on it: planned for, and not touched"}
+}
+
+func virtioCD(f *fleet) Scenario {
+	s := f.existingVM()
+	return Scenario{Name: "virtio-cd", Cost: s.cost, Checks: []prereq.Check{s.bootedCheck(), s.mediumCheck("booted", "virtio")}, session: s,
+		About: "the CD on a virtio bus (in the VM of existing-storage)"}
+}
+
+func uefi(f *fleet) Scenario {
+	s := f.boot("uefi", 60*time.Second, true, Machine{Firmware: UEFI})
+	s.unneeded = func() string {
+		if slices.ContainsFunc(s.image.Boot, func(e iso.BootEntry) bool { return e.Platform == "efi" }) {
+			return ""
+		}
+		return "the image has no UEFI boot entry"
+	}
+	return Scenario{Name: "uefi", Cost: s.cost, Checks: []prereq.Check{s.bootedCheck(), s.firmwareCheck("booted")}, session: s,
+		About: "UEFI firmware, to a root shell"}
+}
+
+func residue(f *fleet) Scenario {
+	s := f.boot("residue", 90*time.Second, true, Machine{Disks: []Disk{{}, {MiB: 1536}, {MiB: 1536}}})
+	s.unneeded = func() string {
+		if f.subject.Contract.Storage.ForceCleanup == "" {
+			return fmt.Sprintf("the contract %q promises no forced clean-up", f.subject.Contract.Name)
+		}
+		return ""
+	}
+	checks := append([]prereq.Check{s.bootedCheck()}, s.residueChecks("booted")...)
+	return Scenario{Name: "residue", Cost: s.cost, Checks: checks, session: s,
+		About: "RAID and LVM left-overs on two extra disks, and the forced clean-up"}
+}
+
+func detectionError(f *fleet) Scenario {
+	s := f.boot("detection-error", 45*time.Second, true, Machine{Disks: []Disk{{MiB: 256, Faulty: FailReads}}})
+	s.unneeded = s.storageUnneeded
+	checks := append([]prereq.Check{s.bootedCheck()}, s.storageChecks("booted", "detection-error")...)
+	return Scenario{Name: "detection-error", Cost: s.cost, Checks: checks, session: s,
+		About: "a disk that cannot be read: planned for only, and said so"}
+}
+
+func failedProvisioning(f *fleet) Scenario {
+	s := f.boot("failed-provisioning", 45*time.Second, true, Machine{Disks: []Disk{{MiB: 1024, Faulty: FailWrites}}})
+	s.unneeded = s.storageUnneeded
+	checks := append([]prereq.Check{s.bootedCheck()}, s.storageChecks("booted", "failed")...)
+	return Scenario{Name: "failed-provisioning", Cost: s.cost, Checks: checks, session: s,
+		About: "a disk that cannot be written: the status says failed"}
+}
+
+func appliedWithoutEffect(f *fleet) Scenario {
+	s := f.boot("applied-without-effect", 45*time.Second, true, Machine{Disks: []Disk{{MiB: 1024}}})
+	s.faults = "applied-without-effect"
+	s.unneeded = func() string {
+		if f.subject.FaultAtBoot == "" {
+			return "the image has no knob that makes it lie"
+		}
+		return s.storageUnneeded()
+	}
+	return Scenario{Name: "applied-without-effect", Cost: s.cost, Checks: []prereq.Check{s.bootedCheck(), s.emptyWordCheck("booted")}, session: s,
+		About: "an image that says applied and touches nothing: the audit is not taken in"}
+}
+
+// hour is the limit of a check that has limits of its own inside.
+const hour = time.Hour
+
+// check makes a probe of a look at the session's VM.
+func (s *session) check(topic string, look func(context.Context) prereq.Result) func(context.Context) prereq.Result {
+	return func(ctx context.Context) prereq.Result { return s.do(ctx, topic, look) }
+}
+
+// row is a check of the runtime section that needs an earlier row.
+func (s *session) row(need, id, condition, how, when, remedy, topic string, look func(context.Context) prereq.Result) prereq.Check {
+	c := prereq.Check{
+		ID: id, Section: prereq.SectionRuntime, Condition: condition, How: how, When: when, Remedy: remedy,
+		Timeout: hour, Probe: s.check(topic, look),
+	}
+	if need != "" {
+		c.Needs = []string{need}
+	}
+	return c
+}
+
+// bootedCheck is the first row of a scenario that is not about booting.
+func (s *session) bootedCheck() prereq.Check {
+	return s.row("", "booted", "the image boots to a root shell", "the steps of clean-disk", "every scenario",
+		"see the scenario clean-disk, which takes the boot step by step", "boot",
+		func(ctx context.Context) prereq.Result {
+			if s.unneeded != nil {
+				if _, err := s.plan(ctx); err != nil {
+					return unable(err)
+				}
+				if why := s.unneeded(); why != "" {
+					return prereq.Skip(why)
+				}
+			}
+			return s.booted(ctx)
+		})
+}

@@ -1,0 +1,68 @@
+package vmtest
+
+import (
+	"context"
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/fixtures"
+	"bootaudit/internal/config"
+	"bootaudit/internal/contract"
+	"bootaudit/internal/rootkey"
+	"bootaudit/internal/target"
+	"bootaudit/prereq"
+)
+
+// TestVM boots the image that is audited, in each scenario, and checks what it
+// does: go test ./vmtest -run TestVM/clean-disk
+func TestVM(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots the image in QEMU; -short asks for no boot")
+	}
+	suite := NewSuite(subject(t), loadConfig(t), watcher(t))
+	t.Cleanup(suite.Close)
+	for _, scenario := range suite.Scenarios {
+		t.Run(scenario.Name, func(t *testing.T) {
+			prereq.RunInOrder(t, scenario.Checks)
+			suite.End(scenario, t.Attr)
+		})
+	}
+}
+
+func loadConfig(t testing.TB) config.Config {
+	t.Helper()
+	cfg, err := config.Load()
+	require.NoError(t, err)
+	return cfg
+}
+
+// subject is the image that the environment asks for.
+func subject(t testing.TB) Subject {
+	t.Helper()
+	cfg := loadConfig(t)
+	terms, err := contract.Load(string(cfg.Contract))
+	require.NoError(t, err)
+	s := Subject{
+		Contract: terms,
+		ISO:      func(ctx context.Context) (string, error) { return target.ISO(ctx, cfg, t.Output()) },
+	}
+	s.MemoryMiB = 2048
+	if cfg.Target() == config.StandIn {
+		s.KeyAtBoot, s.FaultAtBoot, s.MemoryMiB = fixtures.RootKeyFile, fixtures.FaultFile, 1024
+	}
+	s.RootKey, err = rootkey.For(cfg)
+	require.NoError(t, err)
+	return s
+}
+
+func watcher(t *testing.T) Watcher {
+	w := Watcher{Out: t.Output(), Attr: t.Attr}
+	w.Deadline, _ = t.Deadline()
+	if f := flag.Lookup("test.timeout"); f != nil {
+		w.Timeout, _ = time.ParseDuration(f.Value.String())
+	}
+	return w
+}

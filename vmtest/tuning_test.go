@@ -1,0 +1,82 @@
+package vmtest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/fixtures"
+	"bootaudit/serial"
+)
+
+// tunings are the choices that Machine's defaults were made by, each against
+// the defaults.
+var tunings = []struct {
+	name   string
+	change func(*Machine)
+}{
+	{"defaults", func(*Machine) {}},
+	{"cpu-max", func(m *Machine) { m.CPU = "max" }},
+	{"cpu-qemu64", func(m *Machine) { m.CPU = "qemu64" }},
+	{"cpu-nehalem", func(m *Machine) { m.CPU = "Nehalem" }},
+	{"type-pc", func(m *Machine) { m.Type = "pc" }},
+	{"tb-size-64", func(m *Machine) { m.TBSizeMiB = 64 }},
+	{"tb-size-1024", func(m *Machine) { m.TBSizeMiB = 1024 }},
+	{"virtio-cd", func(m *Machine) { m.CDROM = Virtio }},
+	{"one-cpu", func(m *Machine) { m.CPUs = 1 }},
+	{"no-vga", func(m *Machine) { m.Args = []string{"-vga", "none"} }},
+	{"network", func(m *Machine) { m.Network = true }},
+}
+
+// BenchmarkTuning boots the stand-in to its login banner under TCG, with the
+// defaults and with one choice changed, in turns so that the host's other work
+// falls on all alike, and prints each choice's ratio to the defaults:
+//
+//	go test ./vmtest -run '^$' -bench Tuning/type-pc -benchtime 5x -timeout 60m
+func BenchmarkTuning(b *testing.B) {
+	needQEMU(b)
+	iso, err := fixtures.StandIn(b.Context(), b.Output())
+	require.NoError(b, err)
+	for _, tuning := range tunings[1:] {
+		b.Run(tuning.name, func(b *testing.B) {
+			var base, ratios []float64
+			for b.Loop() {
+				plain := bootOnce(b, iso, tunings[0].change)
+				changed := bootOnce(b, iso, tuning.change)
+				base = append(base, plain.Seconds())
+				ratios = append(ratios, changed.Seconds()/plain.Seconds())
+			}
+			slices.Sort(ratios)
+			slices.Sort(base)
+			b.ReportMetric(ratios[len(ratios)/2], "ratio")
+			b.ReportMetric(ratios[0], "ratio-least")
+			b.ReportMetric(ratios[len(ratios)-1], "ratio-most")
+			b.ReportMetric(base[len(base)/2], "s/default-boot")
+		})
+	}
+}
+
+func bootOnce(b *testing.B, iso string, change func(*Machine)) time.Duration {
+	m := Machine{Name: "tuning", ISO: iso, Folder: b.TempDir(), Accelerator: "tcg"}
+	change(&m)
+	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute)
+	defer cancel()
+	vm, err := Launch(ctx, m, Settings{})
+	require.NoError(b, err)
+	defer vm.Kill()
+	start := time.Now()
+	require.NoError(b, vm.Continue(ctx))
+	_, err = vm.Await(ctx, serial.Menu)
+	require.NoError(b, err)
+	require.NoError(b, vm.PassMenu(ctx))
+	_, err = vm.Await(ctx, serial.Login)
+	require.NoError(b, err)
+	took := time.Since(start)
+	fmt.Fprintf(b.Output(), "%s: %.1f s\n", strings.Join(vm.Machine.CommandLine()[9:15], " "), took.Seconds())
+	return took
+}

@@ -1,0 +1,99 @@
+package vmtest
+
+import (
+	"cmp"
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed guest/wait.sh
+var waitScript string
+
+// Wait is how a wait in the guest ended.
+type Wait struct {
+	// Verdict is "ok", or what makes the awaited thing impossible: "failed",
+	// "deadlock", "never-started", "not-found" and so on.
+	Verdict string
+	// Values are what the guest printed as key=value, such as "address".
+	Values map[string]string
+	// Since is how long before the verdict the unit had come to its state.
+	Since time.Duration
+	// Report says who waits for whom: jobs, ordering, processes, journal.
+	Report string
+}
+
+// wait runs one of the functions of guest/wait.sh.
+func (vm *VM) wait(ctx context.Context, call ...string) (Wait, error) {
+	for i, word := range call {
+		call[i] = quote(word)
+	}
+	out, err := vm.Output(ctx, waitScript+"\n"+strings.Join(call, " "))
+	if err != nil {
+		return Wait{}, fmt.Errorf("wait in the guest (%s): %w", strings.Join(call, " "), err)
+	}
+	return parseWait(out)
+}
+
+func parseWait(out string) (Wait, error) {
+	head, report, _ := strings.Cut(out, "--- ")
+	w := Wait{Values: map[string]string{}, Report: report}
+	if report != "" {
+		w.Report = "--- " + report
+	}
+	for line := range strings.Lines(head) {
+		if key, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), "="); ok {
+			w.Values[key] = value
+		}
+	}
+	w.Verdict = w.Values["verdict"]
+	if w.Verdict == "" {
+		return w, fmt.Errorf("the guest gave no verdict: %q", out)
+	}
+	uptime, err1 := strconv.ParseFloat(w.Values["uptime"], 64)
+	changed, err2 := strconv.ParseFloat(w.Values["StateChangeTimestampMonotonic"], 64)
+	if err1 == nil && err2 == nil && changed > 0 {
+		w.Since = time.Duration(uptime*float64(time.Second)) - time.Duration(changed*float64(time.Microsecond))
+	}
+	return w, nil
+}
+
+// Why says in words what made a wait for unit end, when it did not end well.
+func (w Wait) Why(unit string) string {
+	switch word := cmp.Or(w.Values["cause"], w.Verdict); word {
+	case "failed":
+		return fmt.Sprintf("%s failed (%s)", unit, w.Values["unit"])
+	case "deadlock":
+		return fmt.Sprintf("%s waits for %s, and %s waits for %s: a process of %s starts %s and waits for it, while %s is ordered after %s",
+			unit, w.Values["knot"], w.Values["knot"], unit, unit, w.Values["knot"], w.Values["knot"], unit)
+	case "never-started":
+		return fmt.Sprintf("%s was never started, and no job is left that would", unit)
+	case "ended":
+		return fmt.Sprintf("%s has ended (%s)", unit, w.Values["unit"])
+	case "not-found", "masked":
+		return fmt.Sprintf("%s is %s", unit, word)
+	case "settled":
+		return "the boot has settled"
+	default:
+		return word
+	}
+}
+
+// WaitUnit waits in the guest until unit has run and is in state ("active" or
+// "inactive"), or never will be.
+func (vm *VM) WaitUnit(ctx context.Context, unit, state string) (Wait, error) {
+	return vm.wait(ctx, "await_unit", unit, state)
+}
+
+// waitStatus waits for the status file that unit writes.
+func (vm *VM) waitStatus(ctx context.Context, file, unit string) (Wait, error) {
+	return vm.wait(ctx, "await_status", file, unit)
+}
+
+// waitAddress waits for an IPv4 address on an interface that unit sets up.
+func (vm *VM) waitAddress(ctx context.Context, iface, unit string) (Wait, error) {
+	return vm.wait(ctx, "await_address", iface, unit)
+}
