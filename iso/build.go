@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -79,7 +78,7 @@ func (f *Flake) build(ctx context.Context) (Build, error) {
 	stop()
 	b.Took, b.Rebuilt = time.Since(p.start), p.builds() > 0
 	if err != nil {
-		return b, &BuildError{Err: nixError(err, lines.String()), Lines: telling(lines.String()), Log: b.Log}
+		return b, &BuildError{Err: nixError(err, lines.String()), Lines: lines.telling(), Log: b.Log}
 	}
 	var made []struct {
 		DrvPath string            `json:"drvPath"`
@@ -163,8 +162,8 @@ type progress struct {
 }
 
 var (
-	building = regexp.MustCompile(`^building '/nix/store/[0-9a-z]{32}-(.+)\.drv'`)
-	fetching = regexp.MustCompile(`^copying path '/nix/store/[0-9a-z]{32}-([^']+)' from`)
+	building = regexp.MustCompile(`^building '/\S*/[0-9a-z]{32}-(.+)\.drv'`)
+	fetching = regexp.MustCompile(`^copying path '/\S*/[0-9a-z]{32}-([^']+)' from`)
 )
 
 func (p *progress) see(line string) {
@@ -274,22 +273,4 @@ func (f *Flake) remember(what string, took time.Duration) {
 	if text, err := json.MarshalIndent(all, "", "\t"); err == nil {
 		_ = os.WriteFile(f.timesFile(), text, 0o644) // losing it costs a remark in the next run
 	}
-}
-
-var tellingLine = regexp.MustCompile(`(?i)\berror\b|fatal|failed|failure|no space|cannot|can't|denied|undefined|not found|no such|timed out|unable to|mismatch`)
-
-// telling is the lines of a build's log that say why it failed, at most 20,
-// each once.
-func telling(log string) string {
-	var found []string
-	for _, line := range strings.Split(ansi.ReplaceAllString(log, ""), "\n") {
-		line = strings.TrimRight(line, " \r")
-		if tellingLine.MatchString(line) && !slices.Contains(found, line) {
-			found = append(found, line)
-		}
-	}
-	if len(found) == 0 {
-		found = strings.Split(strings.TrimSpace(log), "\n")
-	}
-	return strings.Join(found[max(0, len(found)-20):], "\n")
 }

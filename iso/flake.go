@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -98,7 +99,7 @@ func nixError(err error, stderr string) error {
 
 var (
 	ansi = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
-	at   = regexp.MustCompile(`^\s*at (?:/nix/store/[0-9a-z]{32}-source/|«[^»]*»/?)?(\S+:\d+:\d+):?`)
+	at   = regexp.MustCompile(`^\s*at (?:/\S*/[0-9a-z]{32}-source/|«[^»]*»/?)?(\S+:\d+:\d+):?`)
 )
 
 // sayings is nix's error in one line: its message, and the first place in the
@@ -137,11 +138,29 @@ func sayings(stderr string) string {
 type tail struct {
 	mu    sync.Mutex
 	lines []string
+	told  []string // those that say why something failed, each once
 	part  []byte
 	line  func(string) // gets each whole line, may be nil
 }
 
-const maxTail = 400
+const (
+	maxTail = 400
+	maxTold = 20
+)
+
+var tellingLine = regexp.MustCompile(`(?i)\berror\b|fatal|failed|failure|no space|cannot|can't|denied|undefined|not found|no such|timed out|unable to|mismatch`)
+
+// telling is the lines of a log that say why it failed, else its last ones.
+func (t *tail) telling() string {
+	text := t.String() // with a last line that has no end
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.told) > 0 {
+		return strings.Join(t.told, "\n")
+	}
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-maxTold):], "\n")
+}
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
@@ -160,6 +179,11 @@ func (t *tail) Write(p []byte) (int, error) {
 		t.part = t.part[:0]
 		if t.line != nil {
 			t.line(line)
+		}
+		if clean := ansi.ReplaceAllString(line, ""); tellingLine.MatchString(clean) && !slices.Contains(t.told, clean) {
+			if t.told = append(t.told, clean); len(t.told) > maxTold {
+				t.told = t.told[1:]
+			}
 		}
 		if t.lines = append(t.lines, line); len(t.lines) > maxTail {
 			t.lines = t.lines[len(t.lines)-maxTail:]
