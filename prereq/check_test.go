@@ -118,6 +118,15 @@ func TestWordsCannotSteerATerminal(t *testing.T) {
 	assert.Contains(t, f.words(), "\ttab\n    line")
 }
 
+func TestATerminalGetsFewLines(t *testing.T) {
+	f := newFinding(fake("x", Result{}), Result{Outcome: Broken, Evidence: "first\n" + strings.Repeat("y\n", 1000) + "last\n"}, 0)
+	words := f.words()
+	assert.LessOrEqual(t, strings.Count(words, "\n"), shownLines+4)
+	assert.Contains(t, words, "first\n")
+	assert.Contains(t, words, "[... 978 lines, which the finding has ...]")
+	assert.Contains(t, words, "last")
+}
+
 func FuzzBound(f *testing.F) {
 	f.Add("", 10)
 	f.Add("äöü", 3)

@@ -169,8 +169,8 @@ func (a auditor) nixStore(ctx context.Context) Result {
 		out, bad = a.answer(ctx, cmd)
 	}
 	if bad != nil {
-		if out.Stderr != "" && ctx.Err() == nil {
-			bad.Detail = nixError(out.Stderr)
+		if words := nixError(out.Stderr); words != "" && ctx.Err() == nil {
+			bad.Detail = words
 		}
 		return *bad
 	}

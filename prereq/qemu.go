@@ -134,7 +134,10 @@ func (a auditor) answer(ctx context.Context, cmd Command) (Output, *Result) {
 	case errors.Is(out.Err, context.DeadlineExceeded):
 		r = Break(fmt.Sprintf("%s did not end in time", cmd))
 	case errors.As(out.Err, &exit):
-		r = Break(fmt.Sprintf("%s ended with %v: %s", cmd, exit, firstLine(out.Stderr)))
+		r = Break(fmt.Sprintf("%s ended with %v", cmd, exit))
+		if words := firstLine(out.Stderr); words != "" {
+			r.Detail += ": " + words
+		}
 	default:
 		r = Break(fmt.Sprintf("%s could not be run: %v", cmd, out.Err))
 	}

@@ -3,6 +3,7 @@ package prereq
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,9 +104,23 @@ func (f Finding) words() string {
 		fmt.Fprintf(&b, "\nfollow-up: %s", f.FollowUp)
 	}
 	if f.Evidence != "" && f.Outcome != Holds && f.Outcome != NotNeeded {
-		fmt.Fprintf(&b, "\nevidence:\n%s", indent(f.Evidence))
+		fmt.Fprintf(&b, "\nevidence:\n%s", indent(excerpt(f.Evidence, shownLines)))
 	}
 	return printable(b.String())
+}
+
+// shownLines is how much of a finding's evidence a terminal gets, in lines; the
+// report has all of it.
+const shownLines = 24
+
+// excerpt is the beginning and the end of a text of more than most lines.
+func excerpt(s string, most int) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	if len(lines) <= most {
+		return s
+	}
+	cut := fmt.Sprintf("[... %d lines, which the finding has ...]", len(lines)-most)
+	return strings.Join(slices.Concat(lines[:most/2], []string{cut}, lines[len(lines)-most/2:]), "\n")
 }
 
 func indent(s string) string {

@@ -121,7 +121,7 @@ func (m Machine) boot(ctx context.Context, image string, port int) (report Repor
 	cmd.WaitDelay = time.Second
 	stderr := &watcher{onWord: map[string]func(){
 		"KVM internal error": func() {
-			time.AfterFunc(lastWords, func() { kill(errors.New("KVM internal error")) })
+			time.AfterFunc(lastWords, func() { kill(errors.New("KVM stopped the guest")) })
 		},
 	}}
 	cmd.Stderr = stderr
@@ -178,22 +178,19 @@ func (m Machine) boot(ctx context.Context, image string, port int) (report Repor
 // failure says how a run ended that did not end well.
 func (m Machine) failure(ctx context.Context, report Report, err error, after time.Duration) error {
 	far := "before the guest said a word"
-	if report.Ran > 0 {
-		far = fmt.Sprintf("after the guest ran real-mode code for %.1f s", report.Ran.Seconds())
-	}
-	if report.Took > 0 {
+	switch {
+	case report.Took > 0:
 		far = "after the guest had done its work"
+	case report.Ran > 0:
+		far = fmt.Sprintf("and the guest, which said its first word after %.1f s, was not done", report.Ran.Seconds())
 	}
-	words := lastLine(report.Stderr)
+	words := telling(report.Stderr)
 	if words != "" {
 		words = ": " + words
 	}
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, context.DeadlineExceeded), errors.Is(cause, context.Canceled):
-		if strings.Contains(words, "warning:") {
-			words = ""
-		}
-		return fmt.Errorf("QEMU did not end within %.1f s, stopped %s%s", after.Seconds(), far, words)
+		return fmt.Errorf("QEMU was stopped after %.1f s, %s%s", after.Seconds(), far, words)
 	case cause != nil:
 		return fmt.Errorf("%w, %s%s", cause, far, words)
 	case err == nil:
@@ -260,13 +257,12 @@ func (w *watcher) String() string {
 	return w.kept.String()
 }
 
-// lastLine is the last line of s that is not a warning, or else its last line.
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
-		if !strings.Contains(lines[i], "warning:") {
-			return strings.TrimSpace(lines[i])
+// telling is the first line of what QEMU says that is more than a warning.
+func telling(stderr string) string {
+	for line := range strings.Lines(stderr) {
+		if line = strings.TrimSpace(line); line != "" && !strings.Contains(line, "warning:") {
+			return line
 		}
 	}
-	return lines[len(lines)-1]
+	return ""
 }
