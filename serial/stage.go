@@ -66,7 +66,7 @@ var Milestones = []Milestone{
 	{"login", Login, []string{"login:"},
 		regexp.MustCompile(`^[\w.-]+ login:(?: |$)`)},
 	{"autologin", Login, []string{"(automatic login)"},
-		regexp.MustCompile(`^[\w.-]+ login: ([\w.-]+) \(automatic login\)`)},
+		regexp.MustCompile(`login: ([\w.-]+) \(automatic login\)`)},
 	{"shell", Shell, nil, Prompt},
 }
 
@@ -85,7 +85,7 @@ func MilestoneOf(line []byte) (Milestone, bool) {
 // first, by which a machine that starts again is known.
 func milestoneOf(line []byte, found rows, reached int) int {
 	last := len(Milestones) - 1
-	if maybePrompt(line) && Milestones[last].pattern.Match(line) {
+	if _, ok := PromptEnd(line); ok {
 		return last
 	}
 	for i := last - 1; i >= 0; i-- {
@@ -99,12 +99,18 @@ func milestoneOf(line []byte, found rows, reached int) int {
 // restart is the last milestone that, seen again, means a new boot.
 const restart = 1
 
-// maybePrompt is a cheap look for what Prompt needs.
-func maybePrompt(line []byte) bool {
-	for i, b := range line[:min(len(line), 300)] {
+// PromptEnd is where the shell's prompt at the beginning of line ends and what
+// is typed begins. See [Prompt].
+func PromptEnd(line []byte) (end int, ok bool) {
+	line = line[:min(len(line), 300)]
+	for i, b := range line {
 		if (b == '$' || b == '#') && (i+1 == len(line) || line[i+1] == ' ') {
-			return true
+			at := Prompt.FindIndex(line)
+			if at == nil {
+				return 0, false
+			}
+			return at[1], true
 		}
 	}
-	return false
+	return 0, false
 }

@@ -205,8 +205,8 @@ func (w *Watch) milestone(i int, l screen.Line) {
 // prompt looks at a line that begins with a shell's prompt: a command behind it
 // owns what is printed until the prompt is back.
 func (w *Watch) prompt(l screen.Line) {
-	at := Prompt.FindSubmatchIndex(l.Text)
-	typed := bytes.TrimSpace(l.Text[at[1]:])
+	end, _ := PromptEnd(l.Text)
+	typed := bytes.TrimSpace(l.Text[end:])
 	if !w.asked {
 		w.held = nil
 	}
@@ -287,6 +287,9 @@ func (w *Watch) reach(i int, l screen.Line) {
 }
 
 func (w *Watch) trip(text []byte, l screen.Line, found rows) {
+	if found == (rows{}) {
+		return
+	}
 	for i := range Tripwires {
 		t := &Tripwires[i]
 		if !found.has(len(Milestones)+i) || w.tripped[t.ID] ||

@@ -16,6 +16,7 @@ type analyzer struct {
 	lines screen.Lines
 	watch *serial.Watch
 	now   moment
+	times []tick // of what is still to come, in a file that tells
 	out   Report
 
 	feeds   map[int]int // how many lines ended in so many carriage returns
@@ -27,7 +28,6 @@ type analyzer struct {
 	storage storage
 	unit    unit
 	kernel  bool // the kernel has said something after it was loaded
-	loaded  bool
 }
 
 func newAnalyzer() *analyzer {
@@ -53,11 +53,39 @@ func newAnalyzer() *analyzer {
 	return a
 }
 
+// tick says when the bytes up to an offset were printed.
+type tick struct {
+	until int64
+	at    time.Duration
+}
+
 // guest reads what the guest printed.
 func (a *analyzer) guest(p []byte) {
-	a.watch.Write(p)
-	a.lines.Write(p)
-	a.out.Bytes += int64(len(p))
+	for len(p) > 0 {
+		// Line by line, so that a line's stage is known when its facts are
+		// looked for, and that of no later line.
+		n := len(p)
+		if i := bytes.IndexByte(p, '\n'); i >= 0 {
+			n = i + 1
+		}
+		n = a.tick(n)
+		a.watch.Write(p[:n])
+		a.lines.Write(p[:n])
+		a.out.Bytes += int64(n)
+		p = p[n:]
+	}
+}
+
+// tick sets the clock, and returns how many of the next n bytes it is right for.
+func (a *analyzer) tick(n int) int {
+	for len(a.times) > 0 && a.times[0].until <= a.out.Bytes {
+		a.times = a.times[1:]
+	}
+	if len(a.times) == 0 {
+		return n
+	}
+	a.now = moment{true, a.times[0].at}
+	return int(min(int64(n), a.times[0].until-a.out.Bytes))
 }
 
 // skip counts what was sent.
@@ -126,10 +154,13 @@ func (a *analyzer) sequence(csi []byte) {
 		a.ready()
 	case "?2004l":
 		if a.command == "" {
-			a.command = "?"
+			a.command = unknown
 		}
 	}
 }
+
+// unknown is a command that was not seen being typed.
+const unknown = "?"
 
 // ready notes that a shell waits for a command.
 func (a *analyzer) ready() {
@@ -160,15 +191,15 @@ func (a *analyzer) line(l screen.Line) {
 		}
 		a.rootPrompt(text, l)
 	}
-	if set := ps1.FindSubmatch(text); set != nil {
-		a.ps1 = bytes.Clone(set[1])
+	in := wordsOf(text)
+	if in.has(wordPS1) {
+		if set := ps1.FindSubmatch(text); set != nil {
+			a.ps1 = bytes.Clone(set[1])
+		}
 	}
-	found := factWords.Find(text, nil)
-	if len(found) > 0 || len(text) < 200 && a.asked.open() {
-		a.facts(text, l)
-	}
+	a.facts(text, l, in)
 	if len(whole) > len(text) && len(whole) < 256 {
-		a.lan.line(a, whole, l, true)
+		a.lan.halves(a, whole, l)
 	}
 	a.carry = a.carry[:0]
 	if l.End == screen.LF && len(text) < 128 {
@@ -183,45 +214,105 @@ func (a *analyzer) prompt(text []byte) (typed []byte, ok bool) {
 	if set := bytes.TrimRight(a.ps1, " "); len(set) > 0 && bytes.HasPrefix(text, set) {
 		return bytes.TrimSpace(text[len(set):]), true
 	}
-	if at := serial.Prompt.FindIndex(text); at != nil {
-		return bytes.TrimSpace(text[at[1]:]), true
+	if end, ok := serial.PromptEnd(text); ok {
+		return bytes.TrimSpace(text[end:]), true
 	}
 	return nil, false
 }
 
-// factWords are the words without which a line shows no fact.
+// word is one of the words without which a line shows no fact. A pattern is
+// tried only on a line that has its word.
+type word uint
+
+const (
+	wordAutologin word = iota
+	wordAnnounced
+	wordLANStatus
+	wordInet
+	wordAddress
+	wordLease
+	wordIface
+	wordLANQuoted
+	wordState
+	wordDetail
+	wordReason
+	wordNotice
+	wordUnit
+	wordService
+	wordActive
+	wordNoDevices
+	wordPlan
+	wordDisko
+	wordReboot
+	wordPowerDown
+	wordPower
+	wordUID
+	wordID
+	wordPS1
+	wordVersion
+	wordStamp
+)
+
 var factWords = words.New([]string{
-	"(automatic login)", "LAN IPv4", "LAN_IPV4", "inet ", "Address:", "DHCPv4", ": lan", `"lan"`,
-	"STATE=", "DETAIL=", "REASON=", "pre-nixos", "Pre-NixOS", "Active: ", "State=", "no_devices", "no devices",
-	"reboot: ", "Power down", "PowerOff", "power off", "id -u", "uid=", "] ",
+	wordAutologin: "(automatic login)", wordAnnounced: "LAN IPv4", wordLANStatus: "LAN_IPV4=",
+	wordInet: "inet ", wordAddress: "Address: ", wordLease: "DHCPv4 address", wordIface: ": ", wordLANQuoted: `"lan"`,
+	wordState: "STATE=", wordDetail: "DETAIL=", wordReason: "REASON=", wordNotice: "pre-nixos: ",
+	wordUnit: "Pre-NixOS setup", wordService: "pre-nixos.service: ", wordActive: "Active: ",
+	wordNoDevices: "o_devices", wordPlan: "o devices", wordDisko: `"disko": {}`,
+	wordReboot: "reboot: ", wordPowerDown: "Power down.", wordPower: "ower", wordUID: "uid=0", wordID: "$(id -u)",
+	wordPS1: "PS1='", wordVersion: "boot image version", wordStamp: "] ",
 })
 
-// facts looks at a line for everything but stages.
-func (a *analyzer) facts(text []byte, l screen.Line) {
-	if m := autologin.FindSubmatch(text); m != nil && a.command == "" {
-		user := string(m[1])
-		a.out.AutologinUser = &user
-		a.show("autologin_user", l.Offset, string(text))
+// wordSet is what is in a line.
+type wordSet uint64
+
+func (s wordSet) has(any ...word) bool {
+	for _, w := range any {
+		if s&(1<<w) != 0 {
+			return true
+		}
 	}
-	a.lan.line(a, text, l, false)
-	a.storage.line(a, text, l)
-	a.unit.line(a, text, l)
-	a.uid(text, l)
-	a.end(text, l)
-	if a.loaded = a.loaded || slices.Contains(a.out.Stages, "kernel-load"); a.loaded && serial.Stamped(text) {
-		a.kernel = true
+	return false
+}
+
+func wordsOf(text []byte) wordSet {
+	var s wordSet
+	var buf [32]uint16
+	for _, id := range factWords.Find(text, buf[:0]) {
+		s |= 1 << id
+	}
+	return s
+}
+
+// facts looks at a line for everything but stages.
+func (a *analyzer) facts(text []byte, l screen.Line, in wordSet) {
+	if in.has(wordAutologin) && a.command == "" && !slices.Contains(a.out.Stages, "shell") {
+		if m := autologin.FindSubmatch(text); m != nil {
+			user := string(m[1])
+			a.out.AutologinUser = &user
+			a.show("autologin_user", l.Offset, string(text))
+		}
+	}
+	a.lan.line(a, text, l, in)
+	a.storage.line(a, text, l, in)
+	a.unit.line(a, text, l, in)
+	a.uid(text, l, in)
+	a.end(text, l, in)
+	if in.has(wordStamp) && !a.kernel && slices.Contains(a.out.Stages, "kernel-load") {
+		a.kernel = serial.Stamped(text)
 	}
 }
 
 var (
-	autologin = regexp.MustCompile(`^[\w.-]+ login: ([\w.-]+) \(automatic login\)`)
+	autologin = regexp.MustCompile(`login: ([\w.-]+) \(automatic login\)`)
 	powerDown = regexp.MustCompile(`(?:^|\[ *\d+\.\d+\] )reboot: (?:Power down|System halted)|^Power down\.$`)
-	refused   = regexp.MustCompile(`(?i)^(?:Call to (?:PowerOff|Halt|Reboot)\w* failed: |Failed to (?:power off|halt|reboot|start poweroff\.target)\b.*: .*(?:auth|denied|permit|permission)|(?:\S*poweroff|shutdown|halt): (?:must be|need to be|Operation not permitted|Permission denied))`)
+	refused   = regexp.MustCompile(`^(?:Call to (?:PowerOff|Halt|Reboot)\w* failed: |Failed to (?:power off|start poweroff\.target)\b.*: .*(?:auth|denied|permit|permission)|\S*poweroff: (?:must be|need to be|Operation not permitted|Permission denied))`)
 )
 
 // end looks for how the guest was switched off.
-func (a *analyzer) end(text []byte, l screen.Line) {
+func (a *analyzer) end(text []byte, l screen.Line, in wordSet) {
 	switch {
+	case !in.has(wordReboot, wordPowerDown, wordPower):
 	case powerDown.Match(text) && !a.asked.forLog(a.command):
 		a.out.Shutdown = PowerDown
 		a.stage("power-off", l.Offset, string(text))

@@ -31,18 +31,11 @@ var Causes = []Cause{
 // cause decides what was wrong.
 func (a *analyzer) cause() string {
 	reached := func(stage string) bool { return slices.Contains(a.out.Stages, stage) }
-	tripped := func(id string) bool {
-		return slices.ContainsFunc(a.out.Trips, func(t Tripped) bool { return t.ID == id })
-	}
 	last := ""
 	if n := len(a.out.Stages); n > 0 {
 		last = a.out.Stages[n-1]
 	}
 	switch {
-	case tripped("host-port-taken") && last == "":
-		return "host-port-taken"
-	case tripped("disk-image-locked") && last == "":
-		return "disk-image-locked"
 	case a.storage.state == "failed":
 		a.show("cause", a.storage.offset, a.storage.line1)
 		return "provisioning-failed"

@@ -3,6 +3,7 @@ package transcript
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 
 	"bootaudit/internal/screen"
@@ -33,43 +34,50 @@ var (
 // ready: a shell waits, so whatever was printed is over.
 func (n *lan) ready() { n.iface, n.notice = "", false }
 
-// line looks at a line. Of one that was put together from two halves, only what
-// spans both is news.
-func (n *lan) line(a *analyzer, text []byte, l screen.Line, halves bool) {
-	if m := announced.FindSubmatchIndex(text); m != nil {
-		if halves && m[0] >= len(a.carry) {
+// halves looks at a line that was put together from two; only what spans both
+// is news.
+func (n *lan) halves(a *analyzer, text []byte, l screen.Line) {
+	if m := announced.FindSubmatchIndex(text); m != nil && m[0] < len(a.carry) {
+		n.announcement(a, text, m, l)
+	}
+}
+
+func (n *lan) line(a *analyzer, text []byte, l screen.Line, in wordSet) {
+	if in.has(wordAnnounced) {
+		if m := announced.FindSubmatchIndex(text); m != nil {
+			n.announcement(a, text, m, l)
 			return
 		}
-		n.announcement(a, text, m, l)
-		return
 	}
-	if halves {
-		return
-	}
-	if version.Match(text) && !a.logged(text) {
+	if in.has(wordVersion) && version.Match(text) && !a.logged(text) {
 		n.version(a, l)
 	}
-	var found [][]byte
-	for _, pattern := range []*regexp.Regexp{oneLine, lanStatus, lease, event} {
-		if found = pattern.FindSubmatch(text); found != nil {
-			break
-		}
-	}
-	if found == nil {
+	if in.has(wordIface) || len(text) < 40 {
 		if m := ifaceBlock.FindSubmatch(text); m != nil {
 			n.iface = string(m[1])
 		}
-		if n.iface == "lan" {
-			if found = inet.FindSubmatch(text); found == nil {
-				found = address.FindSubmatch(text)
+	}
+	for _, p := range lanPatterns {
+		if !in.has(p.word) || p.inBlock && n.iface != "lan" {
+			continue
+		}
+		for _, ip := range p.pattern.FindSubmatch(text) {
+			if len(ip) > 0 && len(ip) < 16 {
+				n.address(a, string(ip), text, l)
+				return
 			}
 		}
 	}
-	for _, ip := range found[min(len(found), 1):] {
-		if len(ip) > 0 {
-			n.address(a, string(ip), text, l)
-		}
-	}
+}
+
+// lanPatterns show the address of lan; some do so only in its own block.
+var lanPatterns = []struct {
+	word    word
+	inBlock bool
+	pattern *regexp.Regexp
+}{
+	{wordInet, false, oneLine}, {wordLANStatus, false, lanStatus}, {wordLease, false, lease},
+	{wordLANQuoted, false, event}, {wordInet, true, inet}, {wordAddress, true, address},
 }
 
 func (n *lan) address(a *analyzer, ip string, text []byte, l screen.Line) {
@@ -80,7 +88,12 @@ func (n *lan) address(a *analyzer, ip string, text []byte, l screen.Line) {
 // version opens a login notice, unless the line is the service's own: that
 // comes twice, or with a carriage return more than the terminal gives.
 func (n *lan) version(a *analyzer, l screen.Line) {
+	reached := func(stage string) bool { return slices.Contains(a.out.Stages, stage) }
 	switch {
+	case !reached("issue") && !reached("autologin") && !reached("shell") && len(a.out.Stages) > 0:
+		return // nobody has logged in
+	case reached("shell") && a.command != unknown && !shells.MatchString(a.command):
+		return // nobody logs in
 	case n.notice && !n.given:
 		n.notice = false
 	case l.Feeds > a.usualFeeds():
@@ -109,15 +122,22 @@ func (a *analyzer) logged(text []byte) bool {
 var (
 	journalLine = regexp.MustCompile(`[\w@.-]+\[\d+\]: `)
 	logCat      = regexp.MustCompile(`(?:-o ?|--output[= ])cat\b`)
-	// quoted is a command that names the line instead of printing it.
-	quoted = regexp.MustCompile(`(?:\b(?:grep|echo|printf|expect|awk|sed|wall)\b|['"=])[^|;&]*$`)
+	// named is a command that names the line instead of printing it.
+	named = regexp.MustCompile(`\b(?:grep|echo|printf|wall)(?: -\S+)* $`)
+	// shells are the commands that print a login notice.
+	shells = regexp.MustCompile(`\b(?:su|sudo|login|bash|sh|exec|machinectl)\b`)
 )
+
+// quoted is true when the text before the line leaves a quotation open.
+func quoted(before []byte) bool {
+	return bytes.Count(before, []byte("'"))%2 == 1 || bytes.Count(before, []byte(`"`))%2 == 1 || named.Match(before)
+}
 
 func (n *lan) announcement(a *analyzer, text []byte, m []int, l screen.Line) {
 	if m[2] >= 0 {
 		n.address(a, string(text[m[2]:m[3]]), text, l)
 	}
-	if a.logged(text) || quoted.Match(text[:m[0]]) {
+	if a.logged(text) || quoted(text[:m[0]]) {
 		return
 	}
 	if n.notice && !n.given && m[2] >= 0 && (l.Feeds == n.feeds || l.Feeds == 0) {

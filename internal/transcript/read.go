@@ -56,13 +56,17 @@ func Read(r io.Reader) (Report, error) {
 
 func readCast(in io.Reader) (Report, error) {
 	a := newAnalyzer()
+	sent := &unsend{guest: a.guest, skip: a.skip}
+	var total int64
 	_, err := cast.Read(in, func(e cast.Event) error {
 		if e.Code == 'o' {
-			a.now = moment{true, e.At}
-			a.guest([]byte(e.Data))
+			total += int64(len(e.Data))
+			a.times = append(a.times, tick{total, e.At})
+			sent.Write([]byte(e.Data))
 		}
 		return nil
 	})
+	sent.flush()
 	report := a.finish()
 	report.Format = "asciicast"
 	if err != nil {
@@ -77,7 +81,6 @@ func readRaw(in io.Reader, start []byte) (Report, error) {
 	var out io.Writer = writer(a.guest)
 	if bytes.Contains(start, []byte("\r\n")) {
 		sent := &unsend{guest: a.guest, skip: a.skip}
-		defer sent.release()
 		out = sent
 	} else if len(start) > 0 {
 		format = "no carriage returns"

@@ -10,27 +10,31 @@ import (
 
 // questions are the commands that were typed, of which an answer is awaited.
 type questions struct {
-	uid    []string // commands with "id -u" in them, the last few
-	status bool     // the storage status was asked for
-	active bool     // whether the service is active was asked for
+	uid    []question // for the uid, the last few
+	status bool       // the storage status was asked for
+	active bool       // whether the service is active was asked for
 }
 
-// note remembers a command. Commands that ask for logs are told by name when
-// it matters, see forLog.
+// question is a command that asks for the uid.
+type question struct {
+	command string
+	zero    string // what it prints for uid 0, when that is a word
+}
+
+// note remembers a command.
 func (q *questions) note(command string) {
-	if strings.Contains(command, "id -u") || command == "id" {
+	// What runs as root for one command holds no shell.
+	if len(command) < 512 && (strings.Contains(command, "id -u") || command == "id") && !asOther.MatchString(command) {
 		if len(q.uid) >= 16 {
 			q.uid = append(q.uid[:0], q.uid[1:]...)
 		}
-		if len(command) < 512 {
-			q.uid = append(q.uid, command)
-		}
+		q.uid = append(q.uid, question{command, wordForZero(command)})
 	}
 	q.status = q.status || strings.Contains(command, "storage-status")
 	q.active = q.active || strings.Contains(command, "is-active") && strings.Contains(command, "pre-nixos")
 }
 
-func (q *questions) open() bool { return len(q.uid) > 0 || q.active }
+var asOther = regexp.MustCompile(`\b(?:sudo|ssh|su|doas|runuser|pkexec)\b.*\bid\b`)
 
 // forLog is true of a command that prints what was printed before.
 func (q *questions) forLog(command string) bool {
@@ -60,40 +64,41 @@ func (a *analyzer) isRoot(text []byte, l screen.Line) {
 // uid takes the answer to a question for the uid. An answer is a whole line;
 // the question, typed or echoed, has the same marks around "$(id -u)" instead
 // of digits. A lone digit counts only behind "id -u" itself.
-func (a *analyzer) uid(text []byte, l screen.Line) {
-	if len(text) > 200 {
+func (a *analyzer) uid(text []byte, l screen.Line, in wordSet) {
+	if len(text) > 200 || len(a.asked.uid) == 0 && !in.has(wordID) {
 		return
 	}
+	mark, uid, ok := marked(text)
+	if !ok && len(text) > 64 && !in.has(wordID) {
+		return // no answer, and no question
+	}
 	line := string(text)
-	for _, command := range a.asked.uid {
+	for _, q := range a.asked.uid {
 		switch {
-		case line == "0" && a.command == "id -u" && command == "id -u",
-			strings.HasPrefix(line, "uid=0(root)") && a.command == "id" && command == "id",
-			testedAnswer(line, command):
-			a.isRoot(text, l)
-			return
-		}
-		if mark, uid, ok := marked(line); ok && uid == "0" && strings.Contains(command, mark) {
+		case line == "0" && a.command == "id -u" && q.command == "id -u",
+			strings.HasPrefix(line, "uid=0(root)") && a.command == "id" && q.command == "id",
+			q.zero != "" && line == q.zero,
+			ok && uid == "0" && strings.Contains(q.command, mark):
 			a.isRoot(text, l)
 			return
 		}
 	}
 	// What is typed before there is a prompt is echoed as a line of its own.
-	if strings.Contains(line, "$(id -u)") && !bytes.ContainsRune(text, '\x00') {
+	if in.has(wordID) {
 		a.asked.note(line)
 	}
 }
 
 // marked splits an answer of the form MARK uid MARK.
-func marked(line string) (mark, uid string, ok bool) {
+func marked(line []byte) (mark, uid string, ok bool) {
 	for digits := 1; digits <= 10 && digits < len(line); digits++ {
 		half := (len(line) - digits) / 2
-		if (len(line)-digits)%2 != 0 || half < 4 || line[:half] != line[half+digits:] {
+		if (len(line)-digits)%2 != 0 || half < 4 || line[0] != line[half+digits] || !bytes.Equal(line[:half], line[half+digits:]) {
 			continue
 		}
-		uid = line[half : half+digits]
-		if strings.Trim(uid, "0123456789") == "" && strings.Trim(line[:half], "0123456789") != "" {
-			return line[:half], uid, true
+		mark, uid = string(line[:half]), string(line[half:half+digits])
+		if strings.Trim(uid, "0123456789") == "" && strings.Trim(mark, "0123456789") != "" {
+			return mark, uid, true
 		}
 	}
 	return "", "", false
@@ -101,8 +106,12 @@ func marked(line string) (mark, uid string, ok bool) {
 
 var uidTest = regexp.MustCompile(`\$\(id -u\)"? (?:-eq|==?) "?0"? \]{1,2}; then echo "?([\w-]{3,})"?; else echo "?([\w-]{3,})"?`)
 
-// testedAnswer is true when line is what the command prints for uid 0.
-func testedAnswer(line, command string) bool {
+// wordForZero is what a command of the form "if uid is 0 then echo A else echo
+// B" prints for uid 0.
+func wordForZero(command string) string {
 	m := uidTest.FindStringSubmatch(command)
-	return m != nil && line == m[1] && m[1] != m[2]
+	if m == nil || m[1] == m[2] {
+		return ""
+	}
+	return m[1]
 }

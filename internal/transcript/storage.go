@@ -21,7 +21,7 @@ type storage struct {
 var (
 	stateLine  = regexp.MustCompile(`^STATE=([a-z][a-z-]*)$`)
 	detailLine = regexp.MustCompile(`^DETAIL=([a-z][a-z-]*)$`)
-	noDevices  = regexp.MustCompile(`"event": "[\w.]*\bapply_plan\.no_devices"|\b(?:apply_plan\.)?no_devices\b|[Nn]o devices (?:were |are )?(?:planned|to provision)`)
+	noDevices  = regexp.MustCompile(`"event": "[\w.]*\bapply_plan\.no_devices"|\bno_devices\b|[Nn]o devices (?:were |are )?(?:planned|to provision)|apply_plan\.start", "execute": false|\]:   "disko": \{\},?$`)
 )
 
 // sentences are those of the login notice, with what they stand for. The first
@@ -41,7 +41,10 @@ var sentences = []struct {
 
 var otherState = regexp.MustCompile(`^pre-nixos: Provisioning status is '([\w-]+)'(?: \(([\w-]+)\))?`)
 
-func (s *storage) line(a *analyzer, text []byte, l screen.Line) {
+func (s *storage) line(a *analyzer, text []byte, l screen.Line, in wordSet) {
+	if !in.has(wordState, wordDetail, wordReason, wordNotice, wordNoDevices, wordPlan, wordDisko) {
+		return
+	}
 	line := string(text)
 	switch {
 	case strings.HasPrefix(line, "REASON="):
@@ -70,7 +73,7 @@ func (s *storage) line(a *analyzer, text []byte, l screen.Line) {
 	if strings.HasPrefix(line, "pre-nixos: ") {
 		s.notice(line, l.Offset)
 	}
-	if noDevices.Match(text) && !strings.Contains(a.command, "grep") {
+	if in.has(wordNoDevices, wordPlan, wordDisko) && noDevices.Match(text) && !strings.Contains(a.command, "grep") {
 		s.empty, s.emptyAt = true, Evidence{Offset: l.Offset, Line: line}
 	}
 }
@@ -125,15 +128,24 @@ var (
 	onConsole   = regexp.MustCompile(`^\[(?:FAILED|DEPEND)\] (?:Failed to start|Dependency failed for) .*Pre-NixOS setup`)
 )
 
-func (u *unit) line(a *analyzer, text []byte, l screen.Line) {
-	if m := statusHead.FindSubmatch(text); m != nil {
-		u.block = string(m[1])
+func (u *unit) line(a *analyzer, text []byte, l screen.Line, in wordSet) {
+	if text[0] >= 0x80 || text[0] == '*' || text[0] == 'x' {
+		if m := statusHead.FindSubmatch(text); m != nil {
+			u.block = string(m[1])
+		}
 	}
-	if m := activeLine.FindSubmatch(text); m != nil && u.block == "pre-nixos.service" {
-		u.set(string(m[1]), l.Offset, text)
+	if in.has(wordActive) && u.block == "pre-nixos.service" {
+		if m := activeLine.FindSubmatch(text); m != nil {
+			u.set(string(m[1]), l.Offset, text)
+		}
 	}
-	if m := activeAlone.FindSubmatch(text); m != nil && a.asked.active {
-		u.set(string(m[1]), l.Offset, text)
+	if a.asked.active && len(text) < 32 && (!strings.Contains(a.command, "is-active") || strings.Contains(a.command, "pre-nixos")) {
+		if m := activeAlone.FindSubmatch(text); m != nil {
+			u.set(string(m[1]), l.Offset, text)
+		}
+	}
+	if !in.has(wordUnit, wordService) {
+		return
 	}
 	if onConsole.Match(text) {
 		u.set("failed", l.Offset, text)

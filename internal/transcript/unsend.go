@@ -41,8 +41,6 @@ func (u *unsend) flush() {
 	u.buf = nil
 }
 
-func (u *unsend) release() { u.buf = nil }
-
 // run passes on all lines that have enough behind them.
 func (u *unsend) run(all bool) {
 	done := 0 // passed on
