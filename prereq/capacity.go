@@ -132,57 +132,78 @@ func (a auditor) openFiles(ctx context.Context) Result {
 	return Hold(word)
 }
 
-const gib = 1 << 30
+const (
+	gib = 1 << 30
+	// What a NixOS image takes of the store, with all that it is built from;
+	// and a flake that has no inputs to fetch.
+	imageClosure = 12 * gib
+	ownClosure   = 2 * gib
+)
 
 func (a auditor) diskChecks() []Check {
 	artifacts := cmp.Or(string(a.cfg.Artifacts), string(a.cfg.LogRoot), a.TempDir)
 	return append([]Check{
-		a.disk("disk-cache", "the cache folder, for the stand-in image, keys and snapshots,", always, "BOOT_IMAGE_CACHE", string(a.cfg.CacheDir), 2*gib, true),
-		a.disk("disk-temp", "the temporary folder, for the guests' disks and what is being built,", always, "TMPDIR", a.TempDir, 2*gib, true),
-		a.disk("disk-artifacts", "the folder of this run's files, for logs, recordings and reports,", always, "BOOT_IMAGE_ARTIFACTS", artifacts, gib/4, true),
-	}, a.only(config.Flake, []Check{
-		// The store is nix's to write to, not always ours.
-		a.disk("disk-nix-store", "the nix store, for the image and all that it is built from,", forFlake, "/nix", "/nix/store", 12*gib, false),
-	})...)
+		a.disk("disk-cache", "the cache folder, for the stand-in image, keys and snapshots,", "BOOT_IMAGE_CACHE", string(a.cfg.CacheDir), 2*gib),
+		a.disk("disk-temp", "the temporary folder, for the guests' disks and what is being built,", "TMPDIR", a.TempDir, 2*gib),
+		a.disk("disk-artifacts", "the folder of this run's files, for logs, recordings and reports,", "BOOT_IMAGE_ARTIFACTS", artifacts, gib/4),
+	}, a.only(config.Flake, []Check{{
+		ID: "disk-nix-store", Section: SectionHost, When: forFlake,
+		Condition: fmt.Sprintf("nix's store has %s free for the image and all that it is built from; %s where the flake has no inputs", mib(imageClosure), mib(ownClosure)),
+		How:       "statfs /nix/store",
+		Remedy:    "free space there (nix-collect-garbage), or mount a larger file system at /nix",
+		Timeout:   8 * time.Second,
+		Probe:     a.diskNixStore,
+	}})...)
 }
 
-// disk is the check that a folder has room for need bytes and, where that is
-// asked, that a file can be made in it.
-func (a auditor) disk(id, what, when, named, path string, need uint64, write bool) Check {
-	c := Check{
-		ID: id, Section: SectionHost, When: when,
+// disk is the check that a folder has room for need bytes and can be written to.
+func (a auditor) disk(id, what, named, path string, need uint64) Check {
+	return Check{
+		ID: id, Section: SectionHost, When: always,
 		Condition: fmt.Sprintf("%s has %s free, and can be written to", what, mib(need)),
 		How:       "statfs, and make a file there (" + named + ")",
 		Remedy:    "free space there, or name another folder in " + named,
 		Timeout:   5 * time.Second,
-	}
-	if !write {
-		c.Condition = fmt.Sprintf("%s has %s free", what, mib(need))
-		c.How = "statfs " + path
-		c.Remedy = "free space there (nix-collect-garbage), or mount a larger file system at " + named
-	}
-	c.Probe = func(context.Context) Result {
-		dir, err := a.existing(path)
-		if err != nil {
-			return Doubt(err.Error())
-		}
-		free, err := a.Free(dir)
-		if err != nil {
-			return Doubt(err.Error())
-		}
-		words := fmt.Sprintf("%s has %s free", dir, mib(free))
-		if dir != path {
-			words = fmt.Sprintf("%s, for %s is not there yet", words, path)
-		}
-		if free < need {
-			return Break(words)
-		}
-		if write {
-			if err := a.Writable(dir); err != nil {
-				return Break(fmt.Sprintf("%s, and a file cannot be made there: %v", words, err))
+		Probe: func(context.Context) Result {
+			dir, r := a.roomFor(path, need)
+			if r.Outcome != Holds {
+				return r
 			}
-		}
-		return Hold(words)
+			if err := a.Writable(dir); err != nil {
+				return Break(fmt.Sprintf("%s, and a file cannot be made there: %v", r.Detail, err))
+			}
+			return r
+		},
 	}
-	return c
+}
+
+// diskNixStore asks for no file there: the store is nix's to write to.
+func (a auditor) diskNixStore(ctx context.Context) Result {
+	need := uint64(imageClosure)
+	if alone, err := a.flakeHasNoInputs(ctx); err == nil && alone {
+		need = ownClosure
+	}
+	_, r := a.roomFor("/nix/store", need)
+	return r
+}
+
+// roomFor says whether path, or the nearest folder above it that is there, has
+// need bytes free.
+func (a auditor) roomFor(path string, need uint64) (dir string, r Result) {
+	dir, err := a.existing(path)
+	if err != nil {
+		return "", Doubt(err.Error())
+	}
+	free, err := a.Free(dir)
+	if err != nil {
+		return "", Doubt(err.Error())
+	}
+	words := fmt.Sprintf("%s has %s free", dir, mib(free))
+	if dir != path {
+		words = fmt.Sprintf("%s, for %s is not there yet", words, path)
+	}
+	if free < need {
+		return dir, Break(words)
+	}
+	return dir, Hold(words)
 }

@@ -14,6 +14,7 @@ var (
 	noNetwork    = regexp.MustCompile(`(?i)unable to download|could ?n[o']t resolve host|couldn't connect|failed to connect|timed out|network is unreachable|HTTP error 4\d\d|HTTP error 5\d\d`)
 	noFlake      = regexp.MustCompile(`could not find a flake\.nix|does not contain a 'flake\.nix'|is not a flake|getting status of '[^']*flake\.nix'`)
 	missingInput = regexp.MustCompile(`cannot find flake|getting status of '/|path '[^']*' does not exist|has an unlocked input|input '[^']*' (?:follows|does not)|called without required argument|requires lock file changes`)
+	evaluating   = regexp.MustCompile(`(?m)^evaluating '([^']+)'\.\.\.$`)
 	place        = regexp.MustCompile(`at (?:/nix/store/[^/ ]+/|«[^»]*»/?)?(\S+:\d+:\d+)`)
 )
 
@@ -53,6 +54,8 @@ func classifyFlake(stderr string) Result {
 	detail := "evaluation error: " + words
 	if at := place.FindStringSubmatch(stderr); at != nil && !strings.Contains(words, at[1]) {
 		detail += ", at " + at[1]
+	} else if in := evaluating.FindAllStringSubmatch(stderr, -1); in != nil {
+		detail += ", in " + in[len(in)-1][1]
 	}
 	return Break(detail)
 }

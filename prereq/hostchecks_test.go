@@ -144,6 +144,10 @@ var hostCases = []hostCase{
 	{"disk-artifacts", "the logs' root", func(h *fakeHost) { h.cfg.LogRoot = "/mnt"; h.files["mnt"] = dir(0o755); h.free["/mnt"] = 1 << 20 }, Broken, "/mnt has 1 MiB free"},
 	{"disk-nix-store", "", nil, Holds, "/nix/store has 100 GiB free"},
 	{"disk-nix-store", "full", func(h *fakeHost) { h.free["/nix/store"] = 5 << 30 }, Broken, "5120 MiB free"},
+	{"disk-nix-store", "enough without inputs", func(h *fakeHost) {
+		h.free["/nix/store"] = 5 << 30
+		out("flake metadata", says(`{"locks":{"nodes":{"root":{}}}}`))(h)
+	}, Holds, "5120 MiB free"},
 	{"disk-nix-store", "an ISO", iso, NotNeeded, forISO},
 
 	{"go-version", "", nil, Holds, "go1.26.8"},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -64,7 +65,7 @@ func TestFlakesEvaluated(t *testing.T) {
 		{"good", good, Holds, "shows its 1 outputs"},
 		{"undefined variable", `{ outputs = { self }: { packages.x86_64-linux.a = foo; }; }`, Broken, "evaluation error: undefined variable 'foo', at flake.nix:1:51"},
 		{"syntax error", "{ outputs = \n { self }: { ; }", Broken, "evaluation error: syntax error, unexpected ';'"},
-		{"throws", `{ outputs = { self }: { packages.x86_64-linux.a = throw "not today"; }; }`, Broken, "evaluation error: not today"},
+		{"throws", `{ outputs = { self }: { packages.x86_64-linux.a = throw "not today"; }; }`, Broken, "evaluation error: not today, in packages.x86_64-linux.a"},
 		{"missing input", `{ inputs.dep.url = "path:/nowhere/dep"; outputs = { self, dep }: { }; }`, Broken, "an input is missing"},
 		{"no network", `{ inputs.dep.url = "http://127.0.0.1:1/dep.tar.gz"; outputs = { self, dep }: { }; }`, Absent, "no network for an input"},
 		{"no flake", "", Broken, "there is no flake"},
@@ -177,4 +178,35 @@ func TestProfileScripts(t *testing.T) {
 			assert.Contains(t, r.Detail+r.Risk, c.says, r.Evidence)
 		})
 	}
+}
+
+// TestPythonHarness has a real Python import modules that stand for the real ones.
+func TestPythonHarness(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	write("pyproject.toml", "[project]\ndependencies = ['pytest', 'pexpect']\n")
+	write("pytest.py", "__version__ = '1'\n")
+	probe := func() Result {
+		return auditor{Host: ThisHost(), cfg: config.Config{Flake: "path:" + dir}}.pythonHarness(t.Context())
+	}
+	r := probe()
+	assert.Equal(t, Absent, r.Outcome, "%+v", r)
+
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".venv", "bin"), 0o755))
+	require.NoError(t, os.Symlink(python, filepath.Join(dir, ".venv", "bin", "python")))
+	write("pexpect.py", "raise ImportError('broken on purpose')\n")
+	r = probe()
+	assert.Equal(t, Broken, r.Outcome, "%+v", r)
+	assert.Contains(t, r.Detail, "broken on purpose")
+
+	write("pexpect.py", "__version__ = '2'\n")
+	r = probe()
+	assert.Equal(t, Holds, r.Outcome, "%+v", r)
+	assert.Equal(t, "pytest 1 pexpect 2", r.Detail)
 }
