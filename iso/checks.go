@@ -22,8 +22,9 @@ type Subject struct {
 	// KeyAtBoot says how the machine hands the root key to an image that has
 	// none embedded; "" when it does not.
 	KeyAtBoot string
-	// Accelerator is what the machine will run on, kvm or tcg, and why.
-	Accelerator func(context.Context) (name, why string)
+	// Deadline is when go test ends the tests; zero when it never does. A build
+	// is ended before.
+	Deadline time.Time
 }
 
 // buildTimeout bounds a build: the slowest one measured took 35 minutes.
@@ -64,13 +65,31 @@ func noImage(err error) prereq.Result {
 	return prereq.Break(err.Error())
 }
 
+// grace is kept of the deadline to end a build and to say so.
+const grace = 15 * time.Second
+
+var errDeadline = errors.New("go test's -timeout leaves no more time; give it a longer one, such as -timeout 2h")
+
+// within is a context for what may take long.
+func (v *view) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	if v.Deadline.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, v.Deadline.Add(-grace), errDeadline)
+}
+
 // open opens the image on its first call.
 func (v *view) open(ctx context.Context) (*Image, error) {
 	v.opened.Do(func() {
 		if v.ISO == nil {
 			return
 		}
+		ctx, cancel := v.within(ctx)
+		defer cancel()
 		name, err := v.ISO(ctx)
+		if err != nil && errors.Is(context.Cause(ctx), errDeadline) {
+			err = &NoImage{Outcome: prereq.Unknown, Err: fmt.Errorf("%w: %w", errDeadline, err)}
+		}
 		if err != nil {
 			v.image = func() (*Image, error) { return nil, err }
 			return

@@ -103,7 +103,13 @@ func (v *view) onFlake(probe func(context.Context, *Flake) prereq.Result) func(c
 		if v.Flake == nil {
 			return prereq.Skip("no flake is the target")
 		}
-		return probe(ctx, v.Flake)
+		ctx, cancel := v.within(ctx)
+		defer cancel()
+		r := probe(ctx, v.Flake)
+		if errors.Is(context.Cause(ctx), errDeadline) && r.Outcome != prereq.Holds {
+			r.Outcome, r.Detail = prereq.Unknown, errDeadline.Error()+": "+r.Detail
+		}
+		return r
 	}
 }
 

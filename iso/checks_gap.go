@@ -26,11 +26,6 @@ func (v *view) gapChecks() []prereq.Check {
 			Probe: func(context.Context) prereq.Result { return v.planOnlyGap() },
 		},
 		{
-			ID: "gap-acceleration", Condition: "the guest runs at the host's speed",
-			How: "run a guest under KVM", Remedy: "run where KVM works",
-			Probe: v.accelerationGap,
-		},
-		{
 			ID: "gap-menu", Condition: "the boot menu can be seen on the serial console and does not wait", Needs: []string{"image-boot-menu"},
 			How: "SERIAL or terminal_output serial, and the timeout", Remedy: "set the menu's serial port; shorten its timeout",
 			Probe: v.onImage(menuGap),
@@ -100,19 +95,6 @@ func (v *view) planOnlyGap() prereq.Result {
 	return gap(fmt.Sprintf("after a detection error %s ends well with %s", s.Unit, strings.Join(quiet, " or ")),
 		"a storage error falls back to plan-only: the disks stay untouched and the unit is not failed",
 		fmt.Sprintf("capture the journal of %s in every run, and take %s for the truth", s.Unit, s.StatusFile))
-}
-
-func (v *view) accelerationGap(ctx context.Context) prereq.Result {
-	if v.Accelerator == nil {
-		return prereq.Skip("no machine is asked for")
-	}
-	name, why := v.Accelerator(ctx)
-	if name == "kvm" {
-		return prereq.Hold("KVM: " + why)
-	}
-	return gap("the guest runs under TCG: "+why,
-		"an emulated boot takes minutes instead of seconds, and timeouts must allow for it",
-		"run the scenarios where /dev/kvm works, or give go test a -timeout of 30m and more")
 }
 
 func menuGap(img *Image) prereq.Result {

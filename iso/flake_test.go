@@ -333,6 +333,24 @@ func TestChecksComplete(t *testing.T) {
 	}
 }
 
+// TestDeadline: a build ends before go test does, and says so.
+func TestDeadline(t *testing.T) {
+	f := flake(t, nil)
+	f.run = func(ctx context.Context, _, _ []string, _ io.Writer) ([]byte, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	s := Subject{Flake: f, Deadline: time.Now().Add(grace + 50*time.Millisecond), ISO: func(ctx context.Context) (string, error) {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}}
+	for _, id := range []string{"flake-build", "flake-config", "image-opens"} {
+		r := probe(t, s, id)
+		assert.Equal(t, prereq.Unknown, r.Outcome, id)
+		assert.Contains(t, r.Detail, "give it a longer one, such as -timeout 2h", id)
+	}
+}
+
 func TestBeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

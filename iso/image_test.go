@@ -20,5 +20,6 @@ func TestImage(t *testing.T) {
 	require.NoError(t, err)
 	subject, err := target.Subject(cfg, t.Output())
 	require.NoError(t, err)
+	subject.Deadline, _ = t.Deadline()
 	prereq.Run(t, iso.Checks(subject))
 }

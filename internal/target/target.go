@@ -80,9 +80,8 @@ func Subject(cfg config.Config, log io.Writer) (iso.Subject, error) {
 		return iso.Subject{}, err
 	}
 	s := iso.Subject{
-		Contract:    terms,
-		ISO:         func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },
-		Accelerator: prereq.Accelerator,
+		Contract: terms,
+		ISO:      func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },
 	}
 	switch cfg.Target() {
 	case config.StandIn:
