@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -112,4 +113,109 @@ func TestBrokenISOs(t *testing.T) {
 			onlyBroken(t, results(t, ofISO(name)), want)
 		})
 	}
+}
+
+// TestNixOSFaults: faults that only an image with a NixOS store can have, and
+// how those of any image look in it.
+func TestNixOSFaults(t *testing.T) {
+	store := func(letter, rest string) string { return strings.Repeat(letter, 32) + "-" + rest }
+	unit := store("1", "unit-pre-nixos.service/pre-nixos.service")
+	system := store("s", "nixos-system-nixos-25.05")
+	main := store("p", "pre-nixos-0.7.13/lib/python3.12/site-packages/pre_nixos/main.py")
+	for name, tt := range map[string]struct {
+		change func(fixtures.SmallISO) fixtures.SmallISO
+		want   map[string]string
+	}{
+		"init names no system": {
+			func(s fixtures.SmallISO) fixtures.SmallISO {
+				gone := "/nix/store/" + store("0", "nixos-system-nixos-25.05")
+				return s.Edit("isolinux/isolinux.cfg", "/nix/store/"+system, gone).Edit("boot/grub/grub.cfg", "/nix/store/"+system, gone)
+			},
+			map[string]string{"image-root-filesystem": "init= names /nix/store/" + store("0", "nixos-system-nixos-25.05") + ", which nix-store.squashfs does not have"},
+		},
+		"deadlock in Python": {
+			func(s fixtures.SmallISO) fixtures.SmallISO { return s.Edit(main, "    \"--no-block\",\n", "") },
+			map[string]string{"image-ssh-order": `/nix/store/` + main + `:3: "\"systemctl\", \"reload-or-restart\", \"sshd.service\"," waits`},
+		},
+		"not oneshot": {
+			func(s fixtures.SmallISO) fixtures.SmallISO { return s.Edit(unit, "Type=oneshot\n", "") },
+			map[string]string{"image-unit": "/etc/systemd/system/pre-nixos.service: Type is simple, not oneshot"},
+		},
+		"wheel asks": {
+			func(s fixtures.SmallISO) fixtures.SmallISO {
+				return s.Edit(store("d", "sudoers"), "NOPASSWD: SETENV: ", "")
+			},
+			map[string]string{"image-sudo": "%wheel  ALL=(ALL:ALL) ALL asks nixos for a password"},
+		},
+		"not in wheel": {
+			func(s fixtures.SmallISO) fixtures.SmallISO {
+				return s.Edit(store("g", "users-groups.json"), `"members":["nixos"]`, `"members":[]`)
+			},
+			map[string]string{"image-sudo": "lets nixos (groups unknown) become root"},
+		},
+		"no autologin": {
+			func(s fixtures.SmallISO) fixtures.SmallISO {
+				return s.Edit(store("u", "system-units/serial-getty@.service.d/overrides.conf"), "'--autologin' 'nixos' ", "")
+			},
+			map[string]string{"image-autologin": "serial-getty@.service.d/overrides.conf has no --autologin"},
+		},
+		"command": {
+			func(s fixtures.SmallISO) fixtures.SmallISO { return s.Without(store("w", "system-path/bin/wipefs")) },
+			map[string]string{"image-commands": "1 of 18 commands are not in the image: wipefs"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onlyBroken(t, results(t, ofISO(write(t, tt.change(fixtures.SmallNixOS())))), tt.want)
+		})
+	}
+
+	t.Run("two systems", func(t *testing.T) {
+		s := fixtures.SmallNixOS().Edit("isolinux/isolinux.cfg", "init=", "x=").Edit("boot/grub/grub.cfg", "init=", "x=")
+		s.Root[store("0", "nixos-system-nixos-25.05/init")] = ""
+		img := open(t, write(t, s))
+		assert.ErrorContains(t, img.RootErr, "a NixOS store with 2 systems in it, and no boot entry's init= names one")
+	})
+}
+
+// TestRootKey: embedded, handed over at boot, or missing, which is a risk.
+func TestRootKey(t *testing.T) {
+	nixos := results(t, ofISO(write(t, fixtures.SmallNixOS())))["gap-root-key"]
+	assert.Equal(t, prereq.Holds, nixos.Outcome)
+	assert.Regexp(t, `^embedded: SHA256:`, nixos.Detail)
+	assert.Empty(t, nixos.Risk)
+
+	plain := ofISO(write(t, fixtures.Small()))
+	missing := results(t, plain)["gap-root-key"]
+	assert.Equal(t, prereq.Holds, missing.Outcome)
+	assert.Contains(t, missing.Risk, "the interface lan is not set up and nobody can log in as root over SSH")
+	assert.NotEmpty(t, missing.FollowUp)
+
+	plain.KeyAtBoot = "by a file"
+	handed := results(t, plain)["gap-root-key"]
+	assert.Contains(t, handed.Detail, "the machine hands it over at boot: by a file")
+	assert.Empty(t, handed.Risk)
+
+	plain.Contract = contract.DebianLive()
+	assert.Equal(t, prereq.NotNeeded, results(t, plain)["gap-root-key"].Outcome)
+}
+
+// TestDebianLive: an image of another make, which promises less. Its login is
+// set up while it boots.
+func TestDebianLive(t *testing.T) {
+	s := fixtures.Small().Without("etc/systemd/system/pre-nixos.service", "etc/systemd/system/multi-user.target.wants/pre-nixos.service",
+		"etc/systemd/system/serial-getty@ttyS0.service.d/autologin.conf", "etc/sudoers.d/nixos", "usr/bin/disko")
+	s.Root["usr/lib/live/config/0160-sysvinit"] = "#!/bin/sh\n"
+	subject := ofISO(write(t, s))
+	subject.Contract = contract.DebianLive()
+	found := results(t, subject)
+	for _, id := range []string{"image-autologin", "image-sudo"} {
+		assert.Equal(t, prereq.Unknown, found[id].Outcome, id)
+		assert.Contains(t, found[id].Detail, "live-config", id)
+	}
+	for _, id := range []string{"image-unit", "image-ssh-order", "image-status-file", "gap-plan-only"} {
+		if r, ok := found[id]; ok {
+			assert.Equal(t, prereq.NotNeeded, r.Outcome, "%s: %s", id, r.Detail)
+		}
+	}
+	assert.Equal(t, prereq.Holds, found["image-commands"].Outcome)
 }
