@@ -3,16 +3,13 @@
 # $1 is the session's key, $2 the number of base64 characters in a frame.
 k=$1 w=$2
 set -f
-umask 077
 trap '' HUP INT QUIT TSTP TTOU
 export PAGER=cat SYSTEMD_PAGER=cat GIT_PAGER=cat MANPAGER=cat SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0 NO_COLOR=1 TERM=dumb
 d=
 for t in /run /dev/shm /tmp; do
 	t=$t/bootaudit.$k
-	mkdir -p "$t" 2>/dev/null && d=$t && break
+	mkdir -m 700 "$t" 2>/dev/null && d=$t && break
 done
-limiter=
-timeout -k 2 5 true 2>/dev/null && limiter='timeout -k 2'
 set -- $(cksum </dev/null)
 empty=$1
 if printf x | base64 -w 0 >/dev/null 2>&1; then wrap="-w $w"; else wrap= w=76; fi
@@ -33,28 +30,20 @@ frames() {
 # part ID STREAM OFFSET COUNT: that range of a job's output
 part() { tail -c +$(($3 + 1)) "$d/$1.$2" | head -c "$4" | base64 $wrap | frames "$1" "$2" "$3"; }
 
-# limited SECONDS FILE: runs it, and ends it after that long
-limited() {
-	if [ -n "$limiter" ]; then
-		$limiter "$1" sh "$2"
-		return
-	fi
-	sh "$2" &
-	p=$!
-	{ sleep "$1"; kill "$p"; sleep 2; kill -9 "$p"; } >/dev/null 2>&1 3>&- &
-	wait "$p"
-	s=$?
-	kill $! 2>/dev/null
-	return $s
-}
-
-# run ID SECONDS BYTES: one job, whose files are its output and what became of it
+# run ID BYTES: one job, whose files are its output and what became of it. The
+# command is a subshell of this one: under emulation a new program is dear.
 run() {
 	f=$d/$1
 	{ {
-		limited "$2" "$f.c" </dev/null 2>&3 3>&-
+		(
+			read -r c <"$f.c" && c=$(printf %bx "$c")
+			set +f --
+			eval "${c%x}"
+		) </dev/null 2>&3 3>&- &
+		echo $! >"$f.k"
+		wait $!
 		echo $? >"$f.s"
-	} | head -c "$3" >"$f.o"; } 3>&1 | head -c "$3" >"$f.e"
+	} | head -c "$2" >"$f.o"; } 3>&1 | head -c "$2" >"$f.e"
 	read -r s <"$f.s" || s=lost
 	if [ -s "$f.o" ] || [ -s "$f.e" ]; then
 		set -- "$1" $(cksum "$f.o" "$f.e")
@@ -72,6 +61,22 @@ run() {
 # A file that is still being written has no line end, so that this fails.
 meta() { read -r l <"$d/$1.m" && say "$1" m 0 "$l"; }
 
+# stop ID SIGNAL: a job's command and all that it started
+stop() {
+	read -r all <"$d/$1.k" || return
+	set +f
+	more=1
+	while [ $more = 1 ]; do
+		more=0
+		for p in /proc/[0-9]*; do
+			read -r l <"$p/stat" || continue
+			l=${l##*) ? }
+			case " $all " in *" ${p#/proc/} "*) continue ;; *" ${l%% *} "*) all="$all ${p#/proc/}" more=1 ;; esac
+		done
+	done
+	kill -"$2" $all
+}
+
 dead=0
 say 0 h "$(id -u)" ''
 while [ $dead -lt 600 ]; do
@@ -86,14 +91,15 @@ while [ $dead -lt 600 ]; do
 	set -- $line
 	case $1 in
 	h) say "$2" h "$(id -u)" '' ;;
-	# r ID SECONDS BYTES COMMAND: what comes again is not run again
+	# r ID BYTES COMMAND, for printf %b: what comes again is not run again
 	r)
 		if [ ! -e "$d/$2.c" ]; then
-			printf %b "${line#* * * * }" >"$d/$2.c"
-			run "$2" "$3" "$4" </dev/null 2>/dev/null &
+			printf '%s\n' "${line#* * * }" >"$d/$2.c"
+			run "$2" "$3" </dev/null 2>/dev/null &
 		fi
 		say "$2" a 0 ''
 		;;
+	k) stop "$2" "$3" 2>/dev/null & ;;
 	# q ID: how is the job?
 	q) meta "$2" 2>/dev/null || say "$2" a 0 '' ;;
 	g) part "$2" "$3" "$4" "$5" </dev/null 2>/dev/null & ;;

@@ -21,9 +21,9 @@ import (
 // buffer as it comes (memory and time stay linear), keeps it over timeouts, and
 // looks at the clock itself; go-expect's own timeout only tells it of a pause.
 type tap struct {
-	take func(text []byte) bool // true: enough
-	stop func() error           // asked from time to time
-	n    int
+	take  func(text []byte) bool // true: enough
+	stop  func() error           // asked now and then
+	asked time.Time
 	// Why Expect returned, if take was not satisfied:
 	paused bool
 	ended  bool
@@ -39,8 +39,8 @@ func (t *tap) Match(v any) bool {
 	case *bytes.Buffer:
 		done := t.take(v.Bytes())
 		v.Reset()
-		if t.n++; !done && t.n%256 == 0 {
-			t.err = t.stop()
+		if now := time.Now(); !done && now.Sub(t.asked) > pause/2 {
+			t.asked, t.err = now, t.stop()
 		}
 		return done || t.err != nil
 	case error:

@@ -20,7 +20,7 @@ type outlet struct {
 // newOutlet writes to w until the outlet is closed or a write fails, which it
 // reports to failed.
 func newOutlet(w io.Writer, failed func(error)) *outlet {
-	o := &outlet{queue: make(chan []byte, 64), stop: make(chan struct{}), done: make(chan struct{})}
+	o := &outlet{queue: make(chan []byte, 16), stop: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
 		for {

@@ -309,15 +309,15 @@ var (
 // the agent reads its lines byte by byte.
 const maxInline = 1500
 
-// assemble runs the script that was sent in blocks. $0 is the job's own file.
-const assemble = `f=${0%%.c}
-cat "$f".p* >"$f.l" && rm -f "$f".p*
+// assemble runs the script that was sent in blocks. $f is where the agent keeps
+// the job's files.
+const assemble = `cat "$f".p* >"$f.l" && rm -f "$f".p*
 [ "$(sha256sum <"$f.l")" = '%[1]x  -' ] || { echo '%[2]s' >&2; exit 125; }
-exec sh "$f.l"
+. "$f.l"
 `
 
 // place puts the file that was sent in blocks where it belongs.
-const place = `n=%[1]s; t=$n.part$$; f=${0%%/*}/%[2]d
+const place = `n=%[1]s; t=$n.part$$; f=$d/%[2]d
 cat "$f".p* >"$t" || exit
 rm -f "$f".p*
 if [ "$(sha256sum <"$t")" != '%[3]x  -' ]; then rm -f "$t"; echo '%[4]s' >&2; exit 125; fi
@@ -340,13 +340,12 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 		}
 		inline = escape(fmt.Sprintf(assemble, sha256.Sum256([]byte(script)), notWhole))
 	}
-	deadline, _ := ctx.Deadline()
-	limit := guestLimit(time.Until(deadline))
-	line := fmt.Sprintf("r %d %d %d %s", j.id, int(limit.Seconds()), s.limit+1, inline)
+	line := fmt.Sprintf("r %d %d %s", j.id, s.limit+1, inline)
 	if err := s.ask(ctx, line, nil); err != nil {
 		return Result{}, s.wrap(command, err)
 	}
-	start := time.Now()
+	limit, stopped := s.limitJob(ctx, j)
+	defer stopped()
 	question := func() error {
 		// r is not run twice, and q costs the guest less.
 		if _, acked := s.acked(j, "0"); !acked {
@@ -357,7 +356,7 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 	if err := s.await(ctx, j, s.patience, question, func() bool { return j.meta != nil }); err != nil {
 		return Result{}, s.wrap(command, err)
 	}
-	ran := time.Since(start)
+	late := stopped()
 	result, err := s.fetch(ctx, j)
 	if err != nil {
 		return result, s.wrap(command, err)
@@ -375,17 +374,51 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 		err = errSent
 	case err != nil:
 		err = fmt.Errorf("its exit status was lost: the shell that ran it was killed")
-	case ran >= limit && slices.Contains([]int{124, 137, 143}, result.Status):
+	case late:
 		err = fmt.Errorf("ended by its limit of %s in the guest: %w", limit, context.DeadlineExceeded)
 	}
 	return result, s.wrap(command, err)
 }
 
-// guestLimit is what the guest is given of the time that is left, in whole
-// seconds: its own limit should come first, because it can say what was written.
-func guestLimit(left time.Duration) time.Duration {
-	limit := left - max(time.Second, left/10)
-	return max(time.Second, limit.Truncate(time.Second))
+// limitJob has the guest end a job, and what it started, a moment before ctx's
+// deadline, so that there is time to say what it had written; or at once when
+// ctx is cancelled. stopped ends that and says whether it came to it.
+func (s *session) limitJob(ctx context.Context, j *job) (limit time.Duration, stopped func() bool) {
+	deadline, _ := ctx.Deadline()
+	left := time.Until(deadline)
+	limit = (left - min(max(time.Second, left/10), left/2)).Round(time.Millisecond)
+	over, cancel := context.WithTimeout(ctx, limit)
+	done := make(chan struct{})
+	late := false
+	var work sync.WaitGroup
+	work.Go(func() {
+		select {
+		case <-done:
+			return
+		case <-over.Done():
+		}
+		late = true
+		for _, signal := range []string{"TERM", "KILL"} {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			_ = s.ask(ctx, fmt.Sprintf("k %d %s", j.id, signal), nil)
+			select {
+			case <-ctx.Done():
+			case <-done:
+			}
+			cancel()
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	return limit, sync.OnceValue(func() bool {
+		close(done)
+		work.Wait()
+		cancel()
+		return late
+	})
 }
 
 // drop lets the guest remove a job's files, some jobs at a time.

@@ -1,0 +1,226 @@
+package serial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// pipeConsole is a console of which the test is the guest.
+func pipeConsole(t testing.TB, cfg Config) (*Console, net.Conn) {
+	t.Helper()
+	host, guest := net.Pipe()
+	c := newConsole(t, host, cfg)
+	t.Cleanup(func() { guest.Close() })
+	return c, guest
+}
+
+func send(t testing.TB, guest io.Writer, text string) {
+	t.Helper()
+	_, err := io.WriteString(guest, text)
+	require.NoError(t, err)
+}
+
+func TestExpectReadsLinesAsAPersonWould(t *testing.T) {
+	c, guest := pipeConsole(t, Config{})
+	ctx := limited(t, 20*time.Second)
+	send(t, guest, "one\r\n\x1b[1;31mt\x1b]0;title\awo\x1b[0m\r\nthree \xe2\x82")
+	m, err := c.Expect(ctx, regexp.MustCompile(`^t(w)o$`))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"two", "w"}, m)
+	send(t, guest, "\xac login: ")
+	_, err = c.Expect(ctx, regexp.MustCompile(`^three € login: $`))
+	require.NoError(t, err, "a line without an end, and a character that came in two pieces")
+	send(t, guest, "x\r[ OK ] y\n")
+	_, err = c.Expect(ctx, regexp.MustCompile(`^\[ OK \] y$`))
+	require.NoError(t, err)
+}
+
+func TestExpectKeepsWhatCameBeforeATimeout(t *testing.T) {
+	c, guest := pipeConsole(t, Config{})
+	send(t, guest, "login: ni")
+	_, err := c.Expect(limited(t, 100*time.Millisecond), regexp.MustCompile(`nixos`))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	send(t, guest, "xos\r\n")
+	m, err := c.Expect(limited(t, 10*time.Second), regexp.MustCompile(`.*nixos`))
+	require.NoError(t, err)
+	assert.Equal(t, "login: nixos", m[0])
+}
+
+// The deadline holds whether the guest is silent, prints lines, draws a
+// spinner without line ends, or floods.
+func TestExpectKeepsItsDeadline(t *testing.T) {
+	for name, text := range map[string]string{
+		"silent": "", "chatty": "a line\r\n", "spinner": "\r[*** ]", "endless line": "x", "flood": strings.Repeat("flood of text\r\n", 1000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, guest := pipeConsole(t, Config{})
+			go func() {
+				for text != "" {
+					if _, err := io.WriteString(guest, text); err != nil {
+						return
+					}
+					if len(text) < 100 {
+						time.Sleep(2 * time.Millisecond)
+					}
+				}
+			}()
+			late := time.Hour
+			for range 3 { // a loaded machine may be late once
+				start := time.Now()
+				_, err := c.Expect(limited(t, 300*time.Millisecond), regexp.MustCompile(`never (comes|seen)`))
+				late = min(late, time.Since(start)-300*time.Millisecond)
+				var wait *WaitError
+				require.ErrorAs(t, err, &wait)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Contains(t, err.Error(), "never (comes|seen)")
+			}
+			assert.Less(t, late, 100*time.Millisecond)
+		})
+	}
+}
+
+func TestFloodTakesBoundedMemory(t *testing.T) {
+	c, guest := pipeConsole(t, Config{Transcript: io.Discard})
+	before := heap()
+	line := strings.Repeat("0123456789abcdef", 4) + "\r\n"
+	block := []byte(strings.Repeat(line, 1000))
+	size := 100 << 20
+	if testing.Short() || raceEnabled {
+		size = 10 << 20
+	}
+	found := make(chan error, 1)
+	go func() {
+		_, err := c.Expect(limited(t, 5*time.Minute), regexp.MustCompile(`^the end$`))
+		found <- err
+	}()
+	peak := uint64(0)
+	for sent := 0; sent < size; sent += len(block) {
+		_, err := guest.Write(block)
+		require.NoError(t, err)
+		if sent/len(block)%100 == 0 {
+			peak = max(peak, heap())
+		}
+	}
+	send(t, guest, "\r\nthe end\r\n")
+	require.NoError(t, <-found)
+	t.Logf("%d MB: at most %d MB of heap", size>>20, (peak-before)>>20)
+	assert.Less(t, peak-min(before, peak), uint64(64<<20))
+
+	_, err := c.Expect(limited(t, 50*time.Millisecond), regexp.MustCompile(`x`))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse
+}
+
+func TestTripEndsAnyWait(t *testing.T) {
+	for name, wait := range map[string]func(context.Context, *Console) error{
+		"expect": func(ctx context.Context, c *Console) error {
+			_, err := c.Expect(ctx, regexp.MustCompile("x"))
+			return err
+		},
+		"menu": func(ctx context.Context, c *Console) error { return c.PassMenu(ctx) },
+		"login": func(ctx context.Context, c *Console) error {
+			_, err := c.Login(ctx, Account{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var trips []string
+			c, guest := pipeConsole(t, Config{OnTrip: func(trip Trip) { trips = append(trips, trip.ID) }})
+			go func() {
+				time.Sleep(50 * time.Millisecond)
+				_, _ = io.WriteString(guest, "[    1.234567] Kernel panic - not syncing: VFS: nothing to mount\r\n")
+			}()
+			start := time.Now()
+			err := wait(limited(t, 30*time.Second), c)
+			var trip *TripError
+			require.ErrorAs(t, err, &trip)
+			assert.Contains(t, err.Error(), "Kernel panic - not syncing")
+			assert.Less(t, time.Since(start), 5*time.Second)
+			assert.Equal(t, []string{trip.Trip.ID}, trips)
+		})
+	}
+}
+
+func TestEndOfGuestIsNotADeadline(t *testing.T) {
+	c, guest := pipeConsole(t, Config{})
+	send(t, guest, "last words")
+	guest.Close()
+	_, err := c.Expect(limited(t, 20*time.Second), regexp.MustCompile("^last words$"))
+	require.NoError(t, err)
+	_, err = c.Expect(limited(t, 20*time.Second), regexp.MustCompile("more"))
+	require.ErrorIs(t, err, io.EOF)
+	require.NotErrorIs(t, err, context.DeadlineExceeded)
+	_, err = c.Login(limited(t, 20*time.Second), Account{})
+	require.ErrorIs(t, err, io.EOF)
+	assert.Contains(t, err.Error(), "last words")
+}
+
+func TestCloseEndsAWait(t *testing.T) {
+	c, _ := pipeConsole(t, Config{})
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Expect(context.Background(), regexp.MustCompile("more"))
+		done <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	require.NoError(t, c.Close())
+	require.ErrorIs(t, <-done, os.ErrClosed)
+	require.ErrorIs(t, c.Type(context.Background(), "x"), os.ErrClosed)
+}
+
+// A guest that does not read must not block who sends, nor the pump.
+func TestGuestThatDoesNotRead(t *testing.T) {
+	c, guest := pipeConsole(t, Config{})
+	err := errors.New("none")
+	for range 200 {
+		if err = c.Type(limited(t, 100*time.Millisecond), strings.Repeat("x", 1000)); err != nil {
+			break
+		}
+	}
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	send(t, guest, "still heard\r\n\x1b[6n")
+	_, err = c.Expect(limited(t, 10*time.Second), regexp.MustCompile("still heard"))
+	require.NoError(t, err)
+}
+
+func TestTranscriptIsExactAndFailsAlone(t *testing.T) {
+	var b strings.Builder
+	text := "ab\x1b[6n\x00\xff\r\r\n\xe2\x82"
+	host, guest := net.Pipe()
+	c, err := New(host, Config{Transcript: &b, Recording: brokenWriter{}})
+	require.NoError(t, err)
+	send(t, guest, text)
+	buf := make([]byte, 10)
+	n, err := guest.Read(buf)
+	require.NoError(t, err)
+	assert.Equal(t, "\x1b[1;3R", string(buf[:n]), "the cursor's place, at once")
+	guest.Close()
+	require.ErrorContains(t, c.Close(), "disk full")
+	assert.Equal(t, text, b.String())
+}
+
+type brokenWriter struct{}
+
+func (w brokenWriter) Write(p []byte) (int, error) {
+	if strings.HasPrefix(string(p), "{") {
+		return len(p), nil
+	}
+	return 0, fmt.Errorf("disk full")
+}
