@@ -17,18 +17,16 @@ if printf x | base64 -w 0 >/dev/null 2>&1; then wrap="-w $w"; else wrap= w=76; f
 # One printf is one write, so that frames of several jobs do not mix.
 say() { printf '@%s.%s.%s.%s.%s.%s;\n' "$k" "$1" "$2" "$3" "$4" "${#4}"; }
 
-# frames ID STREAM OFFSET: standard input, encoded, from that offset on
-frames() {
-	o=$3
+# part ID STREAM FROM TO: that range of a job's output, in bytes
+part() {
+	o=0
 	while read -r l; do
-		say "$1" "$2" "$o" "$l"
+		[ $o -lt "$3" ] || say "$1" "$2" $o "$l"
 		o=$((o + w / 4 * 3))
-	done
+		[ $o -lt "$4" ] || break
+	done <"$d/$1.b$2"
 	say "$1" f "$3" "$2"
 }
-
-# part ID STREAM OFFSET COUNT: that range of a job's output
-part() { tail -c +$(($3 + 1)) "$d/$1.$2" | head -c "$4" | base64 $wrap | frames "$1" "$2" "$3"; }
 
 # run ID BYTES: one job, whose files are its output and what became of it. The
 # command is a subshell of this one: under emulation a new program is dear.
@@ -53,7 +51,9 @@ run() {
 	fi
 	meta "$1"
 	for n in o e; do
-		[ ! -s "$f.$n" ] || base64 $wrap "$f.$n" | frames "$1" $n 0
+		[ -s "$f.$n" ] || continue
+		base64 $wrap "$f.$n" >"$f.b$n"
+		part "$1" $n 0 999999999
 	done
 	say "$1" f end ''
 }

@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -64,7 +65,9 @@ func TestControlNamesADeadGuest(t *testing.T) {
 // endAgent ends the guest's half of a control line, which would go on waiting.
 func endAgent(t testing.TB, c *Control) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
 	j := c.s.newJob()
-	require.NoError(t, c.s.ask(t.Context(), fmt.Sprintf("x %d", j.id), nil))
-	require.NoError(t, c.s.await(t.Context(), j, time.Second, func() error { return nil }, func() bool { return len(j.acks) > 0 }))
+	require.NoError(t, c.s.ask(ctx, fmt.Sprintf("x %d", j.id), nil))
+	require.NoError(t, c.s.await(ctx, j, time.Second, func() error { return nil }, func() bool { return len(j.acks) > 0 }))
 }

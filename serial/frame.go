@@ -134,19 +134,18 @@ func request(key, line string) []byte {
 	return []byte(key + " " + strconv.Itoa(len(line)) + " " + line + "\n")
 }
 
-// escape writes a command as one line of ASCII for the guest's printf %b.
+// escape writes a command as one line for the guest's printf %b. Should root's
+// agent be gone, a shell may read the line: there is nothing in it to run.
 func escape(command string) string {
 	var b strings.Builder
 	for i := range len(command) {
 		switch c := command[i]; {
-		case c == '\\':
-			b.WriteString(`\\`)
 		case c == '\n':
 			b.WriteString(`\n`)
-		case c < ' ' || c > '~':
-			fmt.Fprintf(&b, `\0%03o`, c)
-		default:
+		case c == ' ' || c == '/' || c == ':' || frameChar(rune(c)):
 			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, `\0%03o`, c)
 		}
 	}
 	return b.String()

@@ -42,7 +42,7 @@ type session struct {
 	// silent is called when nothing came for the time of patience; its error
 	// ends the command.
 	silent   func(ctx context.Context) error
-	patience time.Duration // silence after which a question is repeated
+	patience time.Duration // longest silence between repeats of a question
 	giveUp   time.Duration // silence after which the agent is given up
 	block    int           // bytes sent to the guest without an answer
 	limit    int           // MaxOutput, but for tests
@@ -242,9 +242,14 @@ func (s *session) ask(ctx context.Context, line string, rest []byte) error {
 	return s.send(ctx, append(request(s.key, line), rest...))
 }
 
-// await repeats a question until done holds; it is called with s.mu held.
+// soon is the silence after which a short question is first repeated.
+const soon = 500 * time.Millisecond
+
+// await repeats a question after a silence of patience, then less and less
+// often, until done holds; that is called with s.mu held.
 func (s *session) await(ctx context.Context, j *job, patience time.Duration, question func() error, done func() bool) error {
-	quiet := time.NewTimer(patience)
+	delay := patience
+	quiet := time.NewTimer(delay)
 	defer quiet.Stop()
 	for {
 		s.mu.Lock()
@@ -258,7 +263,8 @@ func (s *session) await(ctx context.Context, j *job, patience time.Duration, que
 		}
 		select {
 		case <-j.woken:
-			quiet.Reset(patience)
+			delay = patience
+			quiet.Reset(delay)
 			continue
 		case <-s.gone:
 			continue
@@ -275,7 +281,8 @@ func (s *session) await(ctx context.Context, j *job, patience time.Duration, que
 		if err := question(); err != nil {
 			return err
 		}
-		quiet.Reset(patience)
+		delay = min(2*delay, s.patience)
+		quiet.Reset(delay)
 	}
 }
 
@@ -288,7 +295,7 @@ func (s *session) hello(ctx context.Context) (string, error) {
 	if err := question(); err != nil {
 		return "", err
 	}
-	err := s.await(ctx, j, s.patience, question, func() bool { return j.uid != "" })
+	err := s.await(ctx, j, soon, question, func() bool { return j.uid != "" })
 	return j.uid, err
 }
 
@@ -353,7 +360,7 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 		}
 		return s.ask(ctx, fmt.Sprintf("q %d", j.id), nil)
 	}
-	if err := s.await(ctx, j, s.patience, question, func() bool { return j.meta != nil }); err != nil {
+	if err := s.await(ctx, j, soon, question, func() bool { return j.meta != nil }); err != nil {
 		return Result{}, s.wrap(command, err)
 	}
 	late := stopped()
@@ -510,7 +517,7 @@ func (s *session) holes(j *job) (lines []string) {
 	defer s.mu.Unlock()
 	ask := func(name string, holes []span) {
 		for _, h := range holes[:min(len(holes), 16)] {
-			lines = append(lines, fmt.Sprintf("g %d %s %d %d", j.id, name, h.from, h.to-h.from))
+			lines = append(lines, fmt.Sprintf("g %d %s %d %d", j.id, name, h.from, h.to))
 		}
 	}
 	ask("o", j.out.missing(j.meta.out.size))

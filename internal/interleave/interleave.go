@@ -1,0 +1,107 @@
+// Package interleave tests that a guest's answers are right while its console
+// is full of other voices.
+package interleave
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"bootaudit/serial"
+)
+
+// Noise is a root command that fills a guest's console (ttyS0) until Quiet: a
+// kernel message every 10 ms, a broadcast twice a second, a spinner that
+// redraws its line, and a pager that takes what is typed.
+const Noise = `
+dmesg -n 8
+# Else the kernel lets only 10 messages in 5 s through.
+echo on >/proc/sys/kernel/printk_devkmsg
+voice() { sh -c "$1" voice </dev/null >/dev/null 2>&1 & echo $! >>/run/interleave; }
+# Emulated guests start few programs a second, so there are ten to a sleep.
+voice 'i=0; while :; do for n in 0 1 2 3 4 5 6 7 8 9; do echo "<4>interleave: kernel message $i$n in the middle of it" >/dev/kmsg; done; i=$((i+1)); sleep 0.1; done'
+voice 'while :; do wall "A broadcast to everybody"; sleep 0.5; done'
+voice 'while :; do for n in "*    " "**   " " *** " "   **"; do printf "\r\033[K[ %s] A start job is running for Interleaving (1min / no limit)" "$n" >/dev/ttyS0; done; sleep 0.1; done'
+if command -v less; then voice 'while :; do seq 1 500 | TERM=vt100 timeout -s KILL 3 less </dev/ttyS0 >/dev/ttyS0 2>/dev/ttyS0; sleep 10; done'; fi
+`
+
+// Quiet ends Noise.
+const Quiet = `[ ! -e /run/interleave ] || kill -9 $(cat /run/interleave); rm -f /run/interleave; dmesg -n 1`
+
+// Commands runs n commands, some at a time, and returns an error for each wrong
+// answer. Sizes go from nothing to the given number of bytes; exit status,
+// stderr and binary output are among what is compared.
+func Commands(ctx context.Context, r serial.Runner, n, atATime, bytes int) error {
+	var (
+		mu    sync.Mutex
+		wrong []error
+		work  sync.WaitGroup
+	)
+	numbers := make(chan int)
+	for range atATime {
+		work.Go(func() {
+			for i := range numbers {
+				if err := command(ctx, r, i, bytes); err != nil {
+					mu.Lock()
+					wrong = append(wrong, fmt.Errorf("command %d: %w", i, err))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for i := range n {
+		numbers <- i
+	}
+	close(numbers)
+	work.Wait()
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d answers were wrong: %w", len(wrong), n, errors.Join(wrong[:min(len(wrong), 5)]...))
+}
+
+// command runs the command of a number and compares its answer.
+func command(ctx context.Context, r serial.Runner, i, most int) error {
+	var text string
+	want := serial.Result{Stdout: []byte{}, Stderr: []byte{}, Status: i % 8}
+	switch i % 4 {
+	case 0:
+		text = "true"
+	case 1:
+		// The number's own lines, up to a size that grows and falls.
+		lines := i * 7919 % max(1, most/8)
+		text = fmt.Sprintf("seq %d %d", i, i+lines-1)
+		var b bytes.Buffer
+		for k := range lines {
+			fmt.Fprintln(&b, i+k)
+		}
+		want.Stdout = b.Bytes()
+		if want.Stdout == nil {
+			want.Stdout = []byte{}
+		}
+	case 2:
+		text = fmt.Sprintf("echo out %d; echo err %d >&2", i, i)
+		want.Stdout = fmt.Appendf(nil, "out %d\n", i)
+		want.Stderr = fmt.Appendf(nil, "err %d\n", i)
+	case 3:
+		// A long command, and bytes of every kind.
+		long := strings.Repeat("x", i*101%3000)
+		text = fmt.Sprintf(`printf '\000\377\033[2J\r\n@%d.o.0.QUJD.4; %%s' '%s'`, i, long)
+		want.Stdout = fmt.Appendf(nil, "\x00\xff\x1b[2J\r\n@%d.o.0.QUJD.4; %s", i, long)
+	}
+	got, err := r.Run(ctx, text+fmt.Sprintf("; exit %d", i%8))
+	switch {
+	case err != nil:
+		return err
+	case got.Status != want.Status:
+		return fmt.Errorf("exit status %d, not %d", got.Status, want.Status)
+	case !bytes.Equal(got.Stdout, want.Stdout):
+		return fmt.Errorf("stdout of %d bytes, not the right %d", len(got.Stdout), len(want.Stdout))
+	case !bytes.Equal(got.Stderr, want.Stderr):
+		return fmt.Errorf("stderr %q, not %q", got.Stderr, want.Stderr)
+	}
+	return nil
+}

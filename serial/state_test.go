@@ -1,0 +1,62 @@
+package serial
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"bootaudit/internal/screen"
+)
+
+func TestReadState(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		bytes string
+		stage Stage
+		want  state
+	}{
+		{"nothing", "", "", stateNothing},
+		{"isolinux menu", "\x1b[2J\x1b[4;1H NixOS Installer\x1b[34;36HPress [Tab] to edit options\x1b[33;34HAutomatic boot in 9 seconds...", Menu, stateMenu},
+		{"grub menu", "GNU GRUB  version 2.12\r\n   The highlighted entry will be executed automatically in 4s.", Menu, stateMenu},
+		{"menu left", "Automatic boot in 1 second...\r\n\r\nLoading /boot/bzImage... ok", Menu, stateKernel},
+		{"kernel", "[    0.000000] Linux version 6.12\r\n[    0.1] x", KernelLoad, stateKernel},
+		{"login", "\r\nnixos login: ", Login, stateLogin},
+		{"login under a kernel line", "\r\nnixos login: [   52.123456] e1000: eth0 up\r\n", Login, stateLogin},
+		{"login under a broadcast", "\r\nnixos login: \r\n\r\nBroadcast message from root@nixos (Sat):\r\n\r\n", Login, stateLogin},
+		{"autologin", "nixos login: nixos (automatic login)\r\n\r\n", Login, stateAutologin},
+		{"a word, not a prompt", "Use passwd to set the password before login: it is empty.\r\n", Login, stateNothing},
+		{"password", "nixos login: bob\r\nPassword: ", Login, statePassword},
+		{"sudo's password", "$ sudo -i\r\n[sudo] password for nixos: ", Shell, statePassword},
+		{"NixOS user", "\x1b[?2004h\r\r\r\n\x1b[1;32m[\x1b]0;nixos@nixos: ~\anixos@nixos:~]$\x1b[0m ", Shell, stateUser},
+		{"NixOS root", "\x1b[?2004h\r\n\x1b[1;31m[\x1b]0;root@nixos: ~\aroot@nixos:~]#\x1b[0m ", Shell, stateRoot},
+		{"Debian root", "root@debian:~# ", Shell, stateRoot},
+		{"busybox root", "~ # ", Shell, stateRoot},
+		{"prompt under kernel lines", "[nixos@nixos:~]$ [   61.000001] a\r\n[   61.100001] b\r\n", Shell, stateUser},
+		{"a command at the prompt", "[nixos@nixos:~]$ sudo -i", Shell, stateNothing},
+		{"a command's output", "[nixos@nixos:~]$ echo x\r\nx\r\n", Shell, stateNothing},
+		{"initramfs", "BusyBox v1.36\r\n\r\n(initramfs) ", Initrd, stateInitrd},
+		{"dracut", "\r\ndracut:/# ", Initrd, stateInitrd},
+		{"emergency", "You are in emergency mode.\r\nPress Enter for maintenance\r\n(or press Control-D to continue): ", Init, stateEmergency},
+		{"less at its end", "a\r\nb\r\n\x1b[7m(END)\x1b[0m", Shell, statePager},
+		{"less", "a\r\nb\r\n:", Shell, statePager},
+		{"systemctl's pager", "UNIT\r\n\x1b[7mlines 1-49\x1b[0m", Shell, statePager},
+		{"more", "a\r\n--More--(50%)", Shell, statePager},
+		{"a status line", "[  OK  ] Reached target network.target.\r\n", Init, stateKernel},
+	} {
+		s := screen.New(screen.Config{Cols: 132, Rows: 50})
+		_, _ = s.Write([]byte(test.bytes))
+		_, at := s.Cursor()
+		got, line := readState(s.Text(), at, test.stage)
+		assert.Equal(t, test.want, got, "%s: %q", test.name, line)
+	}
+}
+
+func FuzzReadState(f *testing.F) {
+	f.Add("nixos login: \n[ 1.000000] x", 1)
+	f.Add(strings.Repeat("\n", 60), 200)
+	f.Fuzz(func(t *testing.T, text string, row int) {
+		got, _ := readState(text, row, Login)
+		assert.NotEmpty(t, got)
+	})
+}
