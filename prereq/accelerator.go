@@ -18,31 +18,36 @@ import (
 // runs real mode well, needs more than 20 s for this and hangs a real kernel.
 const kvmLimit = 4 * time.Second
 
-var accelerator struct {
+// choice is an accelerator, chosen once.
+type choice struct {
 	sync.Mutex
 	name, why string
 }
 
+var accelerator choice
+
 // Accelerator is what guests should run on here: "kvm" only when a guest ran on
 // it and worked, else "tcg", and why. It is found once per process, in 5 s at
 // most. Built with -tags tcg, it is always "tcg".
-func Accelerator(ctx context.Context) (name, why string) {
-	accelerator.Lock()
-	defer accelerator.Unlock()
-	if accelerator.name != "" {
-		return accelerator.name, accelerator.why
+func Accelerator(ctx context.Context) (name, why string) { return accelerator.of(ctx, ThisHost()) }
+
+func (c *choice) of(ctx context.Context, h Host) (name, why string) {
+	c.Lock()
+	defer c.Unlock()
+	if c.name != "" {
+		return c.name, c.why
 	}
 	limited, cancel := context.WithTimeout(ctx, kvmLimit+time.Second)
 	defer cancel()
-	r := auditor{Host: ThisHost()}.kvm(limited)
-	if ctx.Err() != nil {
+	r := auditor{Host: h}.kvm(limited)
+	if ctx.Err() != nil { // the caller's end says nothing about KVM
 		return "tcg", ctx.Err().Error()
 	}
-	accelerator.name, accelerator.why = "tcg", r.Detail
+	c.name, c.why = "tcg", r.Detail
 	if r.Outcome == Holds {
-		accelerator.name = "kvm"
+		c.name = "kvm"
 	}
-	return accelerator.name, accelerator.why
+	return c.name, c.why
 }
 
 func (a auditor) kvm(ctx context.Context) Result {

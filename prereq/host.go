@@ -1,7 +1,6 @@
 package prereq
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +13,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -47,36 +44,6 @@ type Host struct {
 	// StandIn says where the stand-in image is, or else why it cannot be built.
 	StandIn func(config.Config) (built string, err error)
 }
-
-// Command is a program to run on a [Host].
-type Command struct {
-	Args []string // the program's name or path, then its arguments
-	Dir  string   // "" is the current folder
-	Env  []string // nil is the host's environment
-}
-
-// String is the command as a person would type it.
-func (c Command) String() string {
-	words := make([]string, len(c.Args))
-	for i, arg := range c.Args {
-		if arg == "" || strings.ContainsAny(arg, " \t\n'\"\\$`*?[](){}<>|&;#~") {
-			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-		}
-		words[i] = arg
-	}
-	return strings.Join(words, " ")
-}
-
-// Output is what became of a [Command].
-type Output struct {
-	Stdout, Stderr string
-	// Err is nil when the program ended with status 0. An *exec.ExitError in
-	// it means that the program ran; a context error, that it was stopped.
-	Err error
-}
-
-// maxOutput bounds what is kept of a program's output, in bytes per stream.
-const maxOutput = 4 << 20
 
 // Answer is a server's answer to a GET.
 type Answer struct {
@@ -136,33 +103,6 @@ func lookPath(name string) (string, error) {
 		}
 	}
 	return "", &exec.Error{Name: name, Err: exec.ErrNotFound}
-}
-
-func runCommand(ctx context.Context, c Command) Output {
-	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
-	cmd.Dir, cmd.Env = c.Dir, c.Env
-	stdout, stderr := &bounded{}, &bounded{}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	// The whole process group ends with it: a shell's or nix's children would
-	// hold our pipes open.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	err := cmd.Run()
-	if ctx.Err() != nil && err != nil {
-		err = ctx.Err()
-	}
-	return Output{Stdout: stdout.kept.String(), Stderr: stderr.kept.String(), Err: err}
-}
-
-// bounded keeps the beginning of what is written to it.
-type bounded struct{ kept bytes.Buffer }
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if room := maxOutput - b.kept.Len(); room > 0 {
-		b.kept.Write(p[:min(len(p), room)])
-	}
-	return len(p), nil
 }
 
 func get(ctx context.Context, url string) (Answer, error) {

@@ -176,7 +176,7 @@ var hostCases = []hostCase{
 	{"python-harness", "no virtualenv", func(h *fakeHost) {
 		delete(h.files, "home/me/flake/.venv/bin/python")
 		h.files["home/me/flake/tests/conftest.py"] = file("import pexpect")
-	}, Absent, "tests/conftest.py asks for pexpect, and there is no .venv"},
+	}, NotNeeded, "tests/conftest.py asks for pexpect, and there is no .venv"},
 	{"python-harness", "no harness", func(h *fakeHost) { delete(h.files, "home/me/flake/.venv/bin/python") }, NotNeeded, "no such harness"},
 	{"python-harness", "not to be entered", func(h *fakeHost) { h.errs["/home/me/flake/.venv"] = fs.ErrPermission }, Unknown, "permission denied"},
 	{"python-harness", "flake elsewhere", func(h *fakeHost) { h.cfg.Flake = "github:me/flake" }, NotNeeded, "not in a folder"},
@@ -223,9 +223,9 @@ var hostCases = []hostCase{
 
 	{"nix-profile-script", "", nil, Holds, "/home/me/.nix-profile/etc/profile.d/nix.sh"},
 	{"nix-profile-script", "fails", out("bash -c", fails("nix.sh: line 3: USER: unbound variable\n")), Broken, "nix.sh fails with only USER=me set"},
-	{"nix-profile-script", "fails without USER", out("env -i PATH=/usr/bin:/bin HOME=/home/me bash -c '. ", fails("cannot\n")), Broken, "fails with only HOME=/home/me set: cannot"},
+	{"nix-profile-script", "fails without USER", out("env -i 'PATH=/usr/bin:/bin' 'HOME=/home/me' bash -c '. ", fails("cannot\n")), Broken, "fails with only HOME=/home/me set: cannot"},
 	{"nix-profile-script", "fails under set -u", out("set -u; ", fails("USER: unbound variable\n")), Holds, "fails under set -u"},
-	{"nix-profile-script", "does nothing", out("env -i PATH=/usr/bin:/bin bash -c", says("/usr/bin:/bin\n")), Holds, "so nix is installed and not found"},
+	{"nix-profile-script", "does nothing", out("env -i 'PATH=/usr/bin:/bin' bash -c", says("/usr/bin:/bin\n")), Holds, "so nix is installed and not found"},
 	{"nix-profile-script", "missing", func(h *fakeHost) { delete(h.files, "home/me/.nix-profile/etc/profile.d/nix.sh") }, Absent, "no profile script"},
 	{"nix-profile-script", "of the distribution", func(h *fakeHost) {
 		delete(h.files, "home/me/.nix-profile/etc/profile.d/nix.sh")
@@ -461,6 +461,6 @@ func TestThisHostsPrograms(t *testing.T) {
 		}, 10*time.Second, 20*time.Millisecond)
 	})
 	t.Run("the command line as typed", func(t *testing.T) {
-		assert.Equal(t, `echo 'a b' 'it'\''s' '' plain-1.2/x=y,z`, Command{Args: []string{"echo", "a b", "it's", "", "plain-1.2/x=y,z"}}.String())
+		assert.Equal(t, `echo 'a b' "it's" '' 'plain-1.2/x=y,z'`, Command{Args: []string{"echo", "a b", "it's", "", "plain-1.2/x=y,z"}}.String())
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -121,30 +120,6 @@ func (a auditor) ask(ctx context.Context, args ...string) (Output, *Result) {
 	return a.answer(ctx, Command{Args: append([]string{path}, args...)})
 }
 
-// answer runs a program that is expected to end with status 0. Otherwise its
-// result says what is wrong with the program.
-func (a auditor) answer(ctx context.Context, cmd Command) (Output, *Result) {
-	out := a.Run(ctx, cmd)
-	if out.Err == nil {
-		return out, nil
-	}
-	var r Result
-	var exit *exec.ExitError
-	switch {
-	case errors.Is(out.Err, context.DeadlineExceeded):
-		r = Break(fmt.Sprintf("%s did not end in time", cmd))
-	case errors.As(out.Err, &exit):
-		r = Break(fmt.Sprintf("%s ended with %v", cmd, exit))
-		if words := firstLine(out.Stderr); words != "" {
-			r.Detail += ": " + words
-		}
-	default:
-		r = Break(fmt.Sprintf("%s could not be run: %v", cmd, out.Err))
-	}
-	r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
-	return out, &r
-}
-
 var qemuVersionLine = regexp.MustCompile(`^QEMU emulator version (\d+)\.(\d+)\S*`)
 
 func (a auditor) qemuVersion(ctx context.Context) Result {
@@ -223,8 +198,11 @@ func (a auditor) accelerators(ctx context.Context) Result {
 	// "Accelerators supported in QEMU binary:", then one a line.
 	has := strings.Fields(out.Stdout)
 	r := Miss("this QEMU cannot emulate")
-	if slices.Contains(has, "tcg") {
-		r = Hold("tcg" + map[bool]string{true: " and kvm are compiled in", false: " is compiled in, kvm is not"}[slices.Contains(has, "kvm")])
+	switch tcg, kvm := slices.Contains(has, "tcg"), slices.Contains(has, "kvm"); {
+	case tcg && kvm:
+		r = Hold("tcg and kvm are compiled in")
+	case tcg:
+		r = Hold("tcg is compiled in, kvm is not")
 	}
 	r.Evidence = out.Stdout
 	return r

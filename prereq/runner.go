@@ -37,7 +37,7 @@ func (a auditor) runnerChecks() []Check {
 		},
 	}, a.only(config.Flake, []Check{
 		{
-			ID: "python-harness", Section: SectionHost, When: "for a flake in a folder with a pytest and pexpect harness",
+			ID: "python-harness", Section: SectionHost, When: "for a flake whose folder has a .venv for pytest and pexpect",
 			Condition: "the virtualenv of the flake's own test harness imports pytest and pexpect",
 			How:       ".venv/bin/python -c 'import pytest, pexpect'",
 			Remedy:    "python3 -m venv .venv && .venv/bin/pip install pytest pexpect, in the flake's folder",
@@ -133,8 +133,11 @@ func (a auditor) pythonHarness(ctx context.Context) Result {
 	switch {
 	case !venv && declares == "":
 		return Skip("there is no such harness in " + dir)
-	case !venv:
-		return Miss(fmt.Sprintf("%s asks for pexpect, and there is no .venv in %s", declares, dir))
+	case !venv: // a development shell may bring it
+		r := Skip(fmt.Sprintf("%s asks for pexpect, and there is no .venv in %s", declares, dir))
+		r.Risk = "the flake's own harness may not run here, which this audit does without"
+		r.FollowUp = "python3 -m venv .venv && .venv/bin/pip install pytest pexpect, in the flake's folder; or use its development shell"
+		return r
 	}
 	cmd := Command{Dir: dir, Args: []string{python, "-c", "import pytest, pexpect; print('pytest', pytest.__version__, 'pexpect', pexpect.__version__)"}}
 	out := a.Run(ctx, cmd)

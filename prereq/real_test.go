@@ -196,7 +196,8 @@ func TestPythonHarness(t *testing.T) {
 		return auditor{Host: ThisHost(), cfg: config.Config{Flake: "path:" + dir}}.pythonHarness(t.Context())
 	}
 	r := probe()
-	assert.Equal(t, Absent, r.Outcome, "%+v", r)
+	assert.Equal(t, NotNeeded, r.Outcome, "%+v", r)
+	assert.NotEmpty(t, r.Risk)
 
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".venv", "bin"), 0o755))
 	require.NoError(t, os.Symlink(python, filepath.Join(dir, ".venv", "bin", "python")))

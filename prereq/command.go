@@ -1,0 +1,97 @@
+package prereq
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// Command is a program to run on a [Host].
+type Command struct {
+	Args []string // the program's name or path, then its arguments
+	Dir  string   // "" is the current folder
+	Env  []string // nil is the host's environment
+}
+
+// String is the command as a person would type it.
+func (c Command) String() string {
+	words := make([]string, len(c.Args))
+	for i, arg := range c.Args {
+		word, err := syntax.Quote(arg, syntax.LangBash)
+		if err != nil { // a NUL byte, which no program can be given
+			word = strconv.Quote(arg)
+		}
+		words[i] = word
+	}
+	return strings.Join(words, " ")
+}
+
+// Output is what became of a [Command].
+type Output struct {
+	Stdout, Stderr string
+	// Err is nil when the program ended with status 0. An *exec.ExitError in
+	// it means that the program ran; a context error, that it was stopped.
+	Err error
+}
+
+// maxOutput bounds what is kept of a program's output, in bytes per stream.
+const maxOutput = 4 << 20
+
+func runCommand(ctx context.Context, c Command) Output {
+	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
+	cmd.Dir, cmd.Env = c.Dir, c.Env
+	stdout, stderr := &bounded{}, &bounded{}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	// The whole process group ends with it: a shell's or nix's children would
+	// hold our pipes open.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	if ctx.Err() != nil && err != nil {
+		err = ctx.Err()
+	}
+	return Output{Stdout: stdout.kept.String(), Stderr: stderr.kept.String(), Err: err}
+}
+
+// bounded keeps the beginning of what is written to it.
+type bounded struct{ kept bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if room := maxOutput - b.kept.Len(); room > 0 {
+		b.kept.Write(p[:min(len(p), room)])
+	}
+	return len(p), nil
+}
+
+// answer runs a program that is expected to end with status 0. Otherwise its
+// result says what is wrong with the program.
+func (a auditor) answer(ctx context.Context, cmd Command) (Output, *Result) {
+	out := a.Run(ctx, cmd)
+	if out.Err == nil {
+		return out, nil
+	}
+	var r Result
+	var exit *exec.ExitError
+	switch {
+	case errors.Is(out.Err, context.DeadlineExceeded):
+		r = Break(fmt.Sprintf("%s did not end in time", cmd))
+	case errors.As(out.Err, &exit):
+		r = Break(fmt.Sprintf("%s ended with %v", cmd, exit))
+		if words := firstLine(out.Stderr); words != "" {
+			r.Detail += ": " + words
+		}
+	default:
+		r = Break(fmt.Sprintf("%s could not be run: %v", cmd, out.Err))
+	}
+	r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
+	return out, &r
+}
