@@ -60,7 +60,7 @@ var Milestones = []Milestone{
 	{"stage-2", Init, []string{"NixOS Stage 2"},
 		regexp.MustCompile(`^<<< NixOS Stage 2 >>>`)},
 	{"systemd", Init, []string{"Welcome to ", "[  OK  ]", "start job is running", "systemd[1]: ", "starting systemd..."},
-		regexp.MustCompile(`^Welcome to .*!$|^\[ {2}OK {2}\] |^\[[ *]{6}\] .*A start job is running for|\] systemd\[1\]: (?:systemd \d+.* running in system mode|Detected |Hostname set to)|^starting systemd\.\.\.`)},
+		regexp.MustCompile(`^Welcome to (?:[^G]|G[^R]).*!$|^\[ {2}OK {2}\] |^\[[ *]{6}\] .*A start job is running for|\] systemd\[1\]: (?:systemd \d+.* running in system mode|Detected |Hostname set to)|^starting systemd\.\.\.`)},
 	{"issue", Login, []string{"<<< Welcome to"},
 		regexp.MustCompile(`^<<< Welcome to .*>>>`)},
 	{"login", Login, []string{"login:"},

@@ -74,7 +74,7 @@ var Tripwires = []Tripwire{
 		Means:   "ISOLINUX could not read its files or its configuration",
 		Remedy:  "build the image again; check isolinux.bin, ldlinux.c32 and isolinux.cfg in it",
 		words:   []string{"isolinux", "ISOLINUX", "ldlinux", "COM32", "No DEFAULT or UI", "Could not find kernel image", "Image checksum"},
-		pattern: re(`^isolinux(?:\.bin)?: .*(?:missing|corrupt|rror)|[Ii]mage checksum error|Failed to load (?:ldlinux|COM32|lib\w+)\b|not a COM32R image|^No DEFAULT or UI configuration directive found|^Could not find kernel image:`)},
+		pattern: re(`^isolinux(?:\.bin)?:? .*(?:missing|corrupt|rror)|[Ii]mage checksum error|Failed to load (?:ldlinux|COM32|lib\w+)\b|not a COM32R image|^No DEFAULT or UI configuration directive found|^Could not find kernel image:`)},
 	{ID: "grub-error", Fatal: true, before: Initrd,
 		Means:   "GRUB could not read its configuration, the kernel or the initrd",
 		Remedy:  "check the paths in grub.cfg and the files in the image",

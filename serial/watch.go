@@ -100,7 +100,7 @@ func (w *Watch) Write(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	w.heard, w.silent = w.cfg.Now(), false
 	w.lines.Write(p)
-	w.peek()
+	w.peek(false)
 	return len(p), nil
 }
 
@@ -137,6 +137,7 @@ func (w *Watch) Idle(now time.Time) *Trip {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	quiet := now.Sub(w.heard)
+	w.peek(true)
 	if quiet >= HeldFor && len(w.held) > 0 {
 		trip := w.held[0]
 		w.release()
@@ -233,8 +234,9 @@ func (w *Watch) sequence(csi []byte) {
 
 var stamp = re(`^\[ *\d+\.\d{6}\]`)
 
-// peek looks at the open line: a prompt has no line end.
-func (w *Watch) peek() {
+// peek looks at the open line: a prompt has no line end. While more may come it
+// looks only at what ends as prompts do.
+func (w *Watch) peek(quiet bool) {
 	open := w.lines.Open()
 	w.waiting = false
 	text := bytes.TrimRight(open.Text, " ")
@@ -244,7 +246,9 @@ func (w *Watch) peek() {
 	switch text[len(text)-1] {
 	case ':', '$', '#', '>', ')', ']':
 	default:
-		return
+		if !quiet {
+			return
+		}
 	}
 	w.waiting = waits.Match(text)
 	if len(open.Text) == w.seen {
