@@ -35,8 +35,22 @@ const buildTimeout = 2 * time.Hour
 func Checks(s Subject) []prereq.Check {
 	v := &view{Subject: s}
 	v.image = sync.OnceValues(func() (*Image, error) { return nil, errNoImage })
-	return append(append(v.flakeChecks(), v.imageChecks()...), v.gapChecks()...)
+	checks := append(append(v.flakeChecks(), v.imageChecks()...), v.gapChecks()...)
+	for i, c := range checks {
+		checks[i].Probe = func(ctx context.Context) prereq.Result {
+			r := c.Probe(ctx)
+			// An image may have a thousand boot entries with a fault in each.
+			if len(r.Detail) > maxDetail {
+				r.Detail = strings.ToValidUTF8(r.Detail[:maxDetail], "") + " ..."
+			}
+			return r
+		}
+	}
+	return checks
 }
+
+// maxDetail bounds the sentence of a result, in bytes.
+const maxDetail = 1200
 
 // view is a subject while it is looked at: opened and evaluated once.
 type view struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -123,6 +124,8 @@ func (v *view) onConfig(probe func(*Flake, evaluation) prereq.Result) func(conte
 	})
 }
 
+var noNetwork = regexp.MustCompile(`(?i)unable to download|couldn't resolve host|couldn't connect|network is unreachable`)
+
 // nixFailed is the result of a call of nix that ended with err.
 func nixFailed(err error) prereq.Result {
 	switch {
@@ -130,6 +133,8 @@ func nixFailed(err error) prereq.Result {
 		return prereq.Miss(err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return prereq.Doubt("nix did not end in time: " + err.Error())
+	case noNetwork.MatchString(err.Error()):
+		return prereq.Miss("no network for what is not here yet: " + err.Error())
 	}
 	return prereq.Break(err.Error())
 }
@@ -250,16 +255,25 @@ func (v *view) evalUnits(_ *Flake, e evaluation) prereq.Result {
 // script is a unit's script as a file, for the same search as in an image.
 func (e evaluation) script(unit string) []fileText {
 	stem := strings.TrimSuffix(unit, ".service")
-	if u, ok := e.Units[stem]; ok && strings.TrimSpace(u.Script) != "" {
-		return []fileText{{"systemd.services." + stem + ".script", u.Script}}
+	u := e.Units[stem]
+	var all []fileText
+	if strings.TrimSpace(u.Script) != "" {
+		all = append(all, fileText{"systemd.services." + stem + ".script", u.Script})
 	}
-	return nil
+	if u.Exec != nil {
+		all = append(all, fileText{"systemd.services." + stem + ".serviceConfig", strings.Join(u.Exec, "\n")})
+	}
+	return all
 }
 
 func (v *view) evalStatusFile(_ *Flake, e evaluation) prereq.Result {
 	s := v.Contract.Storage
 	if s.StatusFile == "" || s.Unit == "" {
 		return prereq.Skip("the contract names no status file")
+	}
+	u, ok := e.Units[strings.TrimSuffix(s.Unit, ".service")]
+	if ok && strings.TrimSpace(u.Script) == "" {
+		return prereq.Skip(fmt.Sprintf("%s has no script in the configuration, it runs %s: image-status-file reads that", s.Unit, or(list(u.Exec), "nothing")))
 	}
 	return statusFaults(s, e.script(s.Unit))
 }

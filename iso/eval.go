@@ -42,7 +42,8 @@ type evalUnit struct {
 	Before      []string          `json:"before"`
 	After       []string          `json:"after"`
 	Environment map[string]string `json:"environment"`
-	Script      string            `json:"script"`
+	Script      string            `json:"script"` // text in the configuration
+	Exec        []string          `json:"exec"`   // command lines; what they name may not be built yet
 }
 
 // expression asks for all values in one evaluation, which costs as much as the
@@ -57,10 +58,8 @@ const expression = `c: let
     before = list (u.before or [ ]);
     after = list (u.after or [ ]);
     environment = builtins.mapAttrs (_: text) (u.environment or { });
-    script = builtins.concatStringsSep "\n" (map text [
-      (u.preStart or "") (u.script or "") (u.postStart or "")
-      (list (s.ExecStartPre or [ ])) (list (s.ExecStart or [ ])) (list (s.ExecStartPost or [ ]))
-    ]);
+    script = builtins.concatStringsSep "\n" (map text [ (u.preStart or "") (u.script or "") (u.postStart or "") ]);
+    exec = list (s.ExecStartPre or [ ]) ++ list (s.ExecStart or [ ]) ++ list (s.ExecStartPost or [ ]);
   };
   has = name: c.systemd.services ? ${name};
   names = builtins.filter has UNITS;

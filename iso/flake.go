@@ -63,7 +63,13 @@ func execNix(ctx context.Context, args, env []string, w io.Writer) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, tool, append(nix.Flags(os.DirFS("/"), os.Getuid()), args...)...)
+	flags := nix.Flags(os.DirFS("/"), os.Getuid())
+	if args[0] == "eval" {
+		// An input that cannot be fetched is to be said at once; a build's many
+		// downloads are worth nix's own patience.
+		flags = append(flags, nix.FailFast...)
+	}
+	cmd := exec.CommandContext(ctx, tool, append(flags, args...)...)
 	cmd.Env, cmd.Stderr = env, w
 	// nix ends its builders when it is asked to; killed, it cannot.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

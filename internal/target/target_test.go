@@ -1,0 +1,60 @@
+package target
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/internal/config"
+	"bootaudit/iso"
+	"bootaudit/prereq"
+)
+
+func TestISO(t *testing.T) {
+	name, err := ISO(t.Context(), config.Config{ISO: "/some/where.iso"}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, "/some/where.iso", name)
+}
+
+func TestFlakeWithoutNix(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	cfg := config.Config{Flake: "/f#x", Attr: "bootImage", NixosConfig: "c", CacheDir: config.Path(t.TempDir())}
+	_, err := ISO(t.Context(), cfg, io.Discard)
+	var missing *iso.NoImage
+	require.ErrorAs(t, err, &missing)
+	assert.Equal(t, prereq.Absent, missing.Outcome)
+	assert.ErrorContains(t, err, "install nix, or put it on the PATH")
+}
+
+func TestFlake(t *testing.T) {
+	cache := t.TempDir()
+	cfg := config.Config{Flake: "/f#x", Attr: "bootImage", NixosConfig: "c", CacheDir: config.Path(cache), Artifacts: "/run"}
+	f, err := Flake(cfg, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, "/f", f.Ref)
+	assert.Equal(t, "/run", f.LogDir)
+	assert.Equal(t, filepath.Join(cache, "root-key.pub"), f.Key.Public)
+
+	cfg.RootKey = config.Path(filepath.Join(cache, "none.pub"))
+	_, err = Flake(cfg, io.Discard)
+	assert.ErrorContains(t, err, "none.pub: no such file")
+	_, err = Subject(cfg, io.Discard)
+	assert.ErrorContains(t, err, "none.pub: no such file")
+}
+
+func TestSubject(t *testing.T) {
+	s, err := Subject(config.Config{}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, "pre-nixos", s.Contract.Name)
+	assert.Contains(t, s.KeyAtBoot, "opt/bootaudit/root-key")
+	assert.Nil(t, s.Flake)
+
+	bad := filepath.Join(t.TempDir(), "c.toml")
+	require.NoError(t, os.WriteFile(bad, []byte("name = 3\n"), 0o600))
+	_, err = Subject(config.Config{Contract: config.Path(bad)}, io.Discard)
+	assert.ErrorContains(t, err, "c.toml:1: ")
+}
