@@ -85,6 +85,9 @@ func (a auditor) kvm(ctx context.Context) Result {
 	defer cancel()
 	report, err := a.Boot(ctx, microguest.Machine{QEMU: path, Accelerator: "kvm"})
 	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = fmt.Errorf("%w; emulated, it takes a fraction of a second", err)
+		}
 		r := without(fmt.Sprintf("KVM is there and broken: a guest was started on it and %v", err),
 			"run on a machine whose KVM works; where this one is itself a guest, ask its provider for nested virtualisation")
 		r.Command = Command{Args: report.Command}.String()

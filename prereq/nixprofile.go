@@ -47,6 +47,7 @@ func (a auditor) nixPresent(context.Context) Result {
 	for _, dir := range folders {
 		if _, err := a.stat(dir + "/nix"); err == nil {
 			r = Miss(fmt.Sprintf("nix is installed in %s, which is not on the PATH", dir))
+			r.FollowUp = "export PATH=" + dir + ":$PATH"
 			break
 		} else if errors.Is(err, fs.ErrPermission) {
 			evidence = append(evidence, err.Error())
