@@ -12,6 +12,7 @@ import (
 
 	"bootaudit/fixtures"
 	"bootaudit/internal/contract"
+	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
 	"bootaudit/prereq"
 )
@@ -186,11 +187,21 @@ func TestRootKey(t *testing.T) {
 
 	plain := ofISO(write(t, fixtures.Small()))
 	missing := results(t, plain)["gap-root-key"]
-	assert.Equal(t, prereq.Holds, missing.Outcome)
+	assert.Equal(t, prereq.NotNeeded, missing.Outcome)
 	assert.Contains(t, missing.Risk, "the interface lan is not set up and nobody can log in as root over SSH")
 	assert.NotEmpty(t, missing.FollowUp)
 
 	plain.KeyAtBoot = "by a file"
+	other := ofISO(write(t, fixtures.SmallNixOS()))
+	other.Flake = &iso.Flake{Key: rootkey.Key{Fingerprint: "SHA256:other"}}
+	for _, c := range iso.Checks(other) {
+		if c.ID == "gap-root-key" {
+			r := c.Probe(t.Context())
+			assert.Equal(t, prereq.Broken, r.Outcome)
+			assert.Regexp(t, `the image embeds SHA256:\S+, and the build was given SHA256:other`, r.Detail)
+		}
+	}
+
 	handed := results(t, plain)["gap-root-key"]
 	assert.Contains(t, handed.Detail, "the machine hands it over at boot: by a file")
 	assert.Empty(t, handed.Risk)

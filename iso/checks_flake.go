@@ -120,7 +120,9 @@ func (v *view) onConfig(probe func(*Flake, evaluation) prereq.Result) func(conte
 		if err != nil {
 			return nixFailed(err)
 		}
-		return probe(f, e)
+		r := probe(f, e)
+		r.Command = "nix eval --impure --json " + f.installable(f.configAttr())
+		return r
 	})
 }
 
@@ -142,17 +144,20 @@ func nixFailed(err error) prereq.Result {
 func flakeAttribute(ctx context.Context, f *Flake) prereq.Result {
 	lines := &tail{}
 	what := f.installable(f.Attr)
+	command := "nix eval --impure --json " + what
 	out, err := f.nix(ctx, lines, "eval", "--impure", "--json", what, "--apply", `d: { type = d.type or ""; name = d.name or ""; }`)
 	if err != nil {
 		r := nixFailed(nixError(err, lines.String()))
-		r.Evidence = lines.String()
+		r.Evidence, r.Command = lines.String(), command
 		return r
 	}
 	var drv struct{ Type, Name string }
 	if err := json.Unmarshal(out, &drv); err != nil || drv.Type != "derivation" {
 		return prereq.Break(fmt.Sprintf("%s is no derivation: it is %.100s", what, out))
 	}
-	return prereq.Hold(fmt.Sprintf("%s is the derivation %s", what, drv.Name))
+	r := prereq.Hold(fmt.Sprintf("%s is the derivation %s", what, drv.Name))
+	r.Command = command
+	return r
 }
 
 func flakeRootKey(_ context.Context, f *Flake) prereq.Result {
@@ -163,6 +168,12 @@ func flakeRootKey(_ context.Context, f *Flake) prereq.Result {
 }
 
 func flakeBuild(ctx context.Context, f *Flake) prereq.Result {
+	r := buildResult(ctx, f)
+	r.Command = "nix build --impure --no-link " + f.installable(f.Attr)
+	return r
+}
+
+func buildResult(ctx context.Context, f *Flake) prereq.Result {
 	b, err := f.Build(ctx)
 	if err != nil && b.StorePath == "" {
 		r := nixFailed(err)

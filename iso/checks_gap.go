@@ -12,7 +12,8 @@ import (
 )
 
 // gapChecks are about what the audit cannot see, or what the image does that
-// no failure shows. They hold, and say what follows.
+// no failure shows. Where there is a gap the outcome is "not needed", as the
+// image boots without, and the result says what follows.
 func (v *view) gapChecks() []prereq.Check {
 	checks := []prereq.Check{
 		{
@@ -42,9 +43,11 @@ func (v *view) gapChecks() []prereq.Check {
 	return checks
 }
 
-// gap is a finding that fails nothing and must not be overlooked.
+// gap is a result that fails nothing and must not be overlooked.
 func gap(detail, risk, followUp string) prereq.Result {
-	return prereq.Result{Outcome: prereq.Holds, Detail: detail, Risk: risk, FollowUp: followUp}
+	r := prereq.Skip(detail)
+	r.Risk, r.FollowUp = risk, followUp
+	return r
 }
 
 func (v *view) rootKeyGap(r *Root) prereq.Result {
@@ -63,6 +66,9 @@ func (v *view) rootKeyGap(r *Root) prereq.Result {
 	}
 	if prints != nil {
 		res := prereq.Hold("embedded: " + list(prints))
+		if v.Flake != nil && v.Flake.Key.Fingerprint != "" && !slices.Contains(prints, v.Flake.Key.Fingerprint) {
+			res = prereq.Break(fmt.Sprintf("the image embeds %s, and the build was given %s", list(prints), v.Flake.Key.Fingerprint))
+		}
 		res.Evidence = strings.Join(evidence, "\n")
 		return res
 	}

@@ -75,7 +75,8 @@ func (img *Image) Close() error { return img.file.File.Close() }
 
 func (img *Image) load() error {
 	var catalogue uint32
-	err := img.do(func() error {
+	until := time.Now().Add(opLimit)
+	err := img.doUntil(until, func() error {
 		at, root, err := img.descriptors()
 		if err != nil {
 			return err
@@ -87,15 +88,15 @@ func (img *Image) load() error {
 	if err != nil {
 		return err
 	}
-	img.BootErr = img.do(func() (err error) {
+	img.BootErr = img.doUntil(until, func() (err error) {
 		img.Boot, err = readCatalogue(img.file, img.Size, catalogue)
 		return err
 	})
-	img.MenuErr = img.do(func() (err error) {
+	img.MenuErr = img.doUntil(until, func() (err error) {
 		img.Menus, err = findMenus(img)
 		return err
 	})
-	img.RootErr = img.do(func() (err error) {
+	img.RootErr = img.doUntil(until, func() (err error) {
 		img.Root, err = findRoot(img)
 		return err
 	})
@@ -181,10 +182,14 @@ func (img *Image) locate(name string) (at, size int64, err error) {
 
 // do runs one operation on the image: alone, within opLimit, and with a panic
 // on a malformed structure turned into an error.
-func (img *Image) do(op func() error) (err error) {
+func (img *Image) do(op func() error) error {
+	return img.doUntil(time.Now().Add(opLimit), op)
+}
+
+func (img *Image) doUntil(until time.Time, op func() error) (err error) {
 	img.mu.Lock()
 	defer img.mu.Unlock()
-	img.file.until = time.Now().Add(opLimit)
+	img.file.until = until
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("malformed: %v", p)
