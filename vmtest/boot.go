@@ -51,6 +51,16 @@ func (vm *VM) Stages() []serial.Reached {
 	return slices.Clone(vm.stages)
 }
 
+// stageAt is the first stage that was reached at or after stage.
+func (vm *VM) stageAt(stage serial.Stage) serial.Reached {
+	for _, r := range vm.Stages() {
+		if r.Stage.Reached(stage) {
+			return r
+		}
+	}
+	return serial.Reached{}
+}
+
 // Await waits until the guest has reached stage. It fails at once when a fatal
 // tripwire is touched or QEMU ends, and says what the screen shows.
 func (vm *VM) Await(ctx context.Context, stage serial.Stage) (serial.Reached, error) {

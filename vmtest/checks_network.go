@@ -63,7 +63,7 @@ func (s *session) networkChecks(need string) []prereq.Check {
 
 func (s *session) address(ctx context.Context) prereq.Result {
 	c := s.fleet.subject.Contract
-	w, err := s.vm.waitAddress(ctx, c.Network.Interface, c.Storage.Unit)
+	w, err := s.waitAddress(ctx, c.Network.Interface, c.Storage.Unit)
 	if err != nil {
 		return s.broke(err)
 	}
@@ -115,7 +115,7 @@ func (s *session) ssh(ctx context.Context) prereq.Result {
 		return r
 	}
 	if c.Unit != "" {
-		w, err := s.vm.WaitUnit(ctx, c.Unit, "active")
+		w, err := s.waitUnit(ctx, c.Unit, "active")
 		if err != nil {
 			return s.broke(err)
 		}
@@ -216,7 +216,7 @@ func (s *session) nothingRenamed(ctx context.Context) prereq.Result {
 	c := s.fleet.subject.Contract
 	// The network is set up before the disks are; never wait for an address.
 	if c.Storage.Unit != "" {
-		if _, err := s.vm.waitStatus(ctx, c.Storage.StatusFile, c.Storage.Unit); err != nil {
+		if _, err := s.waitStatus(ctx, c.Storage.StatusFile, c.Storage.Unit); err != nil {
 			return s.broke(err)
 		}
 	}
@@ -256,7 +256,7 @@ func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) prereq.
 	unit := s.fleet.subject.Contract.Storage.Unit
 	inJournal := 0
 	if unit != "" {
-		w, err := s.vm.WaitUnit(ctx, unit, "inactive")
+		w, err := s.waitUnit(ctx, unit, "inactive")
 		if err != nil {
 			return s.broke(err)
 		}
@@ -282,7 +282,7 @@ func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) prereq.
 }
 
 var (
-	noticeBegins = regexp.MustCompile(`\(automatic login\)|[$#] *sudo -i\s*$|[$#] *su -\s*$|^Last login:`)
+	noticeBegins = regexp.MustCompile(`\(automatic login\)|[$#] *sudo (?:-n )?-i\s*$|[$#] *su -\s*$|^Last login:`)
 	escapes      = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[ -/]*[0-~])")
 )
 

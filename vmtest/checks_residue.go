@@ -30,7 +30,7 @@ func (s *session) residueChecks(need string) []prereq.Check {
 	return []prereq.Check{
 		row(need, "first-pass", "the first pass is over before anything is seeded", "wait for "+storage.Unit,
 			"read its journal in diagnostics/", func(ctx context.Context) prereq.Result {
-				w, err := s.vm.WaitUnit(ctx, storage.Unit, "inactive")
+				w, err := s.waitUnit(ctx, storage.Unit, "inactive")
 				if err != nil {
 					return s.broke(err)
 				}
@@ -75,7 +75,7 @@ func (s *session) forceCleanup(ctx context.Context) prereq.Result {
 	if status.Outcome != prereq.Holds {
 		return status
 	}
-	w, err := s.vm.WaitUnit(ctx, storage.Unit, "inactive")
+	w, err := s.waitUnit(ctx, storage.Unit, "inactive")
 	if err != nil {
 		return s.broke(err)
 	}

@@ -87,7 +87,7 @@ func outcomes(all []contract.Outcome) string {
 // storageStatus waits for the provisioning's status and compares it.
 func (s *session) storageStatus(ctx context.Context, when string) prereq.Result {
 	storage := s.fleet.subject.Contract.Storage
-	w, err := s.vm.waitStatus(ctx, storage.StatusFile, storage.Unit)
+	w, err := s.waitStatus(ctx, storage.StatusFile, storage.Unit)
 	if err != nil {
 		return s.broke(err)
 	}
@@ -129,7 +129,7 @@ func (s *session) volumeGroup(ctx context.Context) prereq.Result {
 		return prereq.Skip("the contract names no volume group")
 	}
 	// The word comes before or with the deed; wait until the pass is over.
-	if _, err := s.vm.WaitUnit(ctx, storage.Unit, "inactive"); err != nil {
+	if _, err := s.waitUnit(ctx, storage.Unit, "inactive"); err != nil {
 		return s.broke(err)
 	}
 	out, err := s.vm.Output(ctx, "vgs --noheadings -o vg_name,vg_size,pv_count; echo; lsblk")
@@ -215,7 +215,7 @@ func (s *session) unitChecks(need string) []prereq.Check {
 }
 
 func (s *session) unitEnds(ctx context.Context, u contract.Unit) prereq.Result {
-	w, err := s.vm.WaitUnit(ctx, u.Name, u.EndState)
+	w, err := s.waitUnit(ctx, u.Name, u.EndState)
 	if err != nil {
 		return s.broke(err)
 	}
@@ -278,7 +278,7 @@ func (s *session) untouchedCheck(need string) prereq.Check {
 			if why := s.storageUnneeded(); why != "" {
 				return prereq.Skip(why)
 			}
-			w, err := s.vm.WaitUnit(ctx, s.fleet.subject.Contract.Storage.Unit, "inactive")
+			w, err := s.waitUnit(ctx, s.fleet.subject.Contract.Storage.Unit, "inactive")
 			if err != nil {
 				return s.broke(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"bootaudit/prereq"
+	"bootaudit/serial"
 )
 
 // Firmware of a machine.
@@ -65,6 +66,9 @@ type Machine struct {
 	Network bool
 	// Reboot lets the guest restart itself; else a restart ends the VM.
 	Reboot bool
+	// Account is whom to log in as, where the console does not log anybody in
+	// by itself.
+	Account serial.Account
 	// Args are further arguments for QEMU.
 	Args []string
 

@@ -82,16 +82,20 @@ type session struct {
 	cast      *os.File
 	release   func() // of the host's CPUs
 	steps     map[string]prereq.Result
+	judged    time.Time     // the last check
+	since     time.Duration // the last wait: from the unit\'s change to its verdict
+	free      bool          // the step under way was taken, whatever its result
+	taken     int           // steps
 	failed    bool
 	diagnosed int               // failures
 	ipv4      string            // of the contract's interface
 	digest    [sha256.Size]byte // of the disk that must not change
 	closed    bool
-	who       serial.Who // the login shell's
 	quiet     chan struct{}
 
-	stageMu sync.Mutex
-	stage   serial.Stage
+	seenMu sync.Mutex
+	stage  serial.Stage
+	trips  []serial.Trip
 }
 
 // evidenceTime is kept back from a deadline to save what a VM leaves behind.
@@ -122,6 +126,7 @@ func (s *session) do(ctx context.Context, topic string, look func(context.Contex
 		defer cancel()
 	}
 	r := look(ctx)
+	s.judged = time.Now()
 	if r.Outcome == prereq.Broken {
 		s.failed = true
 		s.diagnose(topic, r)
@@ -174,7 +179,7 @@ func (s *session) start(ctx context.Context) prereq.Result {
 			return prereq.Doubt(err.Error())
 		}
 	}
-	settings := Settings{Keep: f.cfg.Debug, OnStage: s.onStage, OnTrip: s.onTrip}
+	settings := Settings{Keep: f.cfg.Debug, Patience: f.subject.Patience, OnStage: s.onStage, OnTrip: s.onTrip}
 	if s.cast != nil {
 		settings.Recording = s.cast
 	}
@@ -235,9 +240,9 @@ func (s *session) tell(format string, args ...any) {
 }
 
 func (s *session) onStage(r serial.Reached) {
-	s.stageMu.Lock()
+	s.seenMu.Lock()
 	s.stage = r.Stage
-	s.stageMu.Unlock()
+	s.seenMu.Unlock()
 	s.tell("%.0fs %s", time.Since(s.started0()).Seconds(), r.Stage)
 	seconds := r.At.Sub(s.started0()).Round(time.Millisecond).Seconds()
 	s.record.update(func(m *metadata) { m.Stages = append(m.Stages, stageData{string(r.Stage), seconds}) })
@@ -245,6 +250,9 @@ func (s *session) onStage(r serial.Reached) {
 }
 
 func (s *session) onTrip(t serial.Trip) {
+	s.seenMu.Lock()
+	s.trips = append(s.trips, t)
+	s.seenMu.Unlock()
 	s.tell("%.0fs tripwire %s: %s", time.Since(s.started0()).Seconds(), t.ID, t.Means)
 	seconds := t.At.Sub(s.started0()).Round(time.Millisecond).Seconds()
 	s.record.update(func(m *metadata) { m.Trips = append(m.Trips, trippedData{t.ID, t.Line, t.Fatal, seconds}) })
@@ -270,9 +278,9 @@ func (s *session) heartbeat() {
 		case <-s.vm.Done():
 			return
 		case <-tick.C:
-			s.stageMu.Lock()
+			s.seenMu.Lock()
 			stage := s.stage
-			s.stageMu.Unlock()
+			s.seenMu.Unlock()
 			if stage == "" {
 				stage = "no output yet"
 			}

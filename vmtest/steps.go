@@ -44,13 +44,14 @@ var steps = []step{
 }
 
 // reach takes the steps up to id, each once, and returns the result of id, or
-// of the step before it that did not hold.
+// of the step before it that could not be taken. A promise that was broken on
+// the way, such as an automatic login, does not end the way.
 func (s *session) reach(ctx context.Context, id string) prereq.Result {
 	if s.steps == nil {
 		s.steps = map[string]prereq.Result{}
 	}
 	limit := s.fleet.cfg.LoginTimeout.Duration()
-	for _, step := range steps {
+	for i, step := range steps {
 		r, done := s.steps[step.id]
 		if !done {
 			stepCtx, cancel := ctx, context.CancelFunc(func() {})
@@ -58,17 +59,19 @@ func (s *session) reach(ctx context.Context, id string) prereq.Result {
 				stepCtx, cancel = context.WithDeadlineCause(ctx, s.vm.Started.Add(limit),
 					fmt.Errorf("%s since the start are over (BOOT_IMAGE_VM_LOGIN_TIMEOUT)", limit))
 			}
+			s.free = false
 			r = step.take(s, stepCtx)
 			cancel()
 			s.steps[step.id] = r
+			if r.Outcome == prereq.Holds || s.free {
+				s.taken = i + 1
+			}
 		}
 		if step.id == id {
 			return r
 		}
-		if r.Outcome != prereq.Holds {
-			if step.id != id {
-				r.Detail = fmt.Sprintf("the boot did not come so far: %s: %s", step.condition, r.Detail)
-			}
+		if s.taken <= i {
+			r.Detail = fmt.Sprintf("the boot did not come so far: %s: %s", step.condition, r.Detail)
 			return r
 		}
 	}
@@ -102,10 +105,21 @@ func (s *session) kernel(ctx context.Context) prereq.Result {
 	if err := s.vm.PassMenu(ctx); err != nil {
 		return s.broke(err)
 	}
-	return s.await(ctx, serial.Initrd)
+	return s.speaks(ctx, serial.Initrd)
 }
 
-func (s *session) systemd(ctx context.Context) prereq.Result { return s.await(ctx, serial.Init) }
+func (s *session) systemd(ctx context.Context) prereq.Result { return s.speaks(ctx, serial.Init) }
+
+// speaks awaits a stage of the boot, which must not pass in silence: a login
+// prompt alone shows that the kernel's console is another one.
+func (s *session) speaks(ctx context.Context, stage serial.Stage) prereq.Result {
+	r := s.await(ctx, stage)
+	if at := s.vm.stageAt(stage); r.Outcome == prereq.Holds && at.Stage.Reached(serial.Login) {
+		s.free = true
+		return with(prereq.Break(fmt.Sprintf("nothing was heard of it: after the boot loader the console was silent until the %s; the last console= on the kernel's command line is not the serial port", at.Stage)), r.Evidence)
+	}
+	return r
+}
 
 func (s *session) await(ctx context.Context, stage serial.Stage) prereq.Result {
 	reached, err := s.vm.Await(ctx, stage)
@@ -123,12 +137,12 @@ func (s *session) login(ctx context.Context) prereq.Result {
 	if err != nil {
 		return s.broke(err)
 	}
-	s.who = who
+	s.free = true
 	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Login })
 	r := prereq.Hold(fmt.Sprintf("%s after %.0f s", who, time.Since(s.vm.Started).Seconds()))
 	r.Evidence = lastLines(s.vm.Console.Screen(), 12)
 	switch {
-	case who.User != want.User:
+	case want.User != "" && who.User != want.User:
 		return with(prereq.Break(fmt.Sprintf("logged in as %s; the contract promises %s", who, want.User)), r.Evidence)
 	case want.UID != 0 && who.UID != want.UID:
 		return with(prereq.Break(fmt.Sprintf("logged in as %s; the contract promises uid %d", who, want.UID)), r.Evidence)
@@ -143,6 +157,7 @@ func (s *session) becomeRoot(ctx context.Context) prereq.Result {
 	if err != nil {
 		return s.broke(err)
 	}
+	s.free = true
 	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Root })
 	want := s.fleet.subject.Contract.Root
 	r := prereq.Hold(fmt.Sprintf("%s after %.0f s", who, time.Since(s.vm.Started).Seconds()))
@@ -196,10 +211,43 @@ func (s *session) broke(err error) prereq.Result {
 	if errors.As(err, &waited) {
 		r.Evidence = strings.TrimSpace(r.Evidence + "\nscreen:\n" + lastLines(waited.Screen, 20))
 	}
-	if trip := s.vm.process; trip != nil && s.vm.alive.Err() != nil {
+	if trip == nil {
+		// What the console warned of before may be why.
+		for _, t := range s.seen() {
+			r.Detail += fmt.Sprintf("; the console had shown %s: %s", t.ID, t.Line)
+		}
+	}
+	if s.vm.alive.Err() != nil && !errors.Is(err, ErrEnded) {
 		r.Detail += "; " + context.Cause(s.vm.alive).Error()
 	}
 	return r
+}
+
+// seen are the tripwires that were touched so far.
+func (s *session) seen() []serial.Trip {
+	s.seenMu.Lock()
+	defer s.seenMu.Unlock()
+	return slices.Clone(s.trips)
+}
+
+// tripwireCheck looks for warnings on the console that ended no wait.
+func (s *session) tripwireCheck(need string) prereq.Check {
+	return s.row(need, "tripwires", "the console shows no sign of trouble", "the table of tripwires on every line", "every boot",
+		"see what each line means in bootaudit explain serial.log", "boot",
+		func(context.Context) prereq.Result {
+			seen := s.seen()
+			if len(seen) == 0 {
+				return prereq.Hold(fmt.Sprintf("none of %d tripwires was touched", len(serial.Tripwires)))
+			}
+			var words, lines []string
+			for _, t := range seen {
+				words = append(words, fmt.Sprintf("%s: %s", t.ID, t.Means))
+				lines = append(lines, t.Line)
+			}
+			r := with(prereq.Break(strings.Join(words, "; ")), strings.Join(lines, "\n"))
+			r.FollowUp = seen[0].Remedy
+			return r
+		})
 }
 
 func orNone(stage serial.Stage) string {

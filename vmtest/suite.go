@@ -33,6 +33,9 @@ type Subject struct {
 	FaultAtBoot string
 	// MemoryMiB is the guest's RAM; 0 is the machine's default.
 	MemoryMiB int
+	// Patience multiplies the limits of a console's silences; 0 is 1, which is
+	// for an emulated CPU.
+	Patience float64
 }
 
 // Scenario is a boot and the checks to make in it.
@@ -195,7 +198,7 @@ func cleanDisk(f *fleet) Scenario {
 	checks = append(checks, s.commandsCheck(previous))
 	checks = append(checks, s.storageChecks(previous, "clean")...)
 	checks = append(checks, s.unitChecks(previous)...)
-	checks = append(checks, s.recordedCheck(previous))
+	checks = append(checks, s.recordedCheck(previous), s.tripwireCheck(previous))
 	return Scenario{Name: "clean-disk", Cost: s.cost, Checks: checks, session: s,
 		About: "a machine with one blank disk: the boot, the login, root, and the disk provisioned"}
 }

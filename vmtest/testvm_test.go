@@ -2,9 +2,7 @@ package vmtest
 
 import (
 	"context"
-	"flag"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,7 +20,7 @@ func TestVM(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots the image in QEMU; -short asks for no boot")
 	}
-	suite := NewSuite(subject(t), loadConfig(t), watcher(t))
+	suite := NewSuite(subject(t), loadConfig(t), watch(t))
 	t.Cleanup(suite.Close)
 	for _, scenario := range suite.Scenarios {
 		t.Run(scenario.Name, func(t *testing.T) {
@@ -56,13 +54,4 @@ func subject(t testing.TB) Subject {
 	s.RootKey, err = rootkey.For(cfg)
 	require.NoError(t, err)
 	return s
-}
-
-func watcher(t *testing.T) Watcher {
-	w := Watcher{Out: t.Output(), Attr: t.Attr}
-	w.Deadline, _ = t.Deadline()
-	if f := flag.Lookup("test.timeout"); f != nil {
-		w.Timeout, _ = time.ParseDuration(f.Value.String())
-	}
-	return w
 }

@@ -29,6 +29,8 @@ const (
 type Settings struct {
 	// Keep lets QEMU outlive this process; else it is killed with it.
 	Keep bool
+	// Patience multiplies the limits of the console's silences; 0 is 1.
+	Patience float64
 	// Recording gets the console as an asciicast.
 	Recording io.Writer
 	// OnStage and OnTrip are told what the console shows; they must not wait.
@@ -121,7 +123,7 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 		return fmt.Errorf("console: %w", err)
 	}
 	vm.Console, err = serial.New(console, serial.Config{
-		Recording: vm.settings.Recording, OnStage: vm.onStage, OnTrip: vm.onTrip,
+		Recording: vm.settings.Recording, Patience: vm.settings.Patience, OnStage: vm.onStage, OnTrip: vm.onTrip,
 	})
 	if err != nil {
 		return errors.Join(err, console.Close())
@@ -234,6 +236,17 @@ func (vm *VM) Kill() {
 	<-vm.process.done
 	vm.release()
 	os.RemoveAll(vm.Machine.Sockets)
+}
+
+// HandOver ends our own reading of the console and returns its socket, for a
+// person to use. vm.Console and vm.Root are closed.
+func (vm *VM) HandOver(ctx context.Context) (net.Conn, error) {
+	vm.Console.Close()
+	if line, ok := vm.Root.(io.Closer); ok {
+		line.Close()
+	}
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, "unix", vm.Machine.socket(consoleSocket))
 }
 
 // release closes our ends of the VM's sockets and leaves it running.

@@ -88,12 +88,22 @@ func (vm *VM) WaitUnit(ctx context.Context, unit, state string) (Wait, error) {
 	return vm.wait(ctx, "await_unit", unit, state)
 }
 
+// noted keeps how long a wait's verdict came after the unit's last change.
+func (s *session) noted(w Wait, err error) (Wait, error) {
+	s.since = w.Since
+	return w, err
+}
+
+func (s *session) waitUnit(ctx context.Context, unit, state string) (Wait, error) {
+	return s.noted(s.vm.WaitUnit(ctx, unit, state))
+}
+
 // waitStatus waits for the status file that unit writes.
-func (vm *VM) waitStatus(ctx context.Context, file, unit string) (Wait, error) {
-	return vm.wait(ctx, "await_status", file, unit)
+func (s *session) waitStatus(ctx context.Context, file, unit string) (Wait, error) {
+	return s.noted(s.vm.wait(ctx, "await_status", file, unit))
 }
 
 // waitAddress waits for an IPv4 address on an interface that unit sets up.
-func (vm *VM) waitAddress(ctx context.Context, iface, unit string) (Wait, error) {
-	return vm.wait(ctx, "await_address", iface, unit)
+func (s *session) waitAddress(ctx context.Context, iface, unit string) (Wait, error) {
+	return s.noted(s.vm.wait(ctx, "await_address", iface, unit))
 }

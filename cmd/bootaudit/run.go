@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"bootaudit/fixtures"
+	"bootaudit/internal/config"
+	"bootaudit/internal/contract"
+	"bootaudit/internal/rootkey"
+	"bootaudit/internal/target"
+	"bootaudit/prereq"
+	"bootaudit/serial"
+	"bootaudit/vmtest"
+)
+
+func runRun(ctx context.Context, args []string) int {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	uefi := flags.Bool("uefi", false, "boot by UEFI")
+	keyless := flags.Bool("keyless", false, "hand the stand-in no root key")
+	faults := flags.String("fault", "", "faults of the stand-in, separated by commas")
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), "usage: bootaudit run [flags] [ISO]\n\n"+
+			"Boot an image to its root prompt as the audit does, and leave its serial console to\n"+
+			"you; Ctrl-] ends it. Without ISO: what the environment says is audited.\n\n")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return 2
+	}
+	cfg, err := config.Load()
+	if err != nil {
+		return fail(err)
+	}
+	if flags.NArg() > 0 {
+		cfg.ISO, cfg.Flake = config.Path(flags.Arg(0)), ""
+	}
+	if err := boot(ctx, cfg, *uefi, *keyless, *faults); err != nil {
+		return fail(fmt.Errorf("run: %w", err))
+	}
+	return 0
+}
+
+// boot boots cfg's target and joins the terminal and its console.
+func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults string) error {
+	terms, err := contract.Load(string(cfg.Contract))
+	if err != nil {
+		return err
+	}
+	image, err := target.ISO(ctx, cfg, os.Stderr)
+	if err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp("", "bootaudit-run-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	m := vmtest.Machine{Name: "run", ISO: image, Folder: folder, Network: true, Disks: []vmtest.Disk{{}}, FWCfg: map[string]string{}}
+	if uefi {
+		m.Firmware = vmtest.UEFI
+	}
+	m.Accelerator, _ = prereq.Accelerator(ctx)
+	key, err := rootkey.For(cfg)
+	if err != nil {
+		return err
+	}
+	if cfg.Target() == config.StandIn {
+		if !keyless {
+			m.FWCfg[fixtures.RootKeyFile] = key.Authorized
+		}
+		if faults != "" {
+			m.FWCfg[fixtures.FaultFile] = faults
+		}
+	}
+	start := time.Now()
+	say := func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "%4.0fs %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
+	}
+	vm, err := vmtest.Launch(ctx, m, vmtest.Settings{
+		OnStage: func(r serial.Reached) { say("%s", r.Stage) },
+		OnTrip:  func(t serial.Trip) { say("%s: %s", t.ID, t.Means) },
+	})
+	if err != nil {
+		return err
+	}
+	defer vm.Kill()
+	limited, cancel := context.WithTimeout(ctx, cfg.LoginTimeout.Duration())
+	defer cancel()
+	err = vm.Boot(limited, serial.Account{User: terms.Login.User, Password: terms.Login.Password})
+	if err != nil {
+		say("%v", err)
+		say("the console is yours as it is")
+	} else {
+		say("root shell")
+	}
+	if vm.SSHPort != 0 && key.Private != "" {
+		say("ssh -i %s -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1", key.Private, vm.SSHPort)
+	}
+	say("Ctrl-] ends the VM")
+	conn, err := vm.HandOver(ctx)
+	if err != nil {
+		return err
+	}
+	console(ctx, conn, "the VM")
+	return nil
+}
