@@ -19,6 +19,8 @@ type Tripwire struct {
 	pattern *regexp.Regexp
 	// before: it counts only until this stage has been reached ("" is always).
 	before Stage
+	// prompt: it is a line that waits for input, and so has no end.
+	prompt bool
 	// times the pattern must be seen, without a shell between; 0 is once.
 	times int
 	// silence in stage trips when it lasts longer than this.
@@ -81,6 +83,7 @@ var Tripwires = []Tripwire{
 		words:   []string{"error: ", "magic is broken"},
 		pattern: re("^error: (?:file |no such |unknown filesystem|you need to load the kernel|invalid |out of memory|failure reading|attempt to read|unable to|couldn't|can't|bad shim|.*not found|.*verification)|magic is broken")},
 	{ID: "bootloader-prompt", Fatal: true, before: Initrd,
+		prompt:  true,
 		Means:   "the bootloader waits at its command prompt: it has no configuration to go by",
 		Remedy:  "check that the bootloader's configuration file is in the image where it looks for it",
 		words:   []string{"boot:", "grub>", "grub rescue>"},
@@ -172,6 +175,7 @@ var Tripwires = []Tripwire{
 		words:   []string{"modprobe: FATAL: Module"},
 		pattern: re(`^modprobe: FATAL: Module \S+ not found`)},
 	{ID: "initrd-shell", Fatal: true, before: Shell,
+		prompt:  true,
 		Means:   "the initrd gave up and waits in a rescue shell",
 		Remedy:  "read the lines above it: most often the root device or a module is missing",
 		words:   []string{"(initramfs)", "error occurred in stage 1", "interactive shell", "dracut:", "BusyBox v"},
@@ -197,6 +201,7 @@ var Tripwires = []Tripwire{
 		words:   []string{"Caught <", "Freezing execution", "[!!!!!!]"},
 		pattern: re(`(?:^|systemd\[1\]: )(?:Freezing execution|Caught <\w+>, (?:dumped core|core dump failed|not dumping core))|^\[!{6}\] .*(?:[Ff]reezing|[Ff]ailed to)`)},
 	{ID: "emergency-mode", Fatal: true,
+		prompt:  true,
 		Means:   "systemd gave up and waits in emergency or rescue mode",
 		Remedy:  "look for the first FAILED, TIME or DEPEND line above it: that unit is the cause",
 		words:   []string{"emergency mode", "rescue mode", "for maintenance", "root account is locked"},

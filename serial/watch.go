@@ -69,6 +69,7 @@ type Watch struct {
 	held    []Trip
 	tripped map[string]bool
 	counts  map[string]int
+	closed  bool
 	waiting bool // the open line is a prompt that waits for us
 	seen    int  // bytes of the open line that peek has looked at
 
@@ -171,6 +172,7 @@ func (w *Watch) Close() error {
 	defer w.tell()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.closed = true
 	w.lines.Flush()
 	w.release()
 	return nil
@@ -300,10 +302,10 @@ func (w *Watch) trip(text []byte, l screen.Line, found rows) {
 			t.before != "" && w.stage.Reached(t.before) || !t.pattern.Match(text) {
 			continue
 		}
+		if l.End == screen.Open && !t.prompt && !w.closed {
+			continue // it will be seen again when it has ended
+		}
 		if t.times > 0 {
-			if l.End == screen.Open {
-				continue // it will be seen again when it has ended
-			}
 			if w.counts[t.ID]++; w.counts[t.ID] < t.times {
 				continue
 			}

@@ -166,6 +166,7 @@ const unknown = "?"
 func (a *analyzer) ready() {
 	a.command = ""
 	a.lan.ready()
+	a.watch.Asked(false)
 }
 
 // line looks at one line of the guest.
@@ -188,6 +189,7 @@ func (a *analyzer) line(l screen.Line) {
 		if len(typed) > 0 && !serial.Stamped(typed) {
 			a.command = string(typed)
 			a.asked.note(a.command)
+			a.watch.Asked(true)
 		}
 		a.rootPrompt(text, l)
 	}

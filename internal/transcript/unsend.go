@@ -23,7 +23,7 @@ const (
 	// ahead is how far an echo may be behind what was sent, in bytes.
 	ahead = 64 << 10
 	// maxSearches bounds the time that a file of nothing but such lines takes.
-	maxSearches = 20_000
+	maxSearches = 5_000
 	// longest is the longest text sent that is looked for.
 	longest = 1024
 )
@@ -107,11 +107,13 @@ func (u *unsend) sent(line, after []byte) int {
 	}
 	u.budget++
 	after = after[:min(len(after), ahead)]
-	// If an end is echoed, so is every shorter one.
+	// An echo is at the end of a line. If an end of the text is echoed, so is
+	// every shorter one.
+	echo := append(bytes.Clone(text), '\r')
 	low, high := 0, len(text)
 	for low < high {
 		middle := (low + high + 1) / 2
-		if echoed(text[len(text)-middle:], after) {
+		if bytes.Contains(after, echo[len(text)-middle:]) {
 			low = middle
 		} else {
 			high = middle - 1
@@ -121,20 +123,6 @@ func (u *unsend) sent(line, after []byte) int {
 		return -1 // a coincidence
 	}
 	return low
-}
-
-// echoed is true when text comes back in after, at the end of a line.
-func echoed(text, after []byte) bool {
-	for {
-		i := bytes.Index(after, text)
-		if i < 0 {
-			return false
-		}
-		after = after[i+len(text):]
-		if len(after) > 0 && after[0] == '\r' {
-			return true
-		}
-	}
 }
 
 // announces is true of a line that a guest prints and nobody types: a program

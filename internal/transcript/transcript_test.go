@@ -1,0 +1,248 @@
+package transcript
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"bootaudit/internal/cast"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// of is the report's facts.
+func of(r Report) facts {
+	f := facts{root: r.Root, lines: r.LANAnnouncements, shutdown: r.Shutdown, cause: r.Cause}
+	if n := len(r.Stages); n > 0 {
+		f.last = r.Stages[n-1]
+	}
+	for to, from := range map[*string]*string{&f.user: r.AutologinUser, &f.state: r.StorageState, &f.detail: r.StorageDetail, &f.lan: r.LANIPv4} {
+		if from != nil {
+			*to = *from
+		}
+	}
+	return f
+}
+
+func (f facts) filled() facts {
+	if f.shutdown == "" {
+		f.shutdown = NoEnd
+	}
+	if f.cause == "" {
+		f.cause = "none"
+	}
+	return f
+}
+
+func TestSynthetic(t *testing.T) {
+	for _, c := range synthetics {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := Read(strings.NewReader(c.console))
+			require.NoError(t, err)
+			assert.Equal(t, c.want.filled(), of(r))
+			assert.Equal(t, int64(len(c.console)), r.Bytes)
+		})
+	}
+}
+
+var (
+	escapes = regexp.MustCompile("\x1b\\][^\a]*\a|\x1b\\[[0-9;?!]*[@-~]|\x1b[()].|[\x0e\x0f]")
+	crs     = regexp.MustCompile("\r+\n")
+)
+
+// formats are the ways in which the same console may have been saved.
+var formats = map[string]func(testing.TB, string) string{
+	"without carriage returns": func(_ testing.TB, s string) string { return strings.ReplaceAll(s, "\r", "") },
+	"universal newlines": func(_ testing.TB, s string) string {
+		return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
+	},
+	"one carriage return each": func(_ testing.TB, s string) string { return crs.ReplaceAllString(s, "\r\n") },
+	"stripped":                 func(_ testing.TB, s string) string { return escapes.ReplaceAllString(s, "") },
+	"stripped, no carriage returns": func(_ testing.TB, s string) string {
+		return strings.ReplaceAll(escapes.ReplaceAllString(s, ""), "\r", "")
+	},
+	"gzip": func(t testing.TB, s string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, err := io.WriteString(z, s)
+		require.NoError(t, err)
+		require.NoError(t, z.Close())
+		return b.String()
+	},
+	"asciicast": func(t testing.TB, s string) string {
+		var b bytes.Buffer
+		now := time.Unix(0, 0)
+		w, err := cast.NewWriter(&b, cast.Header{Cols: 132, Rows: 50, Now: func() time.Time { return now }})
+		require.NoError(t, err)
+		for len(s) > 0 {
+			n := min(len(s), 37)
+			now = now.Add(10 * time.Millisecond)
+			w.Write([]byte(s[:n]))
+			s = s[n:]
+		}
+		require.NoError(t, w.Close())
+		return b.String()
+	},
+}
+
+func TestFormatsAgree(t *testing.T) {
+	for name, format := range formats {
+		t.Run(name, func(t *testing.T) {
+			for _, c := range synthetics {
+				if strings.Contains(c.name, "around what was sent") && (strings.Contains(name, "newlines") || strings.Contains(name, "no carriage") || strings.Contains(name, "without")) {
+					continue // nothing tells there what was sent from what was printed
+				}
+				r, err := Read(strings.NewReader(format(t, c.console)))
+				require.NoError(t, err)
+				assert.Equal(t, c.want.filled(), of(r), c.name)
+			}
+		})
+	}
+}
+
+func TestMomentsComeFromARecording(t *testing.T) {
+	r, err := Read(strings.NewReader(formats["asciicast"](t, talking+user)))
+	require.NoError(t, err)
+	require.Contains(t, r.Moments, "shell")
+	assert.Greater(t, r.Moments["stage-1"], r.Moments["bootloader"])
+	assert.Greater(t, r.Moments["shell"], r.Moments["stage-1"])
+	assert.InDelta(t, float64(len(talking+user))/37*0.01, r.Moments["shell"], 0.05)
+	assert.Equal(t, "asciicast", r.Format)
+}
+
+// TestAnyCut reads each console cut short everywhere: nothing is made up that
+// the whole does not have.
+func TestAnyCut(t *testing.T) {
+	for _, c := range synthetics {
+		step := 1
+		if testing.Short() {
+			step = 97
+		}
+		for n := 0; n < len(c.console); n += step {
+			r, err := Read(strings.NewReader(c.console[:n]))
+			require.NoError(t, err)
+			got := of(r)
+			require.False(t, got.root && !c.want.root, "%s, cut at %d", c.name, n)
+			require.LessOrEqual(t, got.lines, c.want.lines, "%s, cut at %d", c.name, n)
+			require.False(t, got.lan != "" && !strings.HasPrefix(got.lan, "192.0.2."), "%s, cut at %d: %s", c.name, n, got.lan)
+		}
+	}
+}
+
+func TestOddFiles(t *testing.T) {
+	garbage := make([]byte, 1<<20)
+	for i := range garbage {
+		garbage[i] = byte(i * 2654435761 >> 7)
+	}
+	for name, text := range map[string]string{
+		"empty": "", "one byte": "\x00", "garbage": string(garbage), "one long line": strings.Repeat("a", 1<<20),
+		"line feeds": strings.Repeat("\n", 1<<18), "carriage returns": strings.Repeat("\r", 1<<18),
+		"all sent": "\r\n" + strings.Repeat("text that was sent\n", 1<<14), "unfinished title": "\x1b]0;" + strings.Repeat("x", 1<<20),
+		"not quite a recording": `{"version": 9}` + "\n", "empty recording": `{"version":3}` + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Read(strings.NewReader(text))
+			require.NoError(t, err)
+			assert.Equal(t, facts{}.filled(), of(r))
+			assert.NotEmpty(t, r.Page())
+			out, err := json.Marshal(r)
+			require.NoError(t, err)
+			assert.Contains(t, string(out), `"stages":[]`)
+			assert.Contains(t, string(out), `"lan_ipv4":null`)
+		})
+	}
+	_, err := Read(strings.NewReader("\x1f\x8b\x08 is not gzip"))
+	require.ErrorContains(t, err, "unzip")
+	_, err = ReadFile(t.TempDir())
+	require.ErrorContains(t, err, "is a folder")
+	_, err = ReadFile(filepath.Join(t.TempDir(), "none"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestABrokenRecordingIsReadAsFarAsItGoes(t *testing.T) {
+	whole := formats["asciicast"](t, talking+user)
+	r, err := Read(strings.NewReader(whole[:len(whole)-3] + "\n{broken"))
+	require.NoError(t, err)
+	assert.Contains(t, r.Problem, "line ")
+	assert.Equal(t, "nixos", *r.AutologinUser)
+}
+
+// TestMemoryIsBounded reads far more than it may keep.
+func TestMemoryIsBounded(t *testing.T) {
+	size := 24 << 20
+	if testing.Short() {
+		size = 4 << 20
+	}
+	for name, unit := range map[string]string{
+		"boots": talking + asRoot() + run(status, "STATE=applied\n"), "sent": "a\r\nsent without an echo\n", "no end": "x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			repeated := &repeat{unit: []byte(unit), left: size}
+			r, err := Read(repeated)
+			require.NoError(t, err)
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			assert.Equal(t, int64(size), r.Bytes)
+			assert.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(8<<20))
+			runtime.KeepAlive(r)
+		})
+	}
+}
+
+// repeat is a reader of a text over and over.
+type repeat struct {
+	unit     []byte
+	at, left int
+}
+
+func (r *repeat) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), r.left)], r.unit[r.at:])
+	r.at = (r.at + n) % len(r.unit)
+	r.left -= n
+	return n, nil
+}
+
+func TestPageStripsTheGuest(t *testing.T) {
+	r, err := Read(strings.NewReader(kernel + issueText + "nixos login: nixos (automatic login)\u009b31m\u202e evil \x7f\r\n" + user))
+	require.NoError(t, err)
+	page := r.Page()
+	assert.Contains(t, page, "nixos")
+	for _, bad := range []string{"\x1b", "\u009b", "\u202e", "\x7f"} {
+		assert.NotContains(t, page, bad)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, c := range synthetics {
+		f.Add([]byte(c.console))
+	}
+	f.Add([]byte("{\"version\":3}\n[1,\"o\",\"nixos login: a (automatic login)\\r\\n\"]\n"))
+	f.Add([]byte("a\r\nb\nc\n\r\r\n\x1b[?2004h\x1b]0;\r\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := Read(bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		if r.Format != "asciicast" && !bytes.HasPrefix(text, []byte("\x1f\x8b")) {
+			assert.Equal(t, int64(len(text)), r.Bytes)
+		}
+		_ = r.Page()
+		_, err = json.Marshal(r)
+		require.NoError(t, err)
+	})
+}
