@@ -79,7 +79,7 @@ func (p *grub) file(name string) error {
 		switch end {
 		case '{':
 			p.depth++
-			p.opened = append(p.opened, len(words) > 1 && words[0] == "submenu")
+			p.opened = append(p.opened, len(words) > 0 && words[0] == "submenu")
 		case '}':
 			p.closeBrace()
 		case 0:
@@ -127,22 +127,13 @@ func (p *grub) command(words []string, file string, line int) error {
 			}
 		}
 	case "submenu":
-		if len(words) > 1 {
-			p.titles = append(p.titles, words[1])
-		}
+		title, _ := titleAndID(words[1:])
+		p.titles = append(p.titles, title)
 	case "menuentry":
+		title, id := titleAndID(words[1:])
+		title = strings.Join(append(p.titles[:len(p.titles):len(p.titles)], title), ">")
 		p.entryAt = p.depth
-		p.entry = &Entry{File: file, Line: line}
-		if len(words) > 1 {
-			p.entry.Title = strings.Join(append(append([]string(nil), p.titles...), words[1]), ">")
-		}
-		for i := 2; i < len(words); i++ {
-			if id, ok := strings.CutPrefix(words[i], "--id="); ok {
-				p.entry.ID = id
-			} else if (words[i] == "--id" || words[i] == "$menuentry_id_option") && i+1 < len(words) {
-				p.entry.ID = words[i+1]
-			}
-		}
+		p.entry = &Entry{ID: id, Title: title[:min(len(title), maxTitle)], File: file, Line: line}
 	case "linux", "linux16", "linuxefi":
 		if p.entry != nil && len(words) > 1 {
 			p.entry.Kernel = p.name(words[1])
@@ -157,6 +148,29 @@ func (p *grub) command(words []string, file string, line int) error {
 		}
 	}
 	return nil
+}
+
+// titleAndID are those of a menu entry's words: options may stand before the
+// title, and some take a word of their own.
+func titleAndID(words []string) (title, id string) {
+	found := false
+	for i := 0; i < len(words); i++ {
+		switch name, value, joined := strings.Cut(words[i], "="); name {
+		case "--id", "$menuentry_id_option", "--class", "--hotkey", "--users", "--source":
+			if !joined && i+1 < len(words) {
+				i++
+				value = words[i]
+			}
+			if name == "--id" || name == "$menuentry_id_option" {
+				id = value
+			}
+		default:
+			if !found && !strings.HasPrefix(words[i], "--") {
+				title, found = words[i], true
+			}
+		}
+	}
+	return title, id
 }
 
 // name drops GRUB's device, as in ($root)/boot/grub.

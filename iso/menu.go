@@ -82,6 +82,9 @@ func (e Entry) values(name string) []string {
 	return all
 }
 
+// maxTitle bounds what names an entry, in bytes.
+const maxTitle = 200
+
 // maxConfig bounds one configuration file, maxIncludes how many one menu reads.
 const (
 	maxConfig   = 1 << 20
@@ -96,6 +99,7 @@ type loader func(name string) (text []byte, err error)
 func findMenus(img *Image) ([]Menu, error) {
 	load := func(name string) ([]byte, error) { return img.read(name, maxConfig) }
 	var menus []Menu
+	seen := map[string]bool{}
 	for _, name := range img.tree.paths {
 		var m Menu
 		var err error
@@ -110,8 +114,12 @@ func findMenus(img *Image) ([]Menu, error) {
 		if err != nil {
 			return menus, err
 		}
-		if len(m.Entries) > 0 {
+		// Of two files, one may be there to be read by the other.
+		if slices.ContainsFunc(m.Entries, func(e Entry) bool { return !seen[e.Where()] }) {
 			menus = append(menus, m)
+		}
+		for _, e := range m.Entries {
+			seen[e.Where()] = true
 		}
 	}
 	if len(menus) == 0 {

@@ -74,6 +74,31 @@ ENDTEXT
 	assert.Empty(t, m.Entries[3].Args)
 }
 
+// TestSyslinuxSubmenu: what a submenu calls its default is not the menu's.
+func TestSyslinuxSubmenu(t *testing.T) {
+	m, err := parseSyslinux("s.cfg", from(map[string]string{"s.cfg": `
+default install
+label install
+	menu label ^Install
+	menu default
+	kernel linux
+menu begin advanced
+	menu label ^Advanced options
+	default dark
+	label dark
+		menu label Dark
+		menu default
+		kernel linux
+	menu end
+menu title Last
+`}))
+	require.NoError(t, err)
+	require.Len(t, m.Entries, 2)
+	assert.Equal(t, "Install", m.Entries[0].Title)
+	assert.Equal(t, "Dark", m.Entries[1].Title)
+	assert.Equal(t, 0, m.Default)
+}
+
 func TestSyslinuxWaits(t *testing.T) {
 	for text, want := range map[string]struct {
 		waits bool
@@ -114,9 +139,9 @@ menuentry 'NixOS Installer ' --class installer {
     loglevel=4
   initrd /boot/initrd /boot/microcode
 }
-submenu "More" --class sub {
+submenu --hotkey=m "More" --class sub {
   menuentry "It's it" --id second { linux /boot/other; initrd /boot/initrd; }
-  submenu "deeper" { menuentry x { linuxefi /k a=$undefined b } }
+  submenu "deeper" { menuentry --class a --hotkey k x { linuxefi /k a=$undefined b } }
 }
 menuentry 'Shutdown' { halt }
 source $prefix/more.cfg

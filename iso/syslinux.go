@@ -17,6 +17,7 @@ type syslinux struct {
 	global    string // APPEND before the first LABEL
 	def       string
 	onTimeout string
+	depth     int // of MENU BEGIN; a submenu's default is not what boots by itself
 	prompt    bool
 	ui        bool
 	entry     *raw
@@ -108,6 +109,10 @@ func (p *syslinux) file(name string) error {
 
 func (p *syslinux) directive(key, rest, file string, line int) error {
 	switch key {
+	case "menu begin":
+		p.depth, p.entry = p.depth+1, nil
+	case "menu end":
+		p.depth, p.entry = max(0, p.depth-1), nil
 	case "include", "menu include":
 		// Menus may name files that the ISO lacks; the loader skips them.
 		name, _, _ := strings.Cut(rest, " ")
@@ -128,12 +133,13 @@ func (p *syslinux) directive(key, rest, file string, line int) error {
 		// An old way to name the menu program, in place of UI.
 		if strings.HasSuffix(rest, ".c32") {
 			p.ui = true
-		} else {
+		} else if p.depth == 0 {
 			p.def = rest
 		}
 	case "ontimeout":
 		p.onTimeout = rest
 	case "label":
+		rest = rest[:min(len(rest), maxTitle)]
 		p.entry = &raw{Entry: Entry{ID: rest, Title: rest, File: file, Line: line}}
 		p.raws = append(p.raws, p.entry)
 	case "append":
@@ -148,9 +154,12 @@ func (p *syslinux) directive(key, rest, file string, line int) error {
 	}
 	switch key {
 	case "menu label":
-		p.entry.Title = strings.ReplaceAll(rest, "^", "")
+		title := strings.ReplaceAll(rest, "^", "")
+		p.entry.Title = title[:min(len(title), maxTitle)]
 	case "menu default":
-		p.marked = p.entry.ID
+		if p.depth == 0 {
+			p.marked = p.entry.ID
+		}
 	case "kernel", "linux":
 		// KERNEL also starts menu modules and boot sectors.
 		name := strings.ToLower(rest)
