@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"bootaudit/internal/contract"
 	"bootaudit/iso"
 	"bootaudit/prereq"
+	"bootaudit/vmtest"
 )
 
 var update = flag.Bool("update", false, "rewrite the README's tables from the code")
@@ -54,6 +56,22 @@ func checks() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### The host: `TestHost/<id>`\n\n%s\n", prereq.Table(prereq.HostChecks(prereq.Host{}, config.Config{})))
 	fmt.Fprintf(&b, "\n### The image: `TestImage/<id>`\n\n%s\n", prereq.Table(iso.Checks(iso.Subject{Contract: contract.PreNixOS()})))
+	b.WriteString("\n### The boot: `TestVM/<scenario>/<id>`\n\n" +
+		"| scenario | what it shows |\n|---|---|\n")
+	suite := vmtest.NewSuite(vmtest.Subject{Contract: contract.PreNixOS()}, config.Config{}, vmtest.Watcher{})
+	var all []prereq.Check
+	for _, scenario := range suite.Scenarios {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", scenario.Name, scenario.About)
+		for _, c := range scenario.Checks {
+			// The same row stands in several scenarios.
+			if !slices.ContainsFunc(all, func(other prereq.Check) bool {
+				return prereq.Table([]prereq.Check{other}) == prereq.Table([]prereq.Check{c})
+			}) {
+				all = append(all, c)
+			}
+		}
+	}
+	fmt.Fprintf(&b, "\n%s\n", prereq.Table(all))
 	return b.String()
 }
 
