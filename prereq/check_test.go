@@ -111,6 +111,13 @@ func TestEvidenceIsBounded(t *testing.T) {
 	assert.Equal(t, "a\uFFFDb", got)
 }
 
+func TestWords(t *testing.T) {
+	r := Result{Outcome: Absent, Detail: "it is not here", Risk: "slow", FollowUp: "buy", Evidence: "PATH=/bin\n"}
+	assert.Equal(t, "absent: c: it is not here\nremedy: do it\nrisk: slow\nfollow-up: buy\nevidence:\n    PATH=/bin", newFinding(fake("x", Result{}), r, 0).words())
+	r.Outcome = NotNeeded
+	assert.Equal(t, "not needed: c: it is not here\nrisk: slow\nfollow-up: buy", newFinding(fake("x", Result{}), r, 0).words())
+}
+
 func TestWordsCannotSteerATerminal(t *testing.T) {
 	f := newFinding(fake("x", Result{}), Result{Outcome: Broken, Detail: "d", Evidence: "\x1b[2Jred\u009b31m\ttab\nline"}, 0)
 	assert.NotContains(t, f.words(), "\x1b")

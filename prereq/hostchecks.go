@@ -32,28 +32,18 @@ type auditor struct {
 	cfg config.Config
 }
 
-// only limits checks to the kinds of target that need them.
+// only limits checks to the kind of target that needs them.
 func (a auditor) only(kind config.Kind, checks []Check) []Check {
+	target := a.cfg.Target()
+	if target == kind {
+		return checks
+	}
 	for i := range checks {
-		probe := checks[i].Probe
-		checks[i].Probe = func(ctx context.Context) Result {
-			if r := a.unless(kind); r != nil {
-				return *r
-			}
-			return probe(ctx)
+		checks[i].Probe = func(context.Context) Result {
+			return Skip(fmt.Sprintf("the target, %s, does without it", describe[target]))
 		}
 	}
 	return checks
-}
-
-// unless is a result when the target is none of those that need a check.
-func (a auditor) unless(kinds ...config.Kind) *Result {
-	target := a.cfg.Target()
-	if slices.Contains(kinds, target) {
-		return nil
-	}
-	r := Skip(fmt.Sprintf("the target, %s, does without it", describe[target]))
-	return &r
 }
 
 var describe = map[config.Kind]string{

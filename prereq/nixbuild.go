@@ -58,7 +58,7 @@ func builder() []byte {
 // nixBuild builds a derivation of our own. When it was built before, --rebuild
 // builds it once more, so that the store gathers nothing.
 func (a auditor) nixBuild(ctx context.Context) Result {
-	dir, err := os.MkdirTemp("", "bootaudit-nix-")
+	dir, err := os.MkdirTemp(a.TempDir, "bootaudit-nix-")
 	if err != nil {
 		return Doubt(err.Error())
 	}
@@ -71,9 +71,14 @@ func (a auditor) nixBuild(ctx context.Context) Result {
 	return a.realise(ctx, fmt.Sprintf(`derivation {
   name = "bootaudit-probe";
   system = "x86_64-linux";
-  builder = "${builtins.path { name = "bootaudit-builder"; path = %s; }}";
+  builder = "${builtins.path { name = "bootaudit-builder"; path = /. + %s; }}";
   args = [ (builtins.placeholder "out") ];
-}`, program))
+}`, nixString(program)))
+}
+
+// nixString writes a string in nix's language.
+func nixString(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `${`, `\${`).Replace(s) + `"`
 }
 
 // realise builds an expression, for real each time.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,17 @@ func TestFlakesEvaluated(t *testing.T) {
 			t.Log(f.Detail)
 		})
 	}
+}
+
+func TestNixBuildsFromAnOddFolder(t *testing.T) {
+	h, cfg := realNix(t, writeFlake(t, good), unreachable)
+	h.TempDir = filepath.Join(t.TempDir(), "a b \"c\" ${d} \\")
+	require.NoError(t, os.Mkdir(h.TempDir, 0o755))
+	f := found(t, h, cfg, "nix-build")
+	assert.Equal(t, Holds, f.Outcome, "%+v", f)
+	out, err := os.ReadFile(strings.TrimPrefix(f.Detail, "built "))
+	require.NoError(t, err)
+	assert.Equal(t, "ok\n", string(out))
 }
 
 // TestSubstituter has real nix fetch from a binary cache of our own.

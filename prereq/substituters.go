@@ -126,12 +126,12 @@ func (a auditor) nixFetch(ctx context.Context) Result {
   name = "nix-cache-info";
   system = "builtin";
   builder = "builtin:fetchurl";
-  url = "%s";
+  url = %s;
   outputHashMode = "flat";
   outputHashAlgo = "sha256";
   outputHash = "%s";
   preferLocalBuild = true;
-}`, s.url, hex.EncodeToString(sum[:])))
+}`, nixString(s.url), hex.EncodeToString(sum[:])))
 	}
 	return Doubt("no substituter answered")
 }
