@@ -3,6 +3,24 @@
 //
 // [Open] reads the volume's name, the El Torito boot catalogue, the menus of
 // ISOLINUX and GRUB, and the squashfs root file system where it lies in the
-// ISO: of an ordinary system, or of a NixOS store. [Checks] is the table of
-// checks that `go test ./iso -run TestImage` runs.
+// ISO: of an ordinary system, or of a NixOS store. An image may be hostile:
+// what it claims is checked against its size, and every operation ends within
+// seconds.
+//
+// A [Flake] builds the image that it describes, and its NixOS configuration is
+// evaluated. nix 2.8 and later will do; a build says every ten seconds how it
+// goes on, leaves its raw log, and is not repeated while neither the flake nor
+// the root key changes.
+//
+// [Checks] is the table of both, and of the gaps that follow: flake-* by
+// evaluation and build, image-* by opening, gap-*. The audit of the image that
+// the environment names (see package config) is
+//
+//	BOOT_IMAGE_ISO=some.iso go test ./iso -run TestImage -v
+//
+// where one check of it is -run TestImage/image-console, and where a fault
+// reads
+//
+//	broken: what boots by itself writes to the serial console, and /dev/console is it:
+//	isolinux/isolinux.cfg:6: console=tty0 comes last in "Installer", so /dev/console is not ttyS0
 package iso
