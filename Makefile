@@ -25,7 +25,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: $(BOOTAUDIT) ## install what is missing, through apt; says first what and why
-	@$(BOOTAUDIT) setup
+	@$(BOOTAUDIT) setup $(SETUP)
 
 audit: setup ## audit this host, the image and a boot of it; leaves audit/latest/report.md
 	@run=$$PWD/audit/$$(date -u +%Y-%m-%dT%H%M%SZ); mkdir -p "$$run"; \

@@ -15,7 +15,7 @@ import (
 
 func runSetup(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("bootaudit setup", flag.ContinueOnError)
-	all := flags.Bool("all", false, "install what any target needs, nix included")
+	all := flags.Bool("all", false, "install what any target and the tests of bootaudit itself need, nix included")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -48,6 +48,9 @@ func wanted(target config.Kind, all bool) []tools.Tool {
 	}
 	if all || target == config.Flake {
 		list = append(list, tools.Nix...)
+	}
+	if all {
+		list = append(list, tools.Test...)
 	}
 	return list
 }

@@ -36,6 +36,11 @@ var Nix = []Tool{
 	{Command: "nix", Package: "nix-bin", Why: "evaluates the flake and builds its image"},
 }
 
+// Test is what only the tests of bootaudit itself take.
+var Test = []Tool{
+	{Command: "shellcheck", Package: "shellcheck", Why: "reads the shell scripts for mistakes"},
+}
+
 // sbin holds programs that an ordinary user's PATH does not reach on Debian.
 var sbin = []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
 
