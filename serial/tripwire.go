@@ -17,6 +17,7 @@ type Tripwire struct {
 	// in every line that matches, a flood of other lines stays cheap.
 	words   []string
 	pattern *regexp.Regexp
+	except  *regexp.Regexp // a line that matches it, too, does not count
 	// before: it counts only until this stage has been reached ("" is always).
 	before Stage
 	// prompt: it is a line that waits for input, and so has no end.
@@ -58,7 +59,8 @@ var Tripwires = []Tripwire{
 		Means:   "QEMU did not start: it refused an option or could not open a file",
 		Remedy:  "read QEMU's message and the command line in command.txt",
 		words:   []string{"qemu"},
-		pattern: re(`^[\w./-]*qemu[\w.-]*: (?:-\w[\w-]*(?: \S+)?: |[Cc]ould not open|[Cc]annot set up guest memory|unable to|invalid |Unexpected error)`)},
+		pattern: re(`^[\w./-]*qemu[\w.-]*: (?:-\w[\w-]*(?: \S+)?: |[Cc]ould not open|[Cc]annot set up guest memory|unable to|invalid |Unexpected error)`),
+		except:  re(`: (?:info|warning): `)},
 
 	// Firmware and bootloader.
 	{ID: "firmware-silent", silent: "", silence: 60 * time.Second, Fatal: true,

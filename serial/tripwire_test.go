@@ -36,7 +36,8 @@ var tripCases = map[string]struct{ trips, harmless []string }{
 		[]string{loaded + "[    0.000000] Hypervisor detected: KVM\r\n"}},
 	"qemu-refused": {
 		[]string{"qemu-system-x86_64: -cdrom no.iso: Could not open 'no.iso': No such file or directory\r\n", "qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory\r\n", "qemu-system-x86_64: -foo: invalid option\r\n"},
-		[]string{"qemu-system-x86_64: warning: TCG doesn't support requested feature: CPUID.01H:ECX.pcid\r\n", "qemu-system-x86_64: terminating on signal 15 from pid 1 (x)\r\n"}},
+		[]string{"qemu-system-x86_64: warning: TCG doesn't support requested feature: CPUID.01H:ECX.pcid\r\n", "qemu-system-x86_64: terminating on signal 15 from pid 1 (x)\r\n",
+			"qemu-system-x86_64: -chardev socket,id=c,path=c.sock,server=on,wait=on: info: QEMU waiting for connection on: disconnected:unix:c.sock,server=on\r\n"}},
 	"no-bootable-device": {
 		[]string{"SeaBIOS (version 1.16)\r\nBooting from DVD/CD...\r\nNo bootable device.\r\n", "BdsDxe: No bootable option or device was found.\r\n"},
 		[]string{"SeaBIOS (version 1.16)\r\nBooting from Hard Disk...\r\nBoot failed: not a bootable disk\r\n\r\nBooting from DVD/CD...\r\n" + banner, atLogin + "No bootable device.\r\n"}},

@@ -299,7 +299,7 @@ func (w *Watch) trip(text []byte, l screen.Line, found rows) {
 	for i := range Tripwires {
 		t := &Tripwires[i]
 		if !found.has(len(Milestones)+i) || w.tripped[t.ID] ||
-			t.before != "" && w.stage.Reached(t.before) || !t.pattern.Match(text) {
+			t.before != "" && w.stage.Reached(t.before) || !t.pattern.Match(text) || t.except != nil && t.except.Match(text) {
 			continue
 		}
 		if l.End == screen.Open && !t.prompt && !w.closed {

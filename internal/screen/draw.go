@@ -26,7 +26,7 @@ func (s *Screen) print(p []byte) {
 		}
 		return
 	}
-	s.last = rune(p[len(p)-1])
+	s.last, s.marks = rune(p[len(p)-1]), s.marks[:0]
 	for len(p) > 0 {
 		x, y, pending := s.where()
 		room := s.cols - x
@@ -53,11 +53,14 @@ func (s *Screen) put(r rune) {
 	if width == 0 {
 		if s.last != 0 {
 			s.combine(r)
+			if len(s.marks) < maxCluster/2 {
+				s.marks = append(s.marks, r)
+			}
 			return
 		}
 		width = 1 // there is nothing before it to join
 	}
-	s.last = r
+	s.last, s.marks = r, s.marks[:0]
 	x, y, pending := s.where()
 	if width == 2 && !pending && x == s.cols-1 {
 		if !s.wrap {

@@ -2,9 +2,13 @@ package screen
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +21,7 @@ import (
 
 var (
 	update = flag.Bool("update", false, "make the golden screens again, with xterm.js (see testdata/judge)")
+	seed   = flag.Int("seed", 1, "of the random input for -judge")
 	judge  = flag.Bool("judge", false, "also compare with xterm.js on what has no golden screens")
 )
 
@@ -141,6 +146,62 @@ func TestJudgeSequences(t *testing.T) {
 	}
 }
 
+// boots are recorded consoles of the stand-in.
+func boots(t testing.TB) map[string][]byte {
+	files, err := filepath.Glob("testdata/boots/*.log.gz")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	all := map[string][]byte{}
+	for _, file := range files {
+		all[strings.TrimSuffix(filepath.Base(file), ".log.gz")] = unzip(t, file)
+	}
+	return all
+}
+
+func unzip(t testing.TB, file string) []byte {
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	require.NoError(t, err)
+	raw, err := io.ReadAll(z)
+	require.NoError(t, err)
+	return raw
+}
+
+// TestJudgeBoots compares the screen after every 499 bytes of a recorded boot.
+func TestJudgeBoots(t *testing.T) {
+	const golden = "testdata/boots.json.gz"
+	var cases []drawing
+	for name, raw := range boots(t) {
+		for _, size := range [][2]int{{132, 50}, {80, 24}} {
+			cases = append(cases, drawing{Name: fmt.Sprintf("%s %dx%d", name, size[0], size[1]), Cols: size[0], Rows: size[1],
+				Every: 499, Input: base64.StdEncoding.EncodeToString(raw)})
+		}
+	}
+	if *update {
+		out, err := json.Marshal(ask(t, cases))
+		require.NoError(t, err)
+		var b bytes.Buffer
+		z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+		require.NoError(t, err)
+		_, err = z.Write(out)
+		require.NoError(t, err)
+		require.NoError(t, z.Close())
+		require.NoError(t, os.WriteFile(golden, b.Bytes(), 0o644))
+	}
+	var want map[string][]picture
+	require.NoError(t, json.Unmarshal(unzip(t, golden), &want))
+	require.Len(t, want, len(cases), "make the golden screens again: testdata/judge/README.md")
+	n := 0
+	for _, d := range cases {
+		same(t, d, want[d.Name], 4096)
+		same(t, d, want[d.Name], 1)
+		n += len(want[d.Name])
+	}
+	t.Logf("%d screens of %d recorded boots", n, len(cases)/2)
+}
+
 func TestJudgeTranscripts(t *testing.T) {
 	folder := os.Getenv("BOOTAUDIT_TRANSCRIPTS")
 	if !*judge || folder == "" {
@@ -166,4 +227,47 @@ func TestJudgeTranscripts(t *testing.T) {
 		n += len(pictures[d.Name])
 	}
 	t.Logf("%d screens of %d transcripts", n, len(logs))
+}
+
+// TestJudgeRandom compares on sequences that nobody would send, put together
+// at random from those that somebody does.
+func TestJudgeRandom(t *testing.T) {
+	if !*judge {
+		t.Skip("needs -judge (see testdata/judge)")
+	}
+	random := rand.New(rand.NewPCG(1, uint64(*seed)))
+	parts := []string{"a", "bc ", "0123456789", "\r\n", "\n", "\r", "\b", "\t", "\u4e16", "e\u0301", "é", "\x1b7", "\x1b8", "\x1bD", "\x1bE", "\x1bM",
+		"\x0e", "\x0f", "\x1b(0", "\x1b(B", "\x1b)0", "q", "\x1b[4h", "\x1b[4l", "\x1b[?7l", "\x1b[?7h", "\x1b[r", "\x1b[!p", "\x1b#8"}
+	finals := "@ABCDEFGHIJKLMPSTXZ`abdefgmr"
+	var cases []drawing
+	for i := range 3000 {
+		var b strings.Builder
+		for range 2 + random.IntN(12) {
+			if random.IntN(3) == 0 {
+				fmt.Fprintf(&b, "\x1b[%d", random.IntN(9))
+				if random.IntN(3) == 0 {
+					fmt.Fprintf(&b, ";%d", random.IntN(24))
+				}
+				b.WriteByte(finals[random.IntN(len(finals))])
+			} else {
+				b.WriteString(parts[random.IntN(len(parts))])
+			}
+		}
+		cases = append(cases, drawing{Name: fmt.Sprint(i), Cols: 20, Rows: 6, Input: base64.StdEncoding.EncodeToString([]byte(b.String()))})
+	}
+	pictures := ask(t, cases)
+	wrong := 0
+	for _, d := range cases {
+		if len(pictures[d.Name]) == 0 {
+			continue
+		}
+		want, got := pictures[d.Name][0], draw(t, d, 1<<20)[0]
+		want.Scrollback, got.Scrollback, want.Replies, got.Replies = nil, nil, "", ""
+		if !assert.ObjectsAreEqual(want, got) {
+			if wrong++; wrong <= 10 {
+				t.Errorf("%q\nwant %+v\ngot  %+v", d.bytes(t), want, got)
+			}
+		}
+	}
+	t.Logf("%d of %d differ", wrong, len(cases))
 }

@@ -40,7 +40,8 @@ type Screen struct {
 	charset     charsets
 	saved       charset // of the active set, as DECSC keeps it
 	title       string
-	last        rune // the last one printed, for REP; 0 after anything else
+	last        rune   // the last one printed, for REP; 0 after anything else
+	marks       []rune // that were combined with it
 
 	utf      []byte // the beginning of a character
 	osc      []byte

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -178,13 +179,17 @@ func (s *Screen) csi(cmd ansi.Cmd, params ansi.Params) {
 	case 'S':
 		s.seq(min(n(0, 1), s.rows), final)
 	case 'T':
-		if len(params) <= 1 { // with more it is a mouse mode
+		if len(params) < 5 { // with five it is a mouse mode
 			s.seq(min(n(0, 1), s.rows), final)
 		}
 	case 'b':
 		if last != 0 {
+			marks := slices.Clone(s.marks)
 			for range min(n(0, 1), s.cols*s.rows) {
 				s.put(last)
+				for _, m := range marks {
+					s.put(m)
+				}
 			}
 			s.last = 0
 		}

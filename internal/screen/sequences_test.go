@@ -104,6 +104,8 @@ var sequences = []struct {
 	{name: "repeat after a movement", input: "ab\r\x1b[3bc"},
 	{name: "repeat twice", input: "a\x1b[2b\x1b[2b"},
 	{name: "repeat a wide character", input: "\u4e16\x1b[2bx"},
+	{name: "repeat a combined character", input: "e\u0301\x1b[3bx"},
+	{name: "scroll down with two parameters", input: "one\x1b[2;3Tx"},
 	{name: "repeat a line", input: "\x1b(0q\x1b[9b\x1b(B"},
 	{name: "alignment test", input: "\x1b[3;3H\x1b#8X"},
 	{name: "new line mode", input: "\x1b[20hab\ncd\x1b[20lef\ngh"},

@@ -23,7 +23,7 @@ const (
 	// ahead is how far an echo may be behind what was sent, in bytes.
 	ahead = 64 << 10
 	// maxSearches bounds the time that a file of nothing but such lines takes.
-	maxSearches = 5_000
+	maxSearches = 2_000
 	// longest is the longest text sent that is looked for.
 	longest = 1024
 )
