@@ -108,9 +108,9 @@ func (l *Live) show(n News) {
 		l.counts[f.Outcome]++
 		detail := 300
 		if !bad(f.Outcome) { // a line for what needs no attention
-			detail = max(20, cmp.Or(l.Width, 140)-46)
+			detail = max(20, cmp.Or(l.Width, 150)-54)
 		}
-		l.say("%-10s %-24s %6s  %s", mark(f.Outcome), cleanLine(l.id(n.Test, f), 60), seconds(f.Seconds), cleanLine(f.Detail, detail))
+		l.say("%-10s %-32s %6s  %s", mark(f.Outcome), cleanLine(l.id(n.Test, f), 60), seconds(f.Seconds), cleanLine(f.Detail, detail))
 	case n.Progress != nil:
 		l.progress(n.Progress)
 	case n.Note != "":
@@ -126,13 +126,13 @@ func (l *Live) show(n News) {
 		delete(l.boots, cleanLine(n.VM.Name, 60))
 	case n.Package != nil:
 		if n.Package.Status == "fail" || len(n.Package.Tests) > 0 {
-			l.say("%-10s %-24s %6s", n.Package.Status, cleanLine(local(n.Package.Name), 60), seconds(n.Package.Elapsed))
+			l.say("%-10s %-32s %6s", n.Package.Status, cleanLine(local(n.Package.Name), 60), seconds(n.Package.Elapsed))
 		}
 	case n.Ended:
 		delete(l.started, n.Test)
 		delete(l.notes, n.Test)
 		if t := n.Test; len(t.Findings) == 0 && t.failedItself() {
-			l.say("%-10s %-24s %6s  %s", "FAILED", cleanLine(t.Name, 60), seconds(t.Elapsed), cleanLine(t.words(), 300))
+			l.say("%-10s %-32s %6s  %s", "FAILED", cleanLine(t.Name, 60), seconds(t.Elapsed), cleanLine(t.words(), 300))
 		}
 	case n.Test != nil:
 		l.started[n.Test] = time.Now()
@@ -141,18 +141,18 @@ func (l *Live) show(n News) {
 	}
 }
 
-// progress tells how far a VM is. On a terminal the status line repeats it, so
-// that only what is new is a line of its own.
+// progress tells how far a VM is, when that is new: the status repeats it, and
+// says which check runs besides.
 func (l *Live) progress(p *Progress) {
 	what := "boot"
 	if strings.HasPrefix(p.Stage, "tripwire ") {
 		what = "TRIPWIRE"
 	} else if l.boots[p.VM].stage != p.Stage {
 		l.boots[p.VM] = boot{p.Stage, time.Now()}
-	} else if l.Width > 0 {
+	} else {
 		return
 	}
-	l.say("%-10s %-24s %6s  %s", what, cleanLine(p.VM, 60), p.For, strings.TrimPrefix(p.Stage, "tripwire "))
+	l.say("%-10s %-32s %6s  %s", what, cleanLine(p.VM, 60), p.For, strings.TrimPrefix(p.Stage, "tripwire "))
 }
 
 // id names a finding: by its ID, and by its scenario where there are several.

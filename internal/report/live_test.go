@@ -74,13 +74,15 @@ func TestLiveLines(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, "... 15s: 0 hold, 0 do not; running: clean-disk 15s\n", out.take(), "the heartbeat")
 		say(bootLine)
-		assert.Equal(t, "boot       clean-disk                  34s  kernel-load\n", out.take())
+		assert.Equal(t, "boot       clean-disk                          34s  kernel-load\n", out.take())
+		say(bootLine)
+		assert.Empty(t, out.take(), "the status repeats it")
 		time.Sleep(16 * time.Second)
 		assert.Equal(t, "... 31s: 0 hold, 0 do not; running: clean-disk in kernel-load for 15s, clean-disk 31s\n", out.take())
 		say(strings.Replace(bootLine, "34s kernel-load", "50s tripwire unit-failed: a unit failed", 1))
-		assert.Equal(t, "TRIPWIRE   clean-disk                  50s  unit-failed: a unit failed\n", out.take())
+		assert.Equal(t, "TRIPWIRE   clean-disk                          50s  unit-failed: a unit failed\n", out.take())
 		say(finding)
-		assert.Equal(t, "BROKEN     clean-disk/root            2.5s  sudo asked for a password\n", out.take())
+		assert.Equal(t, "BROKEN     clean-disk/root                    2.5s  sudo asked for a password\n", out.take())
 	})
 }
 
@@ -92,7 +94,7 @@ func TestLiveTerminal(t *testing.T) {
 		time.Sleep(time.Second)
 		assert.Equal(t, "\r\x1b[K... 2.0s: 0 hold, 0 do not; running: clean-disk 2.0s", out.take(), "each second")
 		say(finding)
-		assert.Equal(t, "\r\x1b[KBROKEN     clean-disk/root            2.5s  sudo asked for a password\n"+
+		assert.Equal(t, "\r\x1b[KBROKEN     clean-disk/root                    2.5s  sudo asked for a password\n"+
 			"... 2.0s: 0 hold, 0 do not; running: clean-disk 2.0s", out.take(), "a line above it")
 		time.Sleep(time.Second)
 		status := strings.TrimPrefix(out.take(), "\r\x1b[K")
