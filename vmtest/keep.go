@@ -143,8 +143,9 @@ func (k Kept) Console(ctx context.Context) (net.Conn, error) {
 }
 
 func (k Kept) dial(ctx context.Context, socket string) (net.Conn, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", filepath.Join(k.Sockets, socket))
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := dialPort(ctx, filepath.Join(k.Sockets, socket))
 	if err != nil {
 		return nil, fmt.Errorf("VM %s: %w", k.Name, err)
 	}

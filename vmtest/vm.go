@@ -117,8 +117,7 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 		return err
 	}
 	vm.Version = vm.monitor.Version()
-	var dialer net.Dialer
-	console, err := dialer.DialContext(ctx, "unix", vm.Machine.socket(consoleSocket))
+	console, err := dialPort(ctx, vm.Machine.socket(consoleSocket))
 	if err != nil {
 		return fmt.Errorf("console: %w", err)
 	}
@@ -129,7 +128,7 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 		return errors.Join(err, console.Close())
 	}
 	if vm.Machine.Control != None {
-		if vm.control, err = dialer.DialContext(ctx, "unix", vm.Machine.socket(controlSocket)); err != nil {
+		if vm.control, err = dialPort(ctx, vm.Machine.socket(controlSocket)); err != nil {
 			return fmt.Errorf("control line: %w", err)
 		}
 	}
@@ -245,8 +244,24 @@ func (vm *VM) HandOver(ctx context.Context) (net.Conn, error) {
 	if line, ok := vm.Root.(io.Closer); ok {
 		line.Close()
 	}
+	return dialPort(ctx, vm.Machine.socket(consoleSocket))
+}
+
+// dialPort connects to one of QEMU's ports. QEMU serves one connection, and
+// takes a moment to notice that the one before has ended.
+func dialPort(ctx context.Context, path string) (net.Conn, error) {
 	var dialer net.Dialer
-	return dialer.DialContext(ctx, "unix", vm.Machine.socket(consoleSocket))
+	for {
+		conn, err := dialer.DialContext(ctx, "unix", path)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: somebody else is connected", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // release closes our ends of the VM's sockets and leaves it running.

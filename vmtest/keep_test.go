@@ -1,0 +1,121 @@
+package vmtest
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/internal/config"
+	"bootaudit/internal/contract"
+	"bootaudit/prereq"
+)
+
+// A kept VM outlives its session, can be found and talked to, several times,
+// and ended.
+func TestKept(t *testing.T) {
+	needQEMU(t)
+	cache := t.TempDir()
+	_, err := FindKept(cache, "")
+	assert.ErrorContains(t, err, "no VM is kept")
+
+	f := newFleet(Subject{}, config.Config{CacheDir: config.Path(cache), Debug: true}, Watcher{Out: t.Output()})
+	m := tiny(t, "kept")
+	vm, err := Launch(t.Context(), m, Settings{Keep: true})
+	require.NoError(t, err)
+	s := &session{fleet: f, name: "tiny", vm: vm, failed: true, quiet: make(chan struct{}), record: newRecord(m.Folder, nil)}
+	s.close(nil)
+
+	kept, err := FindKept(cache, "tiny")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = kept.End(context.Background(), cache) })
+	assert.Contains(t, kept.Usage(), "attach "+kept.Name)
+	_, err = FindKept(cache, "other")
+	assert.ErrorContains(t, err, "no kept VM is called other; there are: tiny-")
+	_, err = kept.Run(t.Context(), "true")
+	assert.ErrorContains(t, err, "has no control line")
+	for range 2 {
+		console, err := kept.Console(t.Context())
+		require.NoError(t, err)
+		console.Close()
+	}
+	require.True(t, runs(kept.PID))
+	require.NoError(t, kept.End(t.Context(), cache))
+	// We are QEMU's parent, and reap it.
+	<-vm.process.done
+	assert.NoDirExists(t, kept.Sockets)
+	all, err := ListKept(cache)
+	require.NoError(t, err)
+	assert.Empty(t, all)
+}
+
+// TestVMPlainContract audits the stand-in by the contract of an ordinary live
+// image: nothing of pre-nixos is asked. Then the VM is kept as after a failure,
+// and talked to over its control line and its console.
+func TestVMPlainContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots the stand-in in QEMU; -short asks for no boot")
+	}
+	cfg := loadConfig(t)
+	if cfg.Target() != config.StandIn {
+		t.Skip("is about the stand-in, and another image is audited")
+	}
+	cfg.Debug = true
+	sub := subject(t)
+	sub.Contract = contract.DebianLive()
+	sub.Contract.Login.User, sub.Contract.Login.Password = "nixos", "" // the stand-in's
+	suite := NewSuite(sub, cfg, watch(t))
+	t.Cleanup(suite.Close)
+	asked := 0
+	for _, scenario := range suite.Scenarios[:4] {
+		for _, c := range scenario.Checks {
+			r := c.Probe(t.Context())
+			if r.Outcome == prereq.Absent || r.Outcome == prereq.Unknown {
+				t.Skip(r.Detail)
+			}
+			t.Logf("%s/%s: %s: %s", scenario.Name, c.ID, r.Outcome, r.Detail)
+			assert.Contains(t, []prereq.Outcome{prereq.Holds, prereq.NotNeeded}, r.Outcome, r.Evidence)
+			assert.NotContains(t, strings.ToLower(c.Condition+r.Detail), "pre-nixos")
+			if r.Outcome == prereq.Holds {
+				asked++
+			}
+			if r.Outcome == prereq.NotNeeded && c.ID == "booted" {
+				break
+			}
+		}
+	}
+	assert.GreaterOrEqual(t, asked, len(steps)+2)
+
+	s := suite.Scenarios[0].session
+	s.failed = true
+	suite.End(suite.Scenarios[2], nil)
+	cache := string(cfg.CacheDir)
+	kept, err := FindKept(cache, "clean-disk-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = kept.End(context.Background(), cache) })
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for range 2 {
+		result, err := kept.Run(ctx, "id -u; exit 3")
+		require.NoError(t, err)
+		assert.Equal(t, "0\n", string(result.Stdout))
+		assert.Equal(t, 3, result.Status)
+	}
+	console, err := kept.Console(ctx)
+	require.NoError(t, err)
+	defer console.Close()
+	require.NoError(t, console.SetDeadline(time.Now().Add(time.Minute)))
+	_, err = console.Write([]byte("echo on-the-''console\r"))
+	require.NoError(t, err)
+	var heard []byte
+	buf := make([]byte, 1024)
+	for !bytes.Contains(heard, []byte("on-the-console")) {
+		n, err := console.Read(buf)
+		require.NoError(t, err, "%q", heard)
+		heard = append(heard, buf[:n]...)
+	}
+}
