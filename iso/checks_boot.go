@@ -3,6 +3,7 @@ package iso
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -210,6 +211,9 @@ func rootLabel(img *Image) prereq.Result {
 }
 
 func rootFilesystem(img *Image) prereq.Result {
+	if errors.Is(img.RootErr, errors.ErrUnsupported) {
+		return prereq.Doubt(img.RootErr.Error())
+	}
 	if img.RootErr != nil {
 		return prereq.Break(img.RootErr.Error())
 	}

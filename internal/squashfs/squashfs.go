@@ -63,7 +63,9 @@ const (
 	maxEntries = 1 << 20
 )
 
-// Open reads the header of the image that r holds in its first size bytes.
+// Open reads the header of the image that r holds in its first size bytes. The
+// error is an [errors.ErrUnsupported] where the image may be sound but is
+// compressed in a way that cannot be read.
 func Open(r io.ReaderAt, size int64) (*FS, error) {
 	h := make([]byte, headerSize)
 	if size < headerSize {

@@ -63,7 +63,7 @@ func TestRead(t *testing.T) {
 	files := tree(t, dir)
 	for _, args := range [][]string{
 		nil, {"-comp", "zstd"}, {"-comp", "xz"}, {"-comp", "lz4"}, {"-comp", "lzo"},
-		{"-b", "1M"}, {"-no-fragments"}, {"-noI", "-noD", "-noF"}, {"-comp", "zstd", "-always-use-fragments", "-b", "4K"},
+		{"-b", "1M"}, {"-comp", "zstd", "-b", "1M", "-Xcompression-level", "19"}, {"-comp", "xz", "-b", "1M"}, {"-comp", "lz4", "-Xhc", "-b", "1M"}, {"-no-fragments"}, {"-noI", "-noD", "-noF"}, {"-comp", "zstd", "-always-use-fragments", "-b", "4K"},
 	} {
 		t.Run(strings.Join(args, ""), func(t *testing.T) {
 			data := pack(t, dir, args...)
@@ -100,6 +100,28 @@ func TestRead(t *testing.T) {
 			assert.Equal(t, len(files), seen)
 		})
 	}
+}
+
+// TestBCJ: what cannot be read is not called malformed.
+func TestBCJ(t *testing.T) {
+	dir := t.TempDir()
+	program, err := os.ReadFile("/proc/self/exe")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "program"), program[:min(len(program), 1<<20)], 0o600))
+	data := pack(t, dir, "-comp", "xz", "-Xbcj", "x86")
+	f, err := Open(bytes.NewReader(data), int64(len(data)))
+	if err == nil {
+		var entries []Entry
+		entries, err = f.Entries(f.Root())
+		for _, e := range entries {
+			_, fileErr := f.ReadFile(e, 1<<20)
+			err = errors.Join(err, fileErr)
+		}
+	}
+	if err != nil {
+		assert.ErrorIs(t, err, errors.ErrUnsupported)
+	}
+	t.Log(err)
 }
 
 func TestOpenErrors(t *testing.T) {

@@ -3,8 +3,10 @@ package squashfs
 import (
 	"bytes"
 	"compress/zlib"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	lzo "github.com/anchore/go-lzo"
 	"github.com/klauspost/compress/zstd"
@@ -29,9 +31,17 @@ func newUnpacker(compressor uint16) (unpacker, error) {
 			return out[:n], nil
 		}, nil
 	case 4:
-		return streamed(func(r io.Reader) (io.Reader, error) {
+		unpack := streamed(func(r io.Reader) (io.Reader, error) {
 			return xz.ReaderConfig{DictCap: 1 << 20, SingleStream: true}.NewReader(r)
-		}), nil
+		})
+		return func(packed []byte, limit int) ([]byte, error) {
+			out, err := unpack(packed, limit)
+			if err != nil && strings.Contains(err.Error(), "filter") {
+				// mksquashfs -Xbcj: the library knows none but LZMA2.
+				err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+			}
+			return out, err
+		}, nil
 	case 5:
 		return func(packed []byte, limit int) ([]byte, error) {
 			out := make([]byte, limit)
@@ -54,11 +64,11 @@ func newUnpacker(compressor uint16) (unpacker, error) {
 			return out, err
 		}, nil
 	default:
-		return nil, fmt.Errorf("compressed by method %d, which cannot be read", compressor)
+		return nil, fmt.Errorf("compressed by method %d: %w", compressor, errors.ErrUnsupported)
 	}
 }
 
-var errTooLarge = fmt.Errorf("a block is larger than its kind may be")
+var errTooLarge = errors.New("a block is larger than its kind may be")
 
 // streamed is the unpacker of a method whose library reads streams.
 func streamed(open func(io.Reader) (io.Reader, error)) unpacker {
