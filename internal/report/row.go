@@ -64,7 +64,7 @@ type Row struct {
 func newRow(t *Test, f prereq.Finding, on string, anchors map[string]int) *Row {
 	row := &Row{
 		ID: cleanLine(f.ID, 80), Section: f.Section,
-		Condition: cleanLine(f.Condition, 300), Command: cleanLine(cmp.Or(f.Command, f.How), 1000),
+		Condition: cleanLine(f.Condition, 300), Command: cleanLine(unfold(cmp.Or(f.Command, f.How)), 1000),
 		Ran: f.Command != "", Outcome: f.Outcome, Detail: cleanLine(f.Detail, 600),
 		Evidence: bound(strings.Trim(Clean(f.Evidence), "\n"), 2*prereq.MaxEvidence),
 		Remedy:   cleanLine(f.Remedy, 600), Risk: cleanLine(f.Risk, 600), FollowUp: cleanLine(f.FollowUp, 600),
@@ -88,6 +88,9 @@ func newRow(t *Test, f prereq.Finding, on string, anchors map[string]int) *Row {
 	row.Anchor = anchor(anchors, f.Section+"-"+row.Title)
 	return row
 }
+
+// unfold joins a command that a shell's backslashes fold into several lines.
+func unfold(command string) string { return strings.ReplaceAll(command, "\\\n", " ") }
 
 // blame finds, for each row that was not tried because of another, that other.
 // A need stands before what needs it, so that the first of a chain is found.
@@ -135,7 +138,7 @@ func (a *Audit) place(t *Test, row *Row) {
 	case prereq.SectionGap:
 		section = &a.Gaps
 	}
-	if row.Risk != "" || row.FollowUp != "" {
+	if row.Risk != "" || row.FollowUp != "" && !bad(row.Outcome) {
 		a.Risks = append(a.Risks, row)
 	}
 	title := ""
