@@ -101,6 +101,9 @@ type session struct {
 // evidenceTime is kept back from a deadline to save what a VM leaves behind.
 const evidenceTime = 20 * time.Second
 
+// errNoTime ends what goes on when go test's deadline is near.
+var errNoTime = errors.New("go test's -timeout is near; give a longer one")
+
 // noTime is the result of a boot for which go test leaves too little time.
 func (f *fleet) noTime(s *session, left, cost time.Duration) prereq.Result {
 	var all time.Duration
@@ -122,11 +125,20 @@ func (s *session) do(ctx context.Context, topic string, look func(context.Contex
 	defer s.mu.Unlock()
 	if d := s.fleet.deadline; !d.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, d, errors.New("go test's -timeout is near; give a longer one"))
+		ctx, cancel = context.WithDeadlineCause(ctx, d, errNoTime)
+		defer cancel()
+	}
+	if limit := s.fleet.cfg.SpawnTimeout.Duration(); limit > 0 && s.vm != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, s.vm.Started.Add(limit),
+			fmt.Errorf("the VM's %s are over (BOOT_IMAGE_VM_SPAWN_TIMEOUT)", limit))
 		defer cancel()
 	}
 	r := look(ctx)
 	s.judged = time.Now()
+	if r.Outcome == prereq.Broken && errors.Is(context.Cause(ctx), errNoTime) {
+		r.Outcome = prereq.Unknown // our time was up, not the guest's
+	}
 	if r.Outcome == prereq.Broken {
 		s.failed = true
 		s.diagnose(topic, r)

@@ -55,7 +55,7 @@ func (s *session) reach(ctx context.Context, id string) prereq.Result {
 		r, done := s.steps[step.id]
 		if !done {
 			stepCtx, cancel := ctx, context.CancelFunc(func() {})
-			if s.vm != nil {
+			if s.vm != nil && limit > 0 {
 				stepCtx, cancel = context.WithDeadlineCause(ctx, s.vm.Started.Add(limit),
 					fmt.Errorf("%s since the start are over (BOOT_IMAGE_VM_LOGIN_TIMEOUT)", limit))
 			}

@@ -28,7 +28,11 @@ func needQEMU(t testing.TB) {
 		t.Skip("starts QEMU; -short asks for none")
 	}
 	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		t.Skipf("%v; install qemu-system-x86 (make setup does)", err)
+		words := fmt.Sprintf("%v; %v", ErrNoQEMU, err)
+		if loadConfig(t).Require {
+			t.Fatal(words)
+		}
+		t.Skip(words)
 	}
 }
 
