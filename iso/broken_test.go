@@ -18,7 +18,7 @@ import (
 )
 
 // results probes each check whose needs hold; the others are left out.
-func results(t *testing.T, s iso.Subject) map[string]prereq.Result {
+func results(t testing.TB, s iso.Subject) map[string]prereq.Result {
 	t.Helper()
 	found := map[string]prereq.Result{}
 	for _, c := range iso.Checks(s) {
