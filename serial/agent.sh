@@ -55,6 +55,9 @@ run() {
 		base64 $wrap "$f.$n" >"$f.b$n"
 		part "$1" $n 0 999999999
 	done
+	# Once more, since noise may have destroyed it and its loss costs a second.
+	meta "$1"
+	say "$1" f end ''
 	say "$1" f end ''
 }
 

@@ -17,6 +17,7 @@ func limited(t testing.TB, d time.Duration) context.Context {
 }
 
 func TestRootShellOnConsole(t *testing.T) {
+	t.Parallel()
 	g := startGuest(t, quietGuest, "bash", "--norc", "-i")
 	c := newConsole(t, g, Config{})
 	ctx := limited(t, 50*time.Second)

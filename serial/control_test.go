@@ -16,6 +16,7 @@ import (
 
 // A pty stands in for the second port: its slave is the guest's device.
 func TestControlStartedFromConsole(t *testing.T) {
+	t.Parallel()
 	g := startGuest(t, quietGuest, "bash", "--norc", "-i")
 	c := newConsole(t, g, Config{})
 	ctx := limited(t, 50*time.Second)
@@ -52,6 +53,7 @@ func (nopPort) Write(p []byte) (int, error) { return len(p), nil }
 func (nopPort) Close() error                { return nil }
 
 func TestControlNamesADeadGuest(t *testing.T) {
+	t.Parallel()
 	c := localControl(t, "sh")
 	go func() {
 		time.Sleep(200 * time.Millisecond)

@@ -32,6 +32,7 @@ sleep 0.2; echo 'Login incorrect'; exec getty`,
 }
 
 func TestLoginAndRoot(t *testing.T) {
+	t.Parallel()
 	const ask = `printf '[sudo] password for nixos: '; stty -echo; read -r p; stty echo; echo; `
 	for _, test := range []struct {
 		name     string
@@ -92,6 +93,7 @@ func TestLoginAndRoot(t *testing.T) {
 }
 
 func TestRootLostIsNamed(t *testing.T) {
+	t.Parallel()
 	g := startGuest(t, someUser("exec rootshell", ""), "sh", "-c", "while :; do autogetty; done")
 	c := newConsole(t, g, Config{})
 	ctx := limited(t, 50*time.Second)
@@ -116,6 +118,7 @@ func TestRootLostIsNamed(t *testing.T) {
 }
 
 func TestPassMenu(t *testing.T) {
+	t.Parallel()
 	g := startGuest(t, map[string]string{"menu": `stty -icanon -echo; i=10
 while [ $i -gt 0 ]; do
 	printf '\033[2J\033[5;10HAutomatic boot in %d seconds...' $i

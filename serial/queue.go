@@ -6,8 +6,9 @@ import (
 )
 
 // window is what of the console's text is kept for an Expect to come, in bytes.
-// go-expect reads some 2 MB/s: of a longer flood, the oldest is dropped.
-const window = 1 << 20
+// go-expect reads some 2 MB/s: of a flood that is longer and faster, the oldest is
+// dropped. A whole boot prints 100 KiB.
+const window = 256 << 10
 
 // queue stands between the pump, which never waits, and go-expect, which reads
 // only while something is expected.

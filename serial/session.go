@@ -173,6 +173,9 @@ func parseMeta(data string) (*meta, bool) {
 			return nil, false
 		}
 	}
+	if n[0] > MaxOutput+1 || n[1] > MaxOutput+1 {
+		return nil, false
+	}
 	return &meta{status: part[0], out: digest{int(n[0]), uint32(n[2])}, errs: digest{int(n[1]), uint32(n[3])}}, true
 }
 
@@ -192,6 +195,11 @@ func (s *stream) add(f frame, limit int) {
 	}
 	s.size += len(data) - len(s.at[offset])
 	s.at[offset] = data
+}
+
+// whole is asked at each frame: most of the time the sizes tell.
+func (s *stream) whole(size int) bool {
+	return s.size >= size && len(s.missing(size)) == 0
 }
 
 type span struct{ from, to int }
@@ -255,6 +263,9 @@ func (s *session) await(ctx context.Context, j *job, patience time.Duration, que
 		s.mu.Lock()
 		ok, heard, dead := done(), j.heard, s.dead
 		s.mu.Unlock()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if ok {
 			return nil
 		}
@@ -393,7 +404,7 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 func (s *session) limitJob(ctx context.Context, j *job) (limit time.Duration, stopped func() bool) {
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
-	limit = (left - min(max(time.Second, left/10), left/2)).Round(time.Millisecond)
+	limit = (left - min(max(2*time.Second, left/10), left/2)).Round(time.Millisecond)
 	over, cancel := context.WithTimeout(ctx, limit)
 	done := make(chan struct{})
 	late := false
@@ -487,11 +498,10 @@ func (s *session) fetch(ctx context.Context, j *job) (Result, error) {
 // fill waits for what the agent sends of its own accord, then asks for the
 // ranges that are missing until none is.
 func (s *session) fill(ctx context.Context, j *job) error {
-	whole := func() bool {
-		return len(j.out.missing(j.meta.out.size)) == 0 && len(j.errs.missing(j.meta.errs.size)) == 0
-	}
+	whole := func() bool { return j.out.whole(j.meta.out.size) && j.errs.whole(j.meta.errs.size) }
 	sent := func() bool { return j.finEnd }
-	for {
+	// A guest that answers and sends nothing of what is asked for has nothing.
+	for best, rounds := -1, 0; rounds < 30; rounds++ {
 		err := s.await(ctx, j, time.Second, func() error { return errQuiet }, func() bool { return whole() || sent() })
 		if err != nil && !errors.Is(err, errQuiet) {
 			return err
@@ -500,6 +510,9 @@ func (s *session) fill(ctx context.Context, j *job) error {
 		if len(lines) == 0 {
 			return nil
 		}
+		if have := j.out.size + j.errs.size; have > best {
+			best, rounds = have, 0
+		}
 		for _, line := range lines {
 			if err := s.ask(ctx, line, nil); err != nil {
 				return err
@@ -507,6 +520,7 @@ func (s *session) fill(ctx context.Context, j *job) error {
 		}
 		sent = func() bool { return j.fins >= len(lines) }
 	}
+	return errCut
 }
 
 var errQuiet = errors.New("quiet")

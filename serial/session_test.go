@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -37,7 +39,6 @@ func localControl(t *testing.T, shell ...string) *Control {
 	key := newKey()
 	cmd := exec.Command(shell[0], append(shell[1:], "-c", agent, "agent", key, fmt.Sprint(frameLine))...)
 	cmd.Stdin, cmd.Stdout = fds[1], fds[1]
-	cmd.Stderr = t.Output()
 	require.NoError(t, cmd.Start())
 	fds[1].Close()
 	conn, err := net.FileConn(fds[0])
@@ -54,6 +55,7 @@ func localControl(t *testing.T, shell ...string) *Control {
 }
 
 func TestControlRuns(t *testing.T) {
+	t.Parallel()
 	for _, shell := range guestShells(t) {
 		t.Run(shell[0], func(t *testing.T) {
 			t.Parallel()
@@ -102,7 +104,7 @@ func TestControlRuns(t *testing.T) {
 			require.ErrorContains(t, err, "output larger than 1000 bytes")
 			assert.Len(t, r.Stdout, 1000)
 
-			short, cancel := context.WithTimeout(ctx, 2500*time.Millisecond)
+			short, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
 			r, err = c.Run(short, "echo begun; sleep 60")
 			require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -112,6 +114,7 @@ func TestControlRuns(t *testing.T) {
 }
 
 func TestControlRunsSideBySide(t *testing.T) {
+	t.Parallel()
 	c := localControl(t, "sh")
 	var all sync.WaitGroup
 	start := time.Now()
@@ -124,4 +127,103 @@ func TestControlRunsSideBySide(t *testing.T) {
 	}
 	all.Wait()
 	assert.Less(t, time.Since(start), 7*time.Second)
+}
+
+// scripted is a session whose guest is a function: it gets the requests, without
+// key and length, and answers through reply.
+func scripted(guest func(line string, reply func(frame))) *session {
+	var s *session
+	var one sync.Mutex
+	s = newSession("key", func(_ context.Context, p []byte) error {
+		for line := range strings.Lines(string(p)) {
+			if part := strings.SplitN(strings.TrimSpace(line), " ", 3); len(part) == 3 {
+				go func() {
+					one.Lock()
+					defer one.Unlock()
+					guest(part[2], s.take)
+				}()
+			}
+		}
+		return nil
+	})
+	return s
+}
+
+func jobOf(line string) uint32 {
+	var op string
+	var id uint32
+	_, _ = fmt.Sscan(line, &op, &id)
+	return id
+}
+
+func TestSessionGivesUpASilentGuest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		s := scripted(func(string, func(frame)) { asked++ })
+		start := time.Now()
+		_, err := s.run(t.Context(), "true")
+		require.ErrorContains(t, err, `run "true" in the guest: the guest's agent has not answered for`)
+		assert.Less(t, time.Since(start), time.Minute)
+		assert.Greater(t, asked, 5)
+	})
+}
+
+func TestSessionKeepsTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		killed := []string{}
+		s := scripted(func(line string, reply func(frame)) {
+			if strings.HasPrefix(line, "k") {
+				killed = append(killed, line[strings.LastIndexByte(line, ' ')+1:])
+				return
+			}
+			reply(frame{job: jobOf(line), kind: frameAck, arg: "0"})
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := s.run(ctx, "sleep 1000")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 100*time.Second, time.Since(start))
+		synctest.Wait()
+		assert.Equal(t, []string{"TERM", "KILL"}, killed, "a moment before")
+	})
+}
+
+// A guest that announces one output and sends another is never believed.
+func TestSessionRefusesWhatTheDigestDoesNot(t *testing.T) {
+	for name, data := range map[string]string{"short": "aGVsbA==", "other": "aGVsbE8=", "none": ""} {
+		synctest.Test(t, func(t *testing.T) {
+			s := scripted(func(line string, reply func(frame)) {
+				id := jobOf(line)
+				switch line[0] {
+				case 'r':
+					reply(frame{job: id, kind: frameMeta, data: fmt.Sprintf("0/5/0/%d/%d", cksum([]byte("hello")), cksum(nil))})
+					fallthrough
+				case 'g':
+					if data != "" {
+						reply(frame{job: id, kind: frameStdout, arg: "0", data: data})
+					}
+					reply(frame{job: id, kind: frameFin, arg: "end"})
+				}
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			r, err := s.run(ctx, "echo")
+			require.Error(t, err, name)
+			assert.Empty(t, r.Stdout, name)
+			t.Log(name, err)
+		})
+	}
+}
+
+// What a hostile guest sends costs no more memory than the limit.
+func TestStreamIsBounded(t *testing.T) {
+	var s stream
+	data := base64.StdEncoding.EncodeToString(make([]byte, 3000))
+	for i := range 1000 {
+		s.add(frame{arg: fmt.Sprint(i), data: data}, 1<<16)
+	}
+	assert.Less(t, s.size, 1<<18)
+	_, ok := parseMeta("0/4294967295/0/1/1")
+	assert.False(t, ok)
 }
