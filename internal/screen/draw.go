@@ -20,6 +20,7 @@ func (s *Screen) where() (x, y int, pending bool) {
 
 // print draws plain ASCII.
 func (s *Screen) print(p []byte) {
+	s.earn(len(p))
 	if s.insert || s.charset.active != ascii {
 		for _, b := range p {
 			s.put(s.charset.active.rune(b))

@@ -209,12 +209,13 @@ func (l *Lines) add(p []byte) {
 	if !l.begun {
 		l.start, l.begun = l.at, true
 	}
-	for len(l.text)+len(p) > MaxLine {
+	for at := l.at; len(l.text)+len(p) > MaxLine; {
 		room := MaxLine - len(l.text)
 		l.text = append(l.text, p[:room]...)
 		p = p[room:]
 		l.end(Cut)
-		l.start, l.begun = l.at, true
+		at += int64(room)
+		l.start, l.begun = at, true
 	}
 	l.text = append(l.text, p...)
 }

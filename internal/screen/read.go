@@ -9,23 +9,31 @@ import (
 // feed reads console bytes. Characters are put together here, not by the
 // parser, which would take the bytes of a character for C1 controls.
 func (s *Screen) feed(p []byte) {
-	for len(p) > 0 {
+	for dull := 0; len(p) > 0; {
+		n := 0
 		if len(s.utf) == 0 {
-			if n := s.ascii(p); n > 0 {
-				p = p[n:]
-				continue
+			if dull <= 0 {
+				n, dull = s.bulk(p)
+			}
+			if n == 0 {
+				n = s.ascii(p)
 			}
 		}
-		s.tail(p[0])
-		p = p[1:]
+		if n == 0 {
+			s.tail(p[0])
+			n = 1
+		}
+		dull -= n
+		p = p[n:]
 	}
 }
 
-// ascii reads the bytes below 0x80 at p's beginning and returns how many.
+// ascii reads the bytes below 0x80 at p's beginning and returns how many. It
+// stops behind a line feed, where a flood may begin.
 func (s *Screen) ascii(p []byte) int {
 	for i := 0; i < len(p); {
 		b := p[i]
-		if b >= utf8.RuneSelf {
+		if b >= utf8.RuneSelf || i > 0 && p[i-1] == '\n' {
 			return i
 		}
 		if s.p.State() == parser.GroundState && !s.swallow && b >= 0x20 && b != 0x7f {
@@ -116,6 +124,7 @@ const (
 // advance reads one byte below 0x80 that is not plain text, and keeps the
 // parser from what it gets wrong.
 func (s *Screen) advance(b byte) {
+	s.earn(1)
 	if s.swallow && b >= 0x20 {
 		if b >= 0x40 && b != 0x7f {
 			s.swallow = false
@@ -163,6 +172,12 @@ func (s *Screen) advance(b byte) {
 	if s.p.State() == parser.OscStringState && state != parser.OscStringState {
 		s.osc = s.osc[:0]
 	}
+}
+
+// earn adds to what a guest may have repeated (CSI b): a few bytes must not
+// keep us busy for long.
+func (s *Screen) earn(bytes int) {
+	s.repeats = min(s.repeats+16*bytes, 2*s.cols*s.rows)
 }
 
 // oscEnd takes a title. All other OSC commands change nothing on a screen.

@@ -42,6 +42,7 @@ type Screen struct {
 	title       string
 	last        rune   // the last one printed, for REP; 0 after anything else
 	marks       []rune // that were combined with it
+	repeats     int    // characters that may be repeated now
 
 	utf      []byte // the beginning of a character
 	osc      []byte
@@ -69,7 +70,7 @@ func New(cfg Config) *Screen {
 	s := &Screen{
 		reply: cfg.Reply, vt: vt10x.New(vt10x.WithSize(cols, rows)), p: ansi.NewParser(),
 		cols: cols, rows: rows, bottom: rows - 1, wrap: true,
-		history: history{most: cfg.Scrollback},
+		history: history{most: cfg.Scrollback}, repeats: 2 * cols * rows,
 	}
 	s.p.SetDataSize(64)
 	s.p.SetHandler(ansi.Handler{

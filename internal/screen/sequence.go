@@ -185,7 +185,9 @@ func (s *Screen) csi(cmd ansi.Cmd, params ansi.Params) {
 	case 'b':
 		if last != 0 {
 			marks := slices.Clone(s.marks)
-			for range min(n(0, 1), s.cols*s.rows) {
+			times := min(n(0, 1), s.cols*s.rows, s.repeats/(1+len(marks)))
+			s.repeats -= times * (1 + len(marks))
+			for range times {
 				s.put(last)
 				for _, m := range marks {
 					s.put(m)
