@@ -50,6 +50,7 @@ func newBoot(vm VM) Boot {
 			b.Timings = append(b.Timings, Took{Name: cleanLine(words, 60), Seconds: s})
 		}
 	}
+	slices.SortStableFunc(b.Timings, func(x, y Took) int { return cmp.Compare(x.Seconds, y.Seconds) })
 	b.Total, _ = vm.Timings["total_seconds"].(float64)
 	stages := slices.Clone(vm.Stages[:min(len(vm.Stages), maxListed)])
 	slices.SortStableFunc(stages, func(x, y Stage) int { return cmp.Compare(x.Seconds, y.Seconds) })

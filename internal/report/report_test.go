@@ -77,6 +77,7 @@ var streams = map[string][]string{
 	"full":     {"full.json"},              // every kind of finding, two boots
 	"failures": {"failures.json"},          // recorded: a panic, a -timeout, os.Exit, a failed build
 	"host":     {"host.json"},              // recorded: TestHost on a host with broken KVM
+	"boot":     {"boot.json"},              // recorded: two scenarios of TestVM on the stand-in
 	"cut":      {"cut.json"},               // ends inside a line
 	"hostile":  {"hostile.json"},           // every field tries to break out
 	"merged":   {"host.json", "full.json"}, // of two machines
