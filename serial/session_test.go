@@ -164,6 +164,7 @@ func TestSessionGivesUpASilentGuest(t *testing.T) {
 		_, err := s.run(t.Context(), "true")
 		require.ErrorContains(t, err, `run "true" in the guest: the guest's agent has not answered for`)
 		assert.Less(t, time.Since(start), time.Minute)
+		synctest.Wait()
 		assert.Greater(t, asked, 5)
 	})
 }
