@@ -1,0 +1,54 @@
+package vmtest_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/fixtures"
+	"bootaudit/internal/interleave"
+	"bootaudit/serial"
+	"bootaudit/vmtest"
+)
+
+// TestVMInterleaving runs commands of many sizes while the guest's console is
+// full of kernel messages, broadcasts, a spinner and a pager: 1,000 on the
+// control line and 200 on the console itself, and every answer must be right.
+func TestVMInterleaving(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots the stand-in in QEMU; -short asks for no boot")
+	}
+	const needs = 15 * time.Minute
+	if end, ok := t.Deadline(); ok && time.Until(end) < needs {
+		t.Skipf("needs %s, and %s are left: give go test -timeout 40m", needs, time.Until(end).Round(time.Second))
+	}
+	iso, err := fixtures.StandIn(t.Context(), t.Output())
+	if err != nil {
+		t.Skipf("no stand-in to boot: %v", err)
+	}
+	guest := vmtest.Start(t, vmtest.Machine{Name: "interleaving", ISO: iso})
+	require.IsType(t, &serial.Control{}, guest.VM.Root)
+	ctx, cancel := context.WithTimeout(t.Context(), needs-2*time.Minute)
+	defer cancel()
+	result, err := guest.VM.Root.Run(ctx, interleave.Noise)
+	require.NoError(t, err)
+	require.NoError(t, result.Err())
+	for _, row := range []struct {
+		name         string
+		r            serial.Runner
+		n, at, bytes int
+	}{
+		{"console", guest.VM.Console, 200, 1, 2000},
+		{"control line", guest.VM.Root, 1000, 8, 20_000},
+	} {
+		start := time.Now()
+		assert.NoError(t, interleave.Commands(ctx, row.r, row.n, row.at, row.bytes), row.name)
+		t.Logf("%s: %d commands in %s", row.name, row.n, time.Since(start).Round(time.Second))
+	}
+	result, err = guest.VM.Root.Run(ctx, interleave.Quiet)
+	require.NoError(t, err)
+	require.NoError(t, result.Err())
+}
