@@ -26,6 +26,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			streams, err := filepath.Abs("../../internal/report/testdata")
 			env.Setenv("STREAMS", streams)
+			env.Setenv("BOOT", filepath.Join(streams, "../../screen/testdata/boots/stand-in.log.gz"))
 			env.Setenv("BOOT_IMAGE_CACHE", filepath.Join(env.WorkDir, "cache"))
 			return err
 		},
