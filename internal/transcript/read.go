@@ -77,18 +77,22 @@ func readCast(in io.Reader) (Report, error) {
 
 func readRaw(in io.Reader, start []byte) (Report, error) {
 	a := newAnalyzer()
+	guest, end := a.guest, func() {}
+	if hasResidue(start) {
+		u := &unresidue{guest: guest, skip: a.skip}
+		guest, end = u.write, u.flush
+	}
 	format := "raw"
-	var out io.Writer = writer(a.guest)
+	var out io.Writer = writer(guest)
 	if bytes.Contains(start, []byte("\r\n")) {
-		sent := &unsend{guest: a.guest, skip: a.skip}
-		out = sent
+		sent := &unsend{guest: guest, skip: a.skip}
+		passOn := end
+		out, end = sent, func() { sent.flush(); passOn() }
 	} else if len(start) > 0 {
 		format = "no carriage returns"
 	}
 	_, err := io.CopyBuffer(out, struct{ io.Reader }{in}, make([]byte, head))
-	if sent, ok := out.(*unsend); ok {
-		sent.flush()
-	}
+	end()
 	report := a.finish()
 	report.Format = format
 	if err != nil && report.Bytes == 0 {

@@ -70,6 +70,10 @@ var formats = map[string]func(testing.TB, string) string{
 	"stripped, no carriage returns": func(_ testing.TB, s string) string {
 		return strings.ReplaceAll(escapes.ReplaceAllString(s, ""), "\r", "")
 	},
+	"without escape characters": func(_ testing.TB, s string) string { return strings.ReplaceAll(s, "\x1b", "") },
+	"as cat -v shows it": func(_ testing.TB, s string) string {
+		return strings.NewReplacer("\x1b", "^[", "\r", "^M", "\a", "^G", "\x0e", "^N", "\x0f", "^O", "●", "*", "└─", "|-", "○", "*").Replace(s)
+	},
 	"gzip": func(t testing.TB, s string) string {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
@@ -98,7 +102,7 @@ func TestFormatsAgree(t *testing.T) {
 	for name, format := range formats {
 		t.Run(name, func(t *testing.T) {
 			for _, c := range synthetics {
-				if strings.Contains(c.name, "around what was sent") && (strings.Contains(name, "newlines") || strings.Contains(name, "no carriage") || strings.Contains(name, "without")) {
+				if strings.Contains(c.name, "around what was sent") && (strings.Contains(name, "newlines") || strings.Contains(name, "no carriage") || strings.Contains(name, "without carriage") || strings.Contains(name, "cat -v")) {
 					continue // nothing tells there what was sent from what was printed
 				}
 				r, err := Read(strings.NewReader(format(t, c.console)))
