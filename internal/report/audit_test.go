@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -77,6 +78,17 @@ func TestFollowUpsAreOrderedAndOnce(t *testing.T) {
 func TestAgainCanBeTyped(t *testing.T) {
 	test := &Test{Name: "TestVM/it's $(odd).x", Package: &Package{Name: "bootaudit/vmtest"}}
 	assert.Equal(t, `go test -count=1 -v -run "^TestVM\$/^it's \\\$\\(odd\\)\\.x\$" ./vmtest`, again(test))
+}
+
+func TestConcludeIsBounded(t *testing.T) {
+	var findings []prereq.Finding
+	for i := range 100 {
+		findings = append(findings, prereq.Finding{ID: fmt.Sprint("check-", i), Section: "host", Outcome: prereq.Broken})
+	}
+	var b bytes.Buffer
+	found(t, findings...).Conclude(&b, "out")
+	assert.Equal(t, 20, strings.Count(b.String(), "BROKEN"))
+	assert.Contains(t, b.String(), "and 80 more, in the report")
 }
 
 func TestConcludeWhenAllIsWell(t *testing.T) {

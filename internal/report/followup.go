@@ -114,7 +114,9 @@ func (a *Audit) Conclude(w io.Writer, dir string) {
 		fmt.Fprintf(w, "; %s passed", plural(a.Passed, "other test"))
 	}
 	fmt.Fprintln(w)
-	for _, f := range a.Failed() {
+	failed := a.Failed()
+	const most = 20
+	for _, f := range failed[:min(len(failed), most)] {
 		fmt.Fprintf(w, "%-8s %s\n", strings.ToUpper(f.Kind), cleanLine(f.Head(), 400))
 		if f.Do != "" {
 			fmt.Fprintf(w, "         remedy: %s\n", f.Do)
@@ -122,6 +124,9 @@ func (a *Audit) Conclude(w io.Writer, dir string) {
 		if f.Again != "" {
 			fmt.Fprintf(w, "         again:  %s\n", f.Again)
 		}
+	}
+	if more := len(failed) - most; more > 0 {
+		fmt.Fprintf(w, "         and %d more, in the report\n", more)
 	}
 	for _, why := range a.Partial {
 		fmt.Fprintf(w, "PARTIAL  %s\n", why)
