@@ -86,3 +86,17 @@ func TestKillLeavesTheEvents(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(syscall.SIGKILL))
 	assert.Error(t, cmd.Wait())
 }
+
+// TestFullDisk: events that cannot be saved must not end the reading.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	sink := &keepGoing{w: full}
+	n, err := sink.Write([]byte("event"))
+	assert.Equal(t, 5, n)
+	require.NoError(t, err)
+	assert.ErrorIs(t, sink.err, syscall.ENOSPC)
+}
