@@ -11,6 +11,7 @@ import (
 	"bootaudit/internal/contract"
 	"bootaudit/internal/rootkey"
 	"bootaudit/internal/target"
+	"bootaudit/iso"
 	"bootaudit/prereq"
 )
 
@@ -48,10 +49,26 @@ func subject(t testing.TB) Subject {
 		ISO:      func(ctx context.Context) (string, error) { return target.ISO(ctx, cfg, t.Output()) },
 	}
 	s.MemoryMiB = 2048
-	if cfg.Target() == config.StandIn {
+	switch cfg.Target() {
+	case config.Flake:
+		flake, err := target.Flake(cfg, t.Output())
+		require.NoError(t, err)
+		var built iso.Build
+		s.Built = func() iso.Build { return built }
+		s.ISO = func(ctx context.Context) (string, error) {
+			var err error
+			if built, err = flake.Build(ctx); err != nil {
+				return "", &iso.NoImage{Outcome: prereq.Unknown, Err: err}
+			}
+			return built.ISO, nil
+		}
+	case config.StandIn:
 		s.KeyAtBoot, s.FaultAtBoot, s.MemoryMiB = fixtures.RootKeyFile, fixtures.FaultFile, 1024
 	}
-	s.RootKey, err = rootkey.For(cfg)
-	require.NoError(t, err)
+	// An image that was given has whatever key it was built with.
+	if cfg.Target() != config.ISO || cfg.RootKey != "" {
+		s.RootKey, err = rootkey.For(cfg)
+		require.NoError(t, err)
+	}
 	return s
 }

@@ -20,8 +20,9 @@ type process struct {
 	pid    int
 	stderr string // file
 	done   chan struct{}
-	ended  time.Time // after done
-	err    error     // after done; nil for exit status 0
+	ended  time.Time     // after done
+	err    error         // after done; nil for exit status 0
+	cpu    time.Duration // after done; used by QEMU
 	asked  atomic.Bool
 	kills  uint64 // the host's count of out-of-memory kills at the start
 }
@@ -66,6 +67,7 @@ func startProcess(args []string, stderr string, keep bool) (*process, error) {
 		stop := p.watchGo()
 		p.err = cmd.Wait()
 		p.ended = time.Now()
+		p.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 		stop()
 		close(p.done)
 	}()

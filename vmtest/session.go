@@ -229,6 +229,12 @@ func (s *session) describe(m *metadata) {
 	m.Name, m.Accelerator, m.Firmware = s.name, vm.Machine.Accelerator, vm.Machine.Firmware
 	m.Artifact.ISO = vm.Machine.ISO
 	m.Artifact.Fingerprint = s.fleet.subject.RootKey.Fingerprint
+	if built := s.fleet.subject.Built; built != nil {
+		b := built()
+		m.Artifact.StorePath, m.Artifact.Deriver, m.Artifact.NARHash = b.StorePath, b.Deriver, b.NARHash
+		took := b.Took.Round(time.Millisecond).Seconds()
+		m.Timings.Build = &took
+	}
 	m.QEMU = qemuData{Command: vm.Machine.CommandLine(), Version: vm.Version}
 	for i, d := range vm.Machine.Disks {
 		if i == 0 {

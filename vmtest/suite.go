@@ -22,6 +22,8 @@ type Subject struct {
 	Contract contract.Contract
 	// ISO is the image's path. It may build the image first.
 	ISO func(context.Context) (string, error)
+	// Built is what nix made, once ISO has returned; nil where no flake did.
+	Built func() iso.Build
 	// RootKey is the key that the image lets root log in with, where one was
 	// given to it; the zero key is none that is known.
 	RootKey rootkey.Key
