@@ -3,7 +3,6 @@ package vmtest
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -83,7 +82,7 @@ type session struct {
 	release   func() // of the host's CPUs
 	steps     map[string]prereq.Result
 	judged    time.Time     // the last check
-	since     time.Duration // the last wait: from the unit\'s change to its verdict
+	since     time.Duration // the last wait: from the unit's change to its verdict
 	free      bool          // the step under way was taken, whatever its result
 	taken     int           // steps
 	failed    bool
@@ -105,7 +104,7 @@ const evidenceTime = 20 * time.Second
 var errNoTime = errors.New("go test's -timeout is near; give a longer one")
 
 // noTime is the result of a boot for which go test leaves too little time.
-func (f *fleet) noTime(s *session, left, cost time.Duration) prereq.Result {
+func (f *fleet) noTime(s *session, cost time.Duration) prereq.Result {
 	var all time.Duration
 	f.mu.Lock()
 	for _, each := range f.sessions {
@@ -115,7 +114,7 @@ func (f *fleet) noTime(s *session, left, cost time.Duration) prereq.Result {
 	f.mu.Unlock()
 	want := time.Duration(float64(all)*pace*1.5)/time.Minute*time.Minute + 5*time.Minute
 	return prereq.Doubt(fmt.Sprintf("not started: booting %s and looking takes about %s here, and go test's -timeout %s leaves %s; give -timeout %.0fm",
-		s.name, cost.Round(time.Second), f.timeout, max(0, left).Round(time.Second), want.Minutes()))
+		s.name, cost.Round(time.Second), f.timeout, max(0, time.Until(f.deadline)).Round(time.Second), want.Minutes()))
 }
 
 // do runs one check's look at the VM, with everyone else kept away. It ends in
@@ -155,10 +154,9 @@ func (s *session) start(ctx context.Context) prereq.Result {
 	f.mu.Lock()
 	cost := time.Duration(float64(s.cost) * max(f.pace, 1))
 	f.mu.Unlock()
-	if !f.deadline.IsZero() {
-		if left := time.Until(f.deadline); left < cost {
-			return f.noTime(s, left, cost)
-		}
+	late := func() bool { return !f.deadline.IsZero() && time.Until(f.deadline) < cost }
+	if late() {
+		return f.noTime(s, cost)
 	}
 	machine, err := s.plan(ctx)
 	if err != nil {
@@ -174,6 +172,9 @@ func (s *session) start(ctx context.Context) prereq.Result {
 	machine.Folder, s.temp = folder, temp
 	machine = machine.withDefaults()
 	s.record = newRecord(folder, func(text string) { s.tell("%s", text) })
+	s.record.update(func(m *metadata) {
+		m.Name, m.Accelerator, m.Firmware, m.Artifact.ISO = s.name, machine.Accelerator, machine.Firmware, machine.ISO
+	})
 	if s.cast, err = os.Create(filepath.Join(folder, castFile)); err != nil {
 		s.record.check(err)
 	}
@@ -190,6 +191,9 @@ func (s *session) start(ctx context.Context) prereq.Result {
 		if err != nil {
 			return prereq.Doubt(err.Error())
 		}
+	}
+	if late() { // after the image's build, and the queue
+		return f.noTime(s, cost)
 	}
 	settings := Settings{Keep: f.cfg.Debug, Patience: f.subject.Patience, OnStage: s.onStage, OnTrip: s.onTrip}
 	if s.cast != nil {
@@ -226,8 +230,6 @@ func unable(err error) prereq.Result {
 
 func (s *session) describe(m *metadata) {
 	vm := s.vm
-	m.Name, m.Accelerator, m.Firmware = s.name, vm.Machine.Accelerator, vm.Machine.Firmware
-	m.Artifact.ISO = vm.Machine.ISO
 	m.Artifact.Fingerprint = s.fleet.subject.RootKey.Fingerprint
 	if built := s.fleet.subject.Built; built != nil {
 		b := built()
@@ -303,128 +305,6 @@ func (s *session) heartbeat() {
 				stage = "no output yet"
 			}
 			s.tell("%.0fs %s", time.Since(s.vm.Started).Seconds(), stage)
-		}
-	}
-}
-
-// vmAttribute is the `vm` attribute of the test that ends a VM.
-type vmAttribute struct {
-	Name        string      `json:"name"`
-	Folder      string      `json:"folder"`
-	CommandLine []string    `json:"command_line"`
-	QEMUVersion string      `json:"qemu_version"`
-	Accelerator string      `json:"accelerator"`
-	Timings     timings     `json:"timings"`
-	Stages      []stageData `json:"stages"`
-	Outcome     string      `json:"outcome"`
-}
-
-// close ends the VM and its record. A VM that failed is kept under
-// BOOT_IMAGE_DEBUG=1.
-func (s *session) close(attr func(name, value string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.record == nil {
-		return
-	}
-	s.closed = true
-	if s.release != nil {
-		defer s.release()
-	}
-	outcome := "passed"
-	switch {
-	case s.vm == nil:
-		outcome = "error"
-	case s.failed:
-		outcome = "failed"
-	}
-	kept := false
-	if s.vm != nil {
-		close(s.quiet)
-		kept = s.endVM()
-	}
-	s.complete(outcome)
-	if s.vm != nil {
-		s.tellAttribute(outcome, attr)
-		if !kept {
-			s.removeDisks()
-		}
-	}
-	if s.temp && outcome == "passed" {
-		os.RemoveAll(s.record.folder)
-		return
-	}
-	s.tell("%s; files are in %s", outcome, s.record.folder)
-}
-
-// endVM saves the last screen and ends QEMU, or keeps it for a person.
-func (s *session) endVM() (kept bool) {
-	screen := printable(s.vm.Console.Screen()) + "\n"
-	s.record.check(os.WriteFile(s.record.path(screenFile), []byte(screen), 0o644))
-	if s.failed && s.fleet.cfg.Debug && s.vm.alive.Err() == nil {
-		s.keep()
-		return true
-	}
-	s.vm.Kill()
-	s.record.update(func(m *metadata) { m.Ending = s.vm.process.exit() })
-	return false
-}
-
-// complete writes the last of the record, and the ledger.
-func (s *session) complete(outcome string) {
-	end := time.Now()
-	s.record.update(func(m *metadata) {
-		m.Outcome = outcome
-		m.Timings.End = end.UTC().Format(time.RFC3339)
-		total := end.Sub(s.started0()).Round(time.Millisecond).Seconds()
-		m.Timings.Total = &total
-	})
-	if cfg := s.fleet.cfg; !cfg.DisableLedger {
-		file := string(cfg.LedgerPath)
-		if file == "" {
-			file = filepath.Join(s.ledgerFolder(), "vm-run-ledger.jsonl")
-		}
-		s.record.ledger(file, os.Args[1:], ledgerTimeouts{cfg.SpawnTimeout.Duration().Seconds(), cfg.LoginTimeout.Duration().Seconds()})
-	}
-	if s.cast != nil {
-		s.record.check(s.cast.Close())
-	}
-	s.record.close()
-}
-
-func (s *session) tellAttribute(outcome string, attr func(name, value string)) {
-	if attr == nil {
-		attr = s.fleet.attr
-	}
-	m := s.record.meta
-	text, err := json.Marshal(vmAttribute{m.Name, s.record.folder, m.QEMU.Command, m.QEMU.Version, m.Accelerator, m.Timings, m.Stages, outcome})
-	if err == nil && attr != nil {
-		attr("vm", string(text))
-	}
-}
-
-// ledgerFolder is where the ledger lies by default: beside the VMs' folders.
-func (s *session) ledgerFolder() string {
-	switch cfg := s.fleet.cfg; {
-	case cfg.Artifacts != "":
-		return string(cfg.Artifacts)
-	case cfg.LogRoot != "":
-		return string(cfg.LogRoot)
-	default:
-		return s.record.folder
-	}
-}
-
-// removeDisks removes the disks that were made for the VM: they are large, and
-// what they showed is in the record.
-func (s *session) removeDisks() {
-	files := []string{s.vm.Machine.Vars}
-	for _, d := range s.vm.Machine.Disks {
-		files = append(files, d.File)
-	}
-	for _, file := range files {
-		if filepath.Dir(file) == s.record.folder {
-			s.record.check(os.Remove(file))
 		}
 	}
 }
