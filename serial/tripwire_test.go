@@ -48,8 +48,9 @@ var tripCases = map[string]struct{ trips, harmless []string }{
 		[]string{"Welcome to GRUB!\r\nerror: no such device: 1234.\r\n", "Welcome to GRUB!\r\nerror: file `/boot/bzImage' not found.\r\n"},
 		[]string{"Welcome to GRUB!\r\nerror: no suitable video mode found.\r\nBooting in blind mode\r\n", atLogin + "error: file `x' not found.\r\n"}},
 	"bootloader-prompt": {
-		[]string{banner + "boot: ", "Welcome to GRUB!\r\ngrub> ", "grub rescue> "},
-		[]string{banner + "Press [Tab] to edit options\r\n", atShell + "boot:\r\n"}},
+		[]string{"Welcome to GRUB!\r\ngrub> ", "grub rescue> "},
+		// ISOLINUX's prompt goes on by itself when there is a timeout.
+		[]string{banner + "boot: ", atShell + "cat grub\r\ngrub> "}},
 	"kernel-not-started": {
 		[]string{loaded + "Invalid or corrupt kernel image.\r\n", loaded + "This kernel requires an x86-64 CPU, but only detected an i686 CPU.\r\n", loaded + "Out of memory\r\n\r\n -- System halted\r\n"},
 		[]string{loaded + "Loading kernel modules... ok\r\n"}},
@@ -281,6 +282,14 @@ func TestSilence(t *testing.T) {
 			assert.Nil(t, w.Idle(time.Now()))
 		})
 	}
+}
+
+func TestABannerThatACommandPrintsIsNoRestart(t *testing.T) {
+	w := NewWatch(WatchConfig{})
+	w.Write([]byte(asRoot + "strings isolinux.bin\r\n\x1b[?2004l\r" + banner))
+	assert.Equal(t, Shell, w.Stage())
+	w.Write([]byte("\x1b[?2004h[root@nixos:~]# reboot\r\n\x1b[?2004l\r[  200.123456] reboot: Restarting system\r\n" + banner))
+	assert.Equal(t, Bootloader, w.Stage())
 }
 
 func TestPatienceScalesSilence(t *testing.T) {

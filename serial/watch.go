@@ -3,6 +3,7 @@ package serial
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,8 +71,11 @@ type Watch struct {
 	tripped map[string]bool
 	counts  map[string]int
 	closed  bool
-	waiting bool // the open line is a prompt that waits for us
-	seen    int  // bytes of the open line that peek has looked at
+	// restarts: the kernel has said that the machine will start again. Without
+	// that, a bootloader's banner in a command's output is only a text.
+	restarts bool
+	waiting  bool // the open line is a prompt that waits for us
+	seen     int  // bytes of the open line that peek has looked at
 
 	events []func()
 }
@@ -178,9 +182,12 @@ func (w *Watch) Close() error {
 	return nil
 }
 
+// maxTripLine bounds what is kept of a line, in bytes.
+const maxTripLine = 500
+
 func (t *Tripwire) trip(w *Watch, offset int64, line string) Trip {
 	return Trip{ID: t.ID, Means: t.Means, Remedy: t.Remedy, Fatal: t.Fatal,
-		Line: line, Stage: w.stage, At: w.heard, Offset: offset}
+		Line: strings.ToValidUTF8(line[:min(len(line), maxTripLine)], "\uFFFD"), Stage: w.stage, At: w.heard, Offset: offset}
 }
 
 // line looks at a line that has ended.
@@ -190,10 +197,15 @@ func (w *Watch) line(l screen.Line) {
 	if len(text) == 0 {
 		return
 	}
+	if w.stage == Shell && restarting.Match(text) {
+		w.restarts = true
+	}
 	found := tables.find(l.Text)
 	w.milestone(milestoneOf(l.Text, found, w.reached), l)
 	w.trip(text, l, found)
 }
+
+var restarting = re(`^(?:\[ *\d+\.\d{6}\] )?(?:reboot: |Rebooting in |sysrq: Resetting)`)
 
 func (w *Watch) milestone(i int, l screen.Line) {
 	if i < 0 {
@@ -263,17 +275,17 @@ func (w *Watch) peek(quiet bool) {
 }
 
 // waits matches an open line that waits for a person.
-var waits = re(`(?:login|[Pp]assword(?: for \S+)?|boot):$|[$#>]$|\(END\)$`)
+var waits = re(`(?:login|[Pp]assword(?: for \S+)?):$|[$#>]$|\(END\)$`)
 
 func (w *Watch) reach(i int, l screen.Line) {
 	m := Milestones[i]
 	if i <= w.reached {
-		if i > restart || w.stage.rank() <= Menu.rank() {
+		if i > restart || w.stage.rank() <= Menu.rank() || (w.asked || w.command) && !w.restarts {
 			return
 		}
 		// Back at the beginning: the machine has started again.
 		w.release()
-		w.command = false
+		w.command, w.restarts = false, false
 		counts := w.counts["reboot-loop"]
 		clear(w.tripped)
 		clear(w.counts)
