@@ -344,8 +344,16 @@ chmod %[5]o "$t" && mv -f "$t" "$n"
 
 const notWhole = "bootaudit: what was sent did not arrive whole"
 
+// withLimit bounds ctx by [DefaultLimit] where it has no deadline of its own.
+func withLimit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, DefaultLimit)
+}
+
 func (s *session) run(ctx context.Context, command string) (Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, DefaultLimit)
+	ctx, cancel := withLimit(ctx)
 	defer cancel()
 	j := s.newJob()
 	defer s.forget(j)
@@ -582,7 +590,7 @@ func (s *session) put(ctx context.Context, path string, data []byte, mode fs.Fil
 	if err != nil {
 		return fmt.Errorf("put %q in the guest: %w", path, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, DefaultLimit)
+	ctx, cancel := withLimit(ctx)
 	defer cancel()
 	j := s.newJob()
 	defer s.forget(j)

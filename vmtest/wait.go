@@ -31,11 +31,14 @@ func (vm *VM) wait(ctx context.Context, call ...string) (Wait, error) {
 	for i, word := range call {
 		call[i] = quote(word)
 	}
-	out, err := vm.Output(ctx, waitScript+"\n"+strings.Join(call, " "))
-	if err != nil {
-		return Wait{}, fmt.Errorf("wait in the guest (%s): %w", strings.Join(call, " "), err)
+	result, err := vm.Run(ctx, waitScript+"\n"+strings.Join(call, " "))
+	if err == nil {
+		err = result.Err()
 	}
-	return parseWait(out)
+	if err != nil {
+		return Wait{}, fmt.Errorf("%s: %w", strings.Join(call, " "), err)
+	}
+	return parseWait(string(result.Stdout))
 }
 
 func parseWait(out string) (Wait, error) {
