@@ -230,3 +230,12 @@ func TestDebianLive(t *testing.T) {
 	}
 	assert.Equal(t, prereq.Holds, found["image-commands"].Outcome)
 }
+
+// TestDebianLiveWithLogin: what such an image sets up before it boots is
+// believed.
+func TestDebianLiveWithLogin(t *testing.T) {
+	s := fixtures.Small()
+	s.Root["lib/live/config/0160-sysvinit"] = "#!/bin/sh\n"
+	found := results(t, ofISO(write(t, s)))
+	assert.Equal(t, prereq.Holds, found["image-autologin"].Outcome, found["image-autologin"].Detail)
+}

@@ -34,7 +34,6 @@ const buildTimeout = 2 * time.Hour
 // by reading it, and the gaps that follow.
 func Checks(s Subject) []prereq.Check {
 	v := &view{Subject: s}
-	v.image = sync.OnceValues(func() (*Image, error) { return nil, errNoImage })
 	checks := append(append(v.flakeChecks(), v.imageChecks()...), v.gapChecks()...)
 	for i, c := range checks {
 		checks[i].Probe = func(ctx context.Context) prereq.Result {
@@ -55,8 +54,10 @@ const maxDetail = 1200
 // view is a subject while it is looked at: opened and evaluated once.
 type view struct {
 	Subject
-	image  func() (*Image, error)
-	opened sync.Once
+
+	once    sync.Once // guards image and openErr
+	image   *Image
+	openErr error
 }
 
 var errNoImage = errors.New("no image is given")
@@ -92,25 +93,27 @@ func (v *view) within(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithDeadlineCause(ctx, v.Deadline.Add(-grace), errDeadline)
 }
 
-// open opens the image on its first call.
+// open makes and opens the image on its first call. It stays open to the end
+// of the process, as any check may be the last to read it.
 func (v *view) open(ctx context.Context) (*Image, error) {
-	v.opened.Do(func() {
+	v.once.Do(func() {
 		if v.ISO == nil {
+			v.openErr = errNoImage
 			return
 		}
 		ctx, cancel := v.within(ctx)
 		defer cancel()
 		name, err := v.ISO(ctx)
-		if err != nil && errors.Is(context.Cause(ctx), errDeadline) {
-			err = &NoImage{Outcome: prereq.Unknown, Err: fmt.Errorf("%w: %w", errDeadline, err)}
+		switch {
+		case err != nil && errors.Is(context.Cause(ctx), errDeadline):
+			v.openErr = &NoImage{Outcome: prereq.Unknown, Err: fmt.Errorf("%w: %w", errDeadline, err)}
+		case err != nil:
+			v.openErr = err
+		default:
+			v.image, v.openErr = Open(name)
 		}
-		if err != nil {
-			v.image = func() (*Image, error) { return nil, err }
-			return
-		}
-		v.image = sync.OnceValues(func() (*Image, error) { return Open(name) })
 	})
-	return v.image()
+	return v.image, v.openErr
 }
 
 // onImage is a probe of the opened image.
@@ -133,8 +136,6 @@ func (v *view) onRoot(probe func(*Root) prereq.Result) func(context.Context) pre
 		return probe(img.Root)
 	})
 }
-
-const fromImage = "always"
 
 func (v *view) imageChecks() []prereq.Check {
 	checks := []prereq.Check{
@@ -225,7 +226,7 @@ func (v *view) imageChecks() []prereq.Check {
 		},
 	}
 	for i := range checks {
-		checks[i].Section, checks[i].When = prereq.SectionImage, fromImage
+		checks[i].Section, checks[i].When = prereq.SectionImage, "always"
 	}
 	return checks
 }

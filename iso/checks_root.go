@@ -204,7 +204,7 @@ func (v *view) autologin(r *Root) prereq.Result {
 	}
 	user, file, err := r.Autologin(v.Contract.Console.Device)
 	switch {
-	case user == "" && r.Exists("/usr/lib/live/config") || r.Exists("/lib/live/config"):
+	case user == "" && r.liveConfig():
 		return prereq.Doubt("live-config sets the login up while it boots; only a boot can tell")
 	case err != nil:
 		return prereq.Break(err.Error())
@@ -215,6 +215,12 @@ func (v *view) autologin(r *Root) prereq.Result {
 	default:
 		return prereq.Hold(fmt.Sprintf("%s: --autologin %s", file, user))
 	}
+}
+
+// liveConfig says whether the image is one of Debian's live images, which make
+// their user while they boot.
+func (r *Root) liveConfig() bool {
+	return r.Exists("/usr/lib/live/config") || r.Exists("/lib/live/config")
 }
 
 func (v *view) sudo(r *Root) prereq.Result {
@@ -228,7 +234,7 @@ func (v *view) sudo(r *Root) prereq.Result {
 		return prereq.Break(err.Error())
 	case ok:
 		return prereq.Hold(lines[0].String())
-	case r.Exists("/usr/lib/live/config") || r.Exists("/lib/live/config"):
+	case r.liveConfig():
 		return prereq.Doubt("live-config sets sudo up while it boots; only a boot can tell")
 	case len(lines) > 0:
 		return prereq.Break(fmt.Sprintf("%s asks %s for a password", lines[len(lines)-1], user))
