@@ -3,6 +3,7 @@ package iso
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -189,9 +190,9 @@ func (v *view) unitDifferences(e evaluation, img *Image) []string {
 			bad = append(bad, fmt.Sprintf("%s: Type is %s, configured is %s", u.Files[0], or(is, "not set"), c.Type))
 		}
 		env := u.Environment()
-		for name, value := range c.Environment {
-			// NixOS adds its own, such as PATH.
-			if _, promised := want.Environment[name]; promised && env[name] != value {
+		// NixOS adds others to what is promised, such as PATH.
+		for _, name := range slices.Sorted(maps.Keys(want.Environment)) {
+			if value, ok := c.Environment[name]; ok && env[name] != value {
 				bad = append(bad, fmt.Sprintf("%s: %s is %q, configured is %q", u.Files[0], name, env[name], value))
 			}
 		}

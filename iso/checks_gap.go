@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -103,26 +104,30 @@ func (v *view) planOnlyGap() prereq.Result {
 		fmt.Sprintf("capture the journal of %s in every run, and take %s for the truth", s.Unit, s.StatusFile))
 }
 
+// quickMenu is a timeout that is no loss to speak of.
+const quickMenu = 3 * time.Second
+
 func menuGap(img *Image) prereq.Result {
-	var dark []string
-	slow := false
+	var dark, slow []string
 	for _, m := range img.Menus {
 		if m.Serial == "" {
 			dark = append(dark, m.File)
 		}
-		slow = slow || m.Timeout.Seconds() > 3
+		if m.Timeout > quickMenu {
+			slow = append(slow, fmt.Sprintf("%s waits %s", m.File, m.Timeout))
+		}
 	}
 	switch {
 	case dark != nil:
 		return gap("the menu of "+list(dark)+" is not on the serial port",
 			"nothing shows on the console until the kernel talks, and no entry can be chosen over it",
 			"add SERIAL 0 115200 (ISOLINUX), or terminal_output serial (GRUB)")
-	case slow:
-		return gap(fmt.Sprintf("the menu waits %s", img.Menus[0].Timeout),
+	case slow != nil:
+		return gap(list(slow),
 			"each boot loses that time unless a key is pressed",
 			"nothing: the harness presses Enter; or lower boot.loader.timeout")
 	default:
-		return prereq.Hold("on the serial port, at most 3 s")
+		return prereq.Hold(fmt.Sprintf("on the serial port, at most %s", quickMenu))
 	}
 }
 

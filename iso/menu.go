@@ -1,6 +1,7 @@
 package iso
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path"
@@ -66,9 +67,8 @@ var escape = regexp.MustCompile(`\\x[0-9a-fA-F]{2}`)
 // unescape undoes udev's \x20.
 func unescape(label string) string {
 	return escape.ReplaceAllStringFunc(label, func(s string) string {
-		var b byte
-		_, _ = fmt.Sscanf(s[2:], "%x", &b)
-		return string(rune(b))
+		b, _ := hex.DecodeString(s[2:]) // two hexadecimal digits, says the pattern
+		return string(b)
 	})
 }
 

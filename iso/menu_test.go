@@ -2,14 +2,18 @@ package iso
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io/fs"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"bootaudit/prereq"
 )
 
 func from(files map[string]string) loader {
@@ -245,6 +249,51 @@ func TestRockRidge(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "isolinux", name)
 	assert.True(t, relocated)
+}
+
+// TestPathsAreBounded: an image of 100 KB whose 300 files have names of 60 KB,
+// all written once.
+func TestPathsAreBounded(t *testing.T) {
+	const names = 10 // the sector of what every name continues with
+	image := make([]byte, 40*sector)
+	for at := names * sector; at+255 <= len(image); at += 255 {
+		copy(image[at:], "NM\xff\x01\x01"+strings.Repeat("n", 250))
+	}
+	at := 0
+	for range 300 {
+		const length = 34 + 28
+		if at%sector+length > sector {
+			at += sector - at%sector
+		}
+		record := image[at : at+length]
+		at += length
+		record[0], record[32], record[33] = length, 1, 'A'
+		copy(record[34:], "CE\x1c\x01")
+		binary.LittleEndian.PutUint32(record[34+4:], names)
+		binary.LittleEndian.PutUint32(record[34+20:], 60_000)
+	}
+	_, err := walk(bytes.NewReader(image), int64(len(image)), entry{size: names * sector, dir: true})
+	assert.ErrorContains(t, err, "its paths have more than 16 MiB")
+}
+
+func TestLabel(t *testing.T) {
+	for arg, want := range map[string]string{
+		"root=LABEL=MY\\x20DISK":              "MY DISK",
+		"root=/dev/disk/by-label/\\xc3\\xa9t": "ét",
+		"root=live:CDLABEL=X":                 "X",
+		"root=UUID=1":                         "",
+	} {
+		assert.Equal(t, want, Entry{Args: []string{arg}}.Label(), arg)
+	}
+}
+
+func TestMenuGap(t *testing.T) {
+	quick := Menu{File: "quick.cfg", Serial: "serial 0", Timeout: 3 * time.Second}
+	slow := Menu{File: "slow.cfg", Serial: "serial 0", Timeout: 10 * time.Second}
+	assert.Equal(t, prereq.Holds, menuGap(&Image{Menus: []Menu{quick}}).Outcome)
+	r := menuGap(&Image{Menus: []Menu{quick, slow}})
+	assert.Equal(t, "slow.cfg waits 10s", r.Detail)
+	assert.NotEmpty(t, r.Risk)
 }
 
 func TestCatalogue(t *testing.T) {

@@ -26,7 +26,7 @@ type Image struct {
 
 	file *guarded
 	tree tree
-	mu   sync.Mutex // of the guard's deadline, and of Root's caches
+	mu   sync.Mutex // of the guard's time, and of Root's caches
 }
 
 const (
@@ -75,8 +75,8 @@ func (img *Image) Close() error { return img.file.File.Close() }
 
 func (img *Image) load() error {
 	var catalogue uint32
-	until := time.Now().Add(opLimit)
-	err := img.doUntil(until, func() error {
+	start := time.Now() // the limit is for all of it
+	err := img.doFrom(start, func() error {
 		at, root, err := img.descriptors()
 		if err != nil {
 			return err
@@ -88,15 +88,15 @@ func (img *Image) load() error {
 	if err != nil {
 		return err
 	}
-	img.BootErr = img.doUntil(until, func() (err error) {
+	img.BootErr = img.doFrom(start, func() (err error) {
 		img.Boot, err = readCatalogue(img.file, img.Size, catalogue)
 		return err
 	})
-	img.MenuErr = img.doUntil(until, func() (err error) {
+	img.MenuErr = img.doFrom(start, func() (err error) {
 		img.Menus, err = findMenus(img)
 		return err
 	})
-	img.RootErr = img.doUntil(until, func() (err error) {
+	img.RootErr = img.doFrom(start, func() (err error) {
 		img.Root, err = findRoot(img)
 		return err
 	})
@@ -180,16 +180,19 @@ func (img *Image) locate(name string) (at, size int64, err error) {
 	return e.at, e.size, nil
 }
 
-// do runs one operation on the image: alone, within opLimit, and with a panic
-// on a malformed structure turned into an error.
-func (img *Image) do(op func() error) error {
-	return img.doUntil(time.Now().Add(opLimit), op)
-}
+// do runs one operation on the image: alone, within opLimit of its turn, and
+// with a panic on a malformed structure turned into an error.
+func (img *Image) do(op func() error) error { return img.doFrom(time.Time{}, op) }
 
-func (img *Image) doUntil(until time.Time, op func() error) (err error) {
+// doFrom is do with the limit counted from start, where that is not zero.
+func (img *Image) doFrom(start time.Time, op func() error) (err error) {
 	img.mu.Lock()
 	defer img.mu.Unlock()
-	img.file.until = until
+	if start.IsZero() {
+		// Not before the lock: waiting for other checks is no fault of the image.
+		start = time.Now()
+	}
+	img.file.until = start.Add(opLimit)
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("malformed: %v", p)
@@ -225,7 +228,7 @@ func (g *guarded) ReadAt(p []byte, off int64) (int, error) {
 
 func (g *guarded) late() error {
 	if time.Now().After(g.until) {
-		return fmt.Errorf("malformed: reading did not end within %s", opLimit)
+		return fmt.Errorf("reading did not end within %s: the image is malformed, or this host is too busy", opLimit)
 	}
 	return nil
 }

@@ -31,6 +31,9 @@ const (
 	maxDepth   = 24
 	// maxListing is more than a folder of a boot image ever takes.
 	maxListing = 4 << 20
+	// maxPaths bounds the bytes of all paths; continuations can make a name of
+	// a megabyte, and each folder repeats the names above it.
+	maxPaths = 16 << 20
 )
 
 // walk indexes the tree below root. A folder that is its own ancestor is an
@@ -47,6 +50,7 @@ type walker struct {
 	tree
 	above map[int64]bool // the folders being visited
 	skip  int            // bytes before Rock Ridge's fields
+	bytes int            // of the paths
 }
 
 func (w *walker) visit(dir string, e entry, depth int) error {
@@ -83,6 +87,9 @@ func (w *walker) visit(dir string, e entry, depth int) error {
 		}
 		if hidden || base == "" || base == "." || base == ".." || strings.ContainsAny(base, "/\x00") {
 			continue
+		}
+		if w.bytes += len(dir) + 1 + len(base); w.bytes > maxPaths {
+			return fmt.Errorf("malformed: its paths have more than %d MiB", maxPaths>>20)
 		}
 		name := path.Join(dir, base)
 		e := entry{

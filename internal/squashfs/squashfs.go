@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // FS is an opened image. It is not safe for concurrent use.
@@ -61,6 +62,7 @@ const (
 	// maxFolder and maxEntries bound one folder.
 	maxFolder  = 64 << 20
 	maxEntries = 1 << 20
+	maxName    = 256 // bytes, as Linux has it
 )
 
 // Open reads the header of the image that r holds in its first size bytes. The
@@ -135,7 +137,11 @@ func (f *FS) Entries(e Entry) ([]Entry, error) {
 			if err := s.read(b[:]); err != nil {
 				return nil, fmt.Errorf("squashfs: folder %s: %w", e.Name, err)
 			}
-			name := make([]byte, int(binary.LittleEndian.Uint16(b[6:]))+1)
+			length := int(binary.LittleEndian.Uint16(b[6:])) + 1
+			if length > maxName {
+				return nil, fmt.Errorf("squashfs: folder %s: malformed: a name of %d bytes", e.Name, length)
+			}
+			name := make([]byte, length)
 			if err := s.read(name); err != nil {
 				return nil, fmt.Errorf("squashfs: folder %s: %w", e.Name, err)
 			}
@@ -145,15 +151,7 @@ func (f *FS) Entries(e Entry) ([]Entry, error) {
 			})
 		}
 	}
-	slices.SortFunc(all, func(a, b Entry) int {
-		switch {
-		case a.Name < b.Name:
-			return -1
-		case a.Name > b.Name:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
 
