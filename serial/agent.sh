@@ -10,26 +10,30 @@ for t in /run /dev/shm /tmp; do
 	t=$t/bootaudit.$k
 	mkdir -m 700 "$t" 2>/dev/null && d=$t && break
 done
-set -- $(cksum </dev/null)
-empty=$1
 if printf x | base64 -w 0 >/dev/null 2>&1; then wrap="-w $w"; else wrap= w=76; fi
 
 # One printf is one write, so that frames of several jobs do not mix.
 say() { printf '@%s.%s.%s.%s.%s.%s;\n' "$k" "$1" "$2" "$3" "$4" "${#4}"; }
 
-# part ID STREAM FROM TO: that range of a job's output, in bytes
+# part ID STREAM FROM TO: those lines of a job's output; n is how many it has
 part() {
-	o=0
+	n=0
 	while read -r l; do
-		[ $o -lt "$3" ] || say "$1" "$2" $o "$l"
-		o=$((o + w / 4 * 3))
-		[ $o -lt "$4" ] || break
-	done <"$d/$1.b$2"
-	say "$1" f "$3" "$2"
+		[ $n -lt "$3" ] || say "$1" "$2" $n "$l"
+		n=$((n + 1))
+		[ $n -lt "$4" ] || break
+	done <"$d/$1.$2"
 }
 
-# run ID BYTES: one job, whose files are its output and what became of it. The
-# command is a subshell of this one: under emulation a new program is dear.
+# keep BLOCKS FILE: standard input as lines of base64. At that many blocks of
+# 512 bytes it ends, and with it whoever goes on writing to it.
+keep() (
+	ulimit -f "$1"
+	exec base64 $wrap >"$2"
+)
+
+# run ID BLOCKS: one job. Under emulation a new program is ten times as dear as a
+# subshell, so the command is one, and its output is encoded as it is caught.
 run() {
 	f=$d/$1
 	{ {
@@ -41,24 +45,18 @@ run() {
 		echo $! >"$f.k"
 		wait $!
 		echo $? >"$f.s"
-	} | head -c "$2" >"$f.o"; } 3>&1 | head -c "$2" >"$f.e"
+	} | keep "$2" "$f.o"; } 3>&1 | keep "$2" "$f.e"
 	read -r s <"$f.s" || s=lost
-	if [ -s "$f.o" ] || [ -s "$f.e" ]; then
-		set -- "$1" $(cksum "$f.o" "$f.e")
-		echo "$s/$3/$6/$2/$5" >"$f.m"
-	else
-		echo "$s/0/0/$empty/$empty" >"$f.m"
-	fi
+	part "$1" o 0 999999999
+	s=$s/$n
+	part "$1" e 0 999999999
+	s=$s/$n
+	set -- "$1" 0 0 0 0
+	case $s in */0/0) ;; *) set -- "$1" $(cksum "$f.o" "$f.e") ;; esac
+	echo "$s/$2/$5" >"$f.m"
 	meta "$1"
-	for n in o e; do
-		[ -s "$f.$n" ] || continue
-		base64 $wrap "$f.$n" >"$f.b$n"
-		part "$1" $n 0 999999999
-	done
-	# Once more, since noise may have destroyed it and its loss costs a second.
+	# Twice, since noise may have destroyed it, and to miss it costs time.
 	meta "$1"
-	say "$1" f end ''
-	say "$1" f end ''
 }
 
 # A file that is still being written has no line end, so that this fails.
@@ -94,7 +92,7 @@ while [ $dead -lt 600 ]; do
 	set -- $line
 	case $1 in
 	h) say "$2" h "$(id -u)" '' ;;
-	# r ID BYTES COMMAND, for printf %b: what comes again is not run again
+	# r ID BLOCKS COMMAND, for printf %b: what comes again is not run again
 	r)
 		if [ ! -e "$d/$2.c" ]; then
 			printf '%s\n' "${line#* * * }" >"$d/$2.c"
@@ -105,7 +103,7 @@ while [ $dead -lt 600 ]; do
 	k) stop "$2" "$3" 2>/dev/null & ;;
 	# q ID: how is the job?
 	q) meta "$2" 2>/dev/null || say "$2" a 0 '' ;;
-	g) part "$2" "$3" "$4" "$5" </dev/null 2>/dev/null & ;;
+	g) (part "$2" "$3" "$4" "$5"; say "$2" f "$4" "$3") </dev/null 2>/dev/null & ;;
 	# w ID OFFSET COUNT: that many base64 characters follow
 	w)
 		head -c "$4" | base64 -d >"$d/$2.p$3" 2>/dev/null

@@ -77,7 +77,10 @@ func TestExpectKeepsItsDeadline(t *testing.T) {
 				}
 			}()
 			late := time.Hour
-			for range 3 { // a loaded machine may be late once
+			for range 10 { // a loaded machine may be late
+				if late < 100*time.Millisecond {
+					break
+				}
 				start := time.Now()
 				_, err := c.Expect(limited(t, 300*time.Millisecond), regexp.MustCompile(`never (comes|seen)`))
 				late = min(late, time.Since(start)-300*time.Millisecond)

@@ -2,7 +2,6 @@ package serial
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,10 +27,10 @@ type frame struct {
 const (
 	frameHello  = 'h' // arg: the agent's uid
 	frameAck    = 'a' // the request arrived; the job runs, or data was stored
-	frameMeta   = 'm' // data: status/stdout bytes/stderr bytes/stdout cksum/stderr cksum
-	frameStdout = 'o' // arg: offset, data: base64
+	frameMeta   = 'm' // data: status/stdout lines/stderr lines/stdout cksum/stderr cksum
+	frameStdout = 'o' // arg: number of the line, data: its base64
 	frameStderr = 'e'
-	frameFin    = 'f' // the answer to one request was sent whole
+	frameFin    = 'f' // the lines that were asked for again have been sent
 	frameBoot   = 'b' // arg: lines of the agent received while it is being typed
 	frameID     = 'u' // arg: uid, data: user name
 )
@@ -117,16 +116,6 @@ func parseFrame(b []byte) (frame, bool) {
 		return frame{}, false
 	}
 	return frame{job: uint32(job), kind: head[1][0], arg: head[2], data: data}, true
-}
-
-// chunk is the piece of output in a frame: where it begins, and its bytes.
-func (f frame) chunk() (offset int, data []byte, ok bool) {
-	offset, err := strconv.Atoi(f.arg)
-	if err != nil || offset < 0 {
-		return 0, nil, false
-	}
-	data, err = base64.StdEncoding.DecodeString(f.data)
-	return offset, data, err == nil && len(data) > 0
 }
 
 // request is a line for the agent, which drops it when its length is wrong.

@@ -25,7 +25,7 @@ const (
 	DefaultLimit = 3 * time.Minute
 	// MaxOutput is the most that a command may write to stdout or to stderr,
 	// and the most that Get reads, in bytes.
-	MaxOutput = 16 << 20
+	MaxOutput = 8 << 20
 )
 
 //go:embed agent.sh
@@ -63,14 +63,13 @@ type job struct {
 	woken chan struct{} // has a token when something came
 
 	// Under session.mu:
-	acks   map[string]string // arg -> data
-	heard  time.Time         // of the last frame
-	uid    string
-	meta   *meta
-	out    stream
-	errs   stream
-	fins   int
-	finEnd bool
+	acks  map[string]string // arg -> data
+	heard time.Time         // of the last frame
+	uid   string
+	meta  *meta
+	out   stream
+	errs  stream
+	fins  int
 }
 
 type meta struct {
@@ -79,10 +78,10 @@ type meta struct {
 	errs   digest
 }
 
-// digest is a size in bytes and the cksum(1) of that many.
+// digest is of a stream's base64: its lines, and the cksum(1) of them.
 type digest struct {
-	size int
-	sum  uint32
+	lines int
+	sum   uint32
 }
 
 func newSession(key string, send func(context.Context, []byte) error) *session {
@@ -153,7 +152,6 @@ func (s *session) take(f frame) {
 		j.errs.add(f, s.limit)
 	case frameFin:
 		j.fins++
-		j.finEnd = j.finEnd || f.arg == "end"
 	}
 	select {
 	case j.woken <- struct{}{}:
@@ -173,68 +171,81 @@ func parseMeta(data string) (*meta, bool) {
 			return nil, false
 		}
 	}
-	if n[0] > MaxOutput+1 || n[1] > MaxOutput+1 {
+	if n[0] > MaxOutput || n[1] > MaxOutput {
 		return nil, false
 	}
 	return &meta{status: part[0], out: digest{int(n[0]), uint32(n[2])}, errs: digest{int(n[1]), uint32(n[3])}}, true
 }
 
-// stream is the output of a job as far as it has come, by offset.
+// stream is the output of a job as far as it has come: its lines of base64.
 type stream struct {
-	at   map[int][]byte
+	at   map[int]string
 	size int
 }
 
+// add files a line. bash lets the guest keep twice as much as other shells do,
+// whose ulimit -f counts in 512 bytes and not in 1024; more is no guest of ours.
 func (s *stream) add(f frame, limit int) {
-	offset, data, ok := f.chunk()
-	if !ok || offset+len(data) > limit+maxFrame || s.size > limit+maxFrame {
+	n, err := strconv.Atoi(f.arg)
+	if err != nil || n < 0 || f.data == "" || s.size > 2*encoded(limit) {
 		return
 	}
 	if s.at == nil {
-		s.at = map[int][]byte{}
+		s.at = map[int]string{}
 	}
-	s.size += len(data) - len(s.at[offset])
-	s.at[offset] = data
+	s.size += len(f.data) - len(s.at[n])
+	s.at[n] = f.data
 }
 
-// whole is asked at each frame: most of the time the sizes tell.
-func (s *stream) whole(size int) bool {
-	return s.size >= size && len(s.missing(size)) == 0
+// encoded is how long n bytes are as lines of base64, and some more.
+func encoded(n int) int { return (n/3+1)*4*66/64 + 2*maxFrame }
+
+// whole is asked at each frame: most of the time the number tells.
+func (s *stream) whole(lines int) bool {
+	return len(s.at) >= lines && len(s.missing(lines)) == 0
 }
 
 type span struct{ from, to int }
 
-// missing are the holes in the first size bytes.
-func (s *stream) missing(size int) []span {
+// missing are the holes in that many lines.
+func (s *stream) missing(lines int) []span {
 	var holes []span
-	at := 0
-	for _, from := range slices.Sorted(maps.Keys(s.at)) {
-		if from >= size {
+	next := 0
+	for _, n := range slices.Sorted(maps.Keys(s.at)) {
+		if n >= lines {
 			break
 		}
-		if from > at {
-			holes = append(holes, span{at, from})
+		if n > next {
+			holes = append(holes, span{next, n})
 		}
-		at = max(at, from+len(s.at[from]))
+		next = n + 1
 	}
-	if at < size {
-		holes = append(holes, span{at, size})
+	if next < lines {
+		holes = append(holes, span{next, lines})
 	}
 	return holes
 }
 
-// join is the first size bytes, or nil when their digest is not the guest's.
-func (s *stream) join(want digest) []byte {
-	all := make([]byte, want.size)
-	for from, data := range s.at {
-		if from < len(all) {
-			copy(all[from:], data)
+// join is the output, of which no line is missing. What is larger than limit
+// was cut by the guest, and is only told from what is not; else it is nil
+// unless the guest's digest is that of its lines.
+func (s *stream) join(want digest, limit int) []byte {
+	var text, all []byte
+	for n := range want.lines {
+		data, err := base64.StdEncoding.DecodeString(s.at[n])
+		if err != nil {
+			return nil
 		}
+		text = append(append(text, s.at[n]...), '\n')
+		all = append(all, data...)
 	}
-	if cksum(all) != want.sum {
+	if len(all) > limit {
+		return all
+	}
+	if want.lines > 0 && cksum(text) != want.sum {
 		return nil
 	}
-	return all
+	return append([]byte{}, all...)
 }
 
 // ask sends a line to the agent. rest, if any, follows it unframed.
@@ -366,7 +377,7 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 		}
 		inline = escape(fmt.Sprintf(assemble, sha256.Sum256([]byte(script)), notWhole))
 	}
-	line := fmt.Sprintf("r %d %d %s", j.id, s.limit+1, inline)
+	line := fmt.Sprintf("r %d %d %s", j.id, encoded(s.limit)/512, inline)
 	if err := s.ask(ctx, line, nil); err != nil {
 		return Result{}, s.wrap(command, err)
 	}
@@ -452,7 +463,7 @@ func (s *session) drop(ctx context.Context, j *job) {
 	s.mu.Lock()
 	s.old = append(s.old, j.id)
 	ids := s.old
-	if len(ids) < 20 && j.meta.out.size+j.meta.errs.size < 1<<20 {
+	if len(ids) < 20 && j.out.size+j.errs.size < 1<<20 {
 		s.mu.Unlock()
 		return
 	}
@@ -487,7 +498,7 @@ func (s *session) fetch(ctx context.Context, j *job) (Result, error) {
 			return r, err
 		}
 		s.mu.Lock()
-		r.Stdout, r.Stderr = j.out.join(j.meta.out), j.errs.join(j.meta.errs)
+		r.Stdout, r.Stderr = j.out.join(j.meta.out, s.limit), j.errs.join(j.meta.errs, s.limit)
 		if r.Stdout == nil {
 			j.out = stream{}
 		}
@@ -503,17 +514,10 @@ func (s *session) fetch(ctx context.Context, j *job) (Result, error) {
 	return Result{}, errCut
 }
 
-// fill waits for what the agent sends of its own accord, then asks for the
-// ranges that are missing until none is.
+// fill asks for the lines that are missing until none is.
 func (s *session) fill(ctx context.Context, j *job) error {
-	whole := func() bool { return j.out.whole(j.meta.out.size) && j.errs.whole(j.meta.errs.size) }
-	sent := func() bool { return j.finEnd }
 	// A guest that answers and sends nothing of what is asked for has nothing.
 	for best, rounds := -1, 0; rounds < 30; rounds++ {
-		err := s.await(ctx, j, time.Second, func() error { return errQuiet }, func() bool { return whole() || sent() })
-		if err != nil && !errors.Is(err, errQuiet) {
-			return err
-		}
 		lines := s.holes(j)
 		if len(lines) == 0 {
 			return nil
@@ -526,7 +530,12 @@ func (s *session) fill(ctx context.Context, j *job) error {
 				return err
 			}
 		}
-		sent = func() bool { return j.fins >= len(lines) }
+		err := s.await(ctx, j, time.Second, func() error { return errQuiet }, func() bool {
+			return j.fins >= len(lines) || j.out.whole(j.meta.out.lines) && j.errs.whole(j.meta.errs.lines)
+		})
+		if err != nil && !errors.Is(err, errQuiet) {
+			return err
+		}
 	}
 	return errCut
 }
@@ -542,8 +551,8 @@ func (s *session) holes(j *job) (lines []string) {
 			lines = append(lines, fmt.Sprintf("g %d %s %d %d", j.id, name, h.from, h.to))
 		}
 	}
-	ask("o", j.out.missing(j.meta.out.size))
-	ask("e", j.errs.missing(j.meta.errs.size))
+	ask("o", j.out.missing(j.meta.out.lines))
+	ask("e", j.errs.missing(j.meta.errs.lines))
 	j.fins = 0
 	return lines
 }

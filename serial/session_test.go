@@ -192,19 +192,19 @@ func TestSessionKeepsTheDeadline(t *testing.T) {
 
 // A guest that announces one output and sends another is never believed.
 func TestSessionRefusesWhatTheDigestDoesNot(t *testing.T) {
-	for name, data := range map[string]string{"short": "aGVsbA==", "other": "aGVsbE8=", "none": ""} {
+	for name, data := range map[string]string{"short": "aGVsbA==", "other": "aGVsbE8=", "none": "", "no base64": "a"} {
 		synctest.Test(t, func(t *testing.T) {
 			s := scripted(func(line string, reply func(frame)) {
 				id := jobOf(line)
 				switch line[0] {
 				case 'r':
-					reply(frame{job: id, kind: frameMeta, data: fmt.Sprintf("0/5/0/%d/%d", cksum([]byte("hello")), cksum(nil))})
+					reply(frame{job: id, kind: frameMeta, data: fmt.Sprintf("0/1/0/%d/0", cksum([]byte("aGVsbG8=\n")))})
 					fallthrough
 				case 'g':
 					if data != "" {
 						reply(frame{job: id, kind: frameStdout, arg: "0", data: data})
 					}
-					reply(frame{job: id, kind: frameFin, arg: "end"})
+					reply(frame{job: id, kind: frameFin, arg: "0"})
 				}
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
