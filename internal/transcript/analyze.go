@@ -27,7 +27,8 @@ type analyzer struct {
 	lan     lan
 	storage storage
 	unit    unit
-	kernel  bool // the kernel has said something after it was loaded
+	loaded  bool // the bootloader has said that the kernel is in memory
+	kernel  bool // the kernel has said something after that
 }
 
 func newAnalyzer() *analyzer {
@@ -253,6 +254,8 @@ const (
 	wordPS1
 	wordVersion
 	wordStamp
+	wordLoading
+	wordLoaded
 )
 
 var factWords = words.New([]string{
@@ -263,6 +266,7 @@ var factWords = words.New([]string{
 	wordNoDevices: "o_devices", wordPlan: "o devices", wordDisko: `"disko": {}`,
 	wordReboot: "reboot: ", wordPowerDown: "Power down.", wordPower: "ower", wordUID: "uid=0", wordID: "$(id -u)",
 	wordPS1: "PS1='", wordVersion: "boot image version", wordStamp: "] ",
+	wordLoading: "Loading ", wordLoaded: "EFI stub: ",
 })
 
 // wordSet is what is in a line.
@@ -300,15 +304,19 @@ func (a *analyzer) facts(text []byte, l screen.Line, in wordSet) {
 	a.unit.line(a, text, l, in)
 	a.uid(text, l, in)
 	a.end(text, l, in)
-	if in.has(wordStamp) && !a.kernel && slices.Contains(a.out.Stages, "kernel-load") {
+	if in.has(wordLoading, wordLoaded) {
+		a.loaded = a.loaded || loadedLine.Match(text)
+	}
+	if in.has(wordStamp) && !a.kernel && a.loaded {
 		a.kernel = serial.Stamped(text)
 	}
 }
 
 var (
-	autologin = regexp.MustCompile(`login: ([\w.-]+) \(automatic login\)`)
-	powerDown = regexp.MustCompile(`(?:^|\[ *\d+\.\d+\] )reboot: (?:Power down|System halted)|^Power down\.$`)
-	refused   = regexp.MustCompile(`^(?:Call to (?:PowerOff|Halt|Reboot)\w* failed: |Failed to (?:power off|start poweroff\.target)\b.*: .*(?:auth|denied|permit|permission)|\S*poweroff: (?:must be|need to be|Operation not permitted|Permission denied))`)
+	autologin  = regexp.MustCompile(`login: ([\w.-]+) \(automatic login\)`)
+	loadedLine = regexp.MustCompile(`^Loading .*\.\.\. ?ok\b|^Loading initial ramdisk|^EFI stub: `)
+	powerDown  = regexp.MustCompile(`(?:^|\[ *\d+\.\d+\] )reboot: (?:Power down|System halted)|^Power down\.$`)
+	refused    = regexp.MustCompile(`^(?:Call to (?:PowerOff|Halt|Reboot)\w* failed: |Failed to (?:power off|start poweroff\.target)\b.*: .*(?:auth|denied|permit|permission)|\S*poweroff: (?:must be|need to be|Operation not permitted|Permission denied))`)
 )
 
 // end looks for how the guest was switched off.

@@ -54,7 +54,7 @@ func (a *analyzer) cause() string {
 		}
 	}
 	switch {
-	case last == "kernel-load" && !a.kernel:
+	case last == "kernel-load" && a.loaded && !a.kernel:
 		a.copyEvidence("stage kernel-load", "cause")
 		return "no-kernel-console"
 	case a.storage.state != "" || !reached("shell"):

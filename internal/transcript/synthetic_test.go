@@ -91,6 +91,8 @@ var synthetics = []synthetic{
 	{"no console on the kernel's command line", kernel, facts{last: "kernel-load", cause: "no-kernel-console"}},
 	{"no console, QEMU was ended", kernel + "qemu-system-x86_64: terminating on signal 15 from pid 99 (python3)\r\n",
 		facts{last: "kernel-load", cause: "no-kernel-console"}},
+	{"ended while the kernel was being loaded", bootloader + "Loading /boot/bzImage... ", facts{last: "kernel-load"}},
+	{"the kernel talks and then stops", kernel + g("[    0.000000] Linux version 6.12\n[    1.234567] x: probing\n"), facts{last: "kernel-load"}},
 	{"only the menu", bootloader, facts{last: "bootloader"}},
 	{"prompt that nobody matched", silent + user, facts{last: "shell", user: "nixos"}},
 
