@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"bootaudit/internal/screen"
-	"bootaudit/internal/words"
 	"bootaudit/serial"
 )
 
@@ -221,73 +220,6 @@ func (a *analyzer) prompt(text []byte) (typed []byte, ok bool) {
 		return bytes.TrimSpace(text[end:]), true
 	}
 	return nil, false
-}
-
-// word is one of the words without which a line shows no fact. A pattern is
-// tried only on a line that has its word.
-type word uint
-
-const (
-	wordAutologin word = iota
-	wordAnnounced
-	wordLANStatus
-	wordInet
-	wordAddress
-	wordLease
-	wordIface
-	wordLANQuoted
-	wordState
-	wordDetail
-	wordReason
-	wordNotice
-	wordUnit
-	wordService
-	wordActive
-	wordNoDevices
-	wordPlan
-	wordDisko
-	wordReboot
-	wordPowerDown
-	wordPower
-	wordUID
-	wordID
-	wordPS1
-	wordVersion
-	wordStamp
-	wordLoading
-	wordLoaded
-)
-
-var factWords = words.New([]string{
-	wordAutologin: "(automatic login)", wordAnnounced: "LAN IPv4", wordLANStatus: "LAN_IPV4=",
-	wordInet: "inet ", wordAddress: "Address: ", wordLease: "DHCPv4 address", wordIface: ": ", wordLANQuoted: `"lan"`,
-	wordState: "STATE=", wordDetail: "DETAIL=", wordReason: "REASON=", wordNotice: "pre-nixos: ",
-	wordUnit: "Pre-NixOS setup", wordService: "pre-nixos.service: ", wordActive: "Active: ",
-	wordNoDevices: "o_devices", wordPlan: "o devices", wordDisko: `"disko": {}`,
-	wordReboot: "reboot: ", wordPowerDown: "Power down.", wordPower: "ower", wordUID: "uid=0", wordID: "$(id -u)",
-	wordPS1: "PS1='", wordVersion: "boot image version", wordStamp: "] ",
-	wordLoading: "Loading ", wordLoaded: "EFI stub: ",
-})
-
-// wordSet is what is in a line.
-type wordSet uint64
-
-func (s wordSet) has(any ...word) bool {
-	for _, w := range any {
-		if s&(1<<w) != 0 {
-			return true
-		}
-	}
-	return false
-}
-
-func wordsOf(text []byte) wordSet {
-	var s wordSet
-	var buf [32]uint16
-	for _, id := range factWords.Find(text, buf[:0]) {
-		s |= 1 << id
-	}
-	return s
 }
 
 // facts looks at a line for everything but stages.

@@ -16,7 +16,7 @@ func own(text string) string { return strings.ReplaceAll(text, "\n", "\r\r\r\n")
 
 const (
 	menuText = "\x1b)0\x1b[2J\x1b[1;1H\x0elqqqk\x0f\x1b[2;1H\x0ex\x0f Entry \x0ex\x0f\x1b[34;36HPress [Tab] to edit options" +
-		"\x1b[33;34HAutomatic boot in \x1b[0;1;37;40m2\x1b[0m seconds...\x1b[33;34HAutomatic boot in 1 second...\x1b[?25h"
+		"\x1b[33;34HAutomatic boot in \x1b[0;1;37;40m2\x1b[0m seconds...\x1b[33;34HAutomatic boot in 1 second...\x1b[?25h\x1b[2J\x1b[35;1H"
 	notice  = "pre-nixos boot image version 0.7.11\n"
 	lanLine = "LAN IPv4 address: 192.0.2.15\n"
 )
