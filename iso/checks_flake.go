@@ -29,7 +29,7 @@ func (v *view) flakeChecks() []prereq.Check {
 		},
 		{
 			ID: "flake-build", Condition: "the image builds", Needs: []string{"flake-attribute"},
-			How: "nix build --impure --no-link FLAKE#ATTR", Remedy: "read the log's lines above, and the log",
+			How: "nix build --impure --no-link FLAKE#ATTR", Remedy: "see the evidence for what the log tells; the whole log is in the file that is named there",
 			Timeout: buildTimeout, Probe: v.onFlake(flakeBuild),
 		},
 		{
@@ -92,7 +92,7 @@ func (v *view) flakeChecks() []prereq.Check {
 		},
 	}
 	for i := range checks {
-		checks[i].Section, checks[i].When = prereq.SectionImage, "a flake is the target"
+		checks[i].Section, checks[i].When = prereq.SectionImage, "for a flake"
 	}
 	return checks
 }

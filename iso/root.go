@@ -161,6 +161,7 @@ func (r *Root) List(name string) []string {
 // the base name, at most limit of them. Links are not followed.
 func (r *Root) Find(dir string, limit int, match func(base string) bool) []string {
 	var found []string
+	left := maxEntries // a folder may contain itself
 	_ = r.img.do(func() error {
 		at, _, err := r.resolve(dir)
 		if err != nil {
@@ -173,7 +174,7 @@ func (r *Root) Find(dir string, limit int, match func(base string) bool) []strin
 				return err
 			}
 			for _, e := range entries {
-				if len(found) >= limit {
+				if left--; left < 0 || len(found) >= limit {
 					return nil
 				}
 				if e.Kind == squashfs.Folder {
