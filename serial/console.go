@@ -58,6 +58,8 @@ type Console struct {
 	errs   []error
 	closed bool
 
+	live    context.Context // until the pump ends
+	sends   sync.WaitGroup  // of go-expect; added to under mu while gone is nil
 	tripped chan struct{}
 	ended   chan struct{} // the pump has ended
 	stop    chan struct{} // Close was called
@@ -89,8 +91,11 @@ func New(rw io.ReadWriteCloser, cfg Config) (*Console, error) {
 		ended:   make(chan struct{}),
 		stop:    make(chan struct{}),
 	}
+	live, kill := context.WithCancel(context.Background())
+	c.live = live
 	if cfg.Recording != nil {
 		if c.cast, err = cast.NewWriter(cfg.Recording, cast.Header{Cols: cfg.Cols, Rows: cfg.Rows}); err != nil {
+			kill()
 			return nil, errors.Join(err, tty.Close(), exp.Close())
 		}
 	}
@@ -98,7 +103,10 @@ func New(rw io.ReadWriteCloser, cfg Config) (*Console, error) {
 	c.out = newOutlet(rw, func(error) {})
 	c.screen = screen.New(screen.Config{Cols: cfg.Cols, Rows: cfg.Rows, Reply: func(p []byte) { c.out.offer(append([]byte(nil), p...)) }})
 	c.watch = NewWatch(WatchConfig{OnStage: c.onStage, OnTrip: c.onTrip, Patience: cfg.Patience})
-	c.work.Go(c.pump)
+	c.work.Go(func() {
+		defer kill()
+		c.pump()
+	})
 	c.work.Go(c.feed)
 	c.work.Go(c.typed)
 	c.work.Go(c.idle)
@@ -144,9 +152,9 @@ func (c *Console) pump() {
 	}
 }
 
-// feed moves text from the queue to go-expect.
+// feed moves text from the queue to go-expect, which sees the end by the tty's.
 func (c *Console) feed() {
-	defer c.tty.Close()
+	defer c.closeTTY()
 	buf := make([]byte, 4<<10)
 	held := 0 // bytes of a rune that has not come whole
 	for {
@@ -164,13 +172,22 @@ func (c *Console) feed() {
 	}
 }
 
-// typed moves what go-expect sends to the guest.
+// closeTTY waits for the sends first: one that blocks in the kernel may sleep
+// through the tty's end.
+func (c *Console) closeTTY() {
+	<-c.ended
+	c.sends.Wait()
+	_ = c.tty.Close()
+}
+
+// typed moves what go-expect sends to the guest, or, once that is gone, to
+// nobody.
 func (c *Console) typed() {
 	buf := make([]byte, 4<<10)
 	for {
 		n, err := c.tty.Read(buf)
 		if n > 0 {
-			_ = c.out.send(context.Background(), append([]byte(nil), buf[:n]...))
+			_ = c.out.send(c.live, append([]byte(nil), buf[:n]...))
 		}
 		if err != nil {
 			return
@@ -256,11 +273,17 @@ func (c *Console) Type(ctx context.Context, text string) error {
 // send types through go-expect, and does not wait longer than ctx for a guest
 // that does not read.
 func (c *Console) send(ctx context.Context, p []byte) error {
+	c.mu.Lock()
+	if c.gone != nil {
+		c.mu.Unlock()
+		return c.goneErr()
+	}
 	sent := make(chan error, 1)
-	go func() {
+	c.sends.Go(func() {
 		_, err := c.exp.Send(string(p))
 		sent <- err
-	}()
+	})
+	c.mu.Unlock()
 	select {
 	case err := <-sent:
 		return err
@@ -285,9 +308,8 @@ func (c *Console) Close() error {
 	c.out.close()
 	err := c.rw.Close()
 	<-c.ended
-	// go-expect may be waiting for its pipe to be read: Close ends that, and
-	// closing the tty ends the rest.
-	c.tty.Close()
+	// Feed may be waiting for go-expect to read: closing the tty ends that.
+	c.closeTTY()
 	c.work.Wait()
 	<-c.out.done
 	return errors.Join(append(c.errs, err, c.exp.Close())...)
