@@ -54,7 +54,7 @@ var Milestones = []Milestone{
 	{"menu", Menu, []string{"Automatic boot in", "Press [Tab]", "highlighted entry", "Use the ", "Press ENTER to boot", "boot:"},
 		regexp.MustCompile(`Automatic boot in \d+|Press \[Tab\] to edit options|The highlighted entry will be executed|Use the .* keys to (?:select|change)|Press ENTER to boot|^boot: ?$`)},
 	{"kernel-load", KernelLoad, []string{"Loading ", "Booting ", "EFI stub", "Linux version", "Decompressing"},
-		regexp.MustCompile(`^Loading \S*(?:/|vmlinu|linux|bzImage|kernel|Linux)\S*(?: \S+)?\s*\.\.\. ?|^Loading (?:Linux|initial ramdisk)\b|^ *Booting .(?:NixOS|Debian|.*[Ll]inux)|^EFI stub: |(?:^|\] )Linux version \d|^Decompressing Linux`)},
+		regexp.MustCompile(`Loading \S*(?:/|\bvmlinu|\blinux|bzImage|kernel)\S*\.\.\. ?|^Loading (?:Linux|initial ramdisk)\b|^ *Booting .(?:NixOS|Debian|.*[Ll]inux)|^EFI stub: |(?:^|\] )Linux version \d|^Decompressing Linux`)},
 	{"stage-1", Initrd, []string{"NixOS Stage 1", "Loading, please wait", "Begin: ", "running in initrd", "Running in initrd", "dracut", "(initramfs)", "Run /init as init"},
 		regexp.MustCompile(`^<<< NixOS Stage 1 >>>|^Loading, please wait|^Begin: |systemd\[1\]: Running in (?:initrd|initramfs)|^dracut[-:]|(?:^|\] )dracut(?:-\w+)?(?:\[\d+\])?: |^\(initramfs\)|\] Run /init as init process`)},
 	{"stage-2", Init, []string{"NixOS Stage 2"},

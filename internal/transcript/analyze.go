@@ -246,7 +246,7 @@ func (a *analyzer) facts(text []byte, l screen.Line, in wordSet) {
 
 var (
 	autologin  = regexp.MustCompile(`login: ([\w.-]+) \(automatic login\)`)
-	loadedLine = regexp.MustCompile(`^Loading .*\.\.\. ?ok\b|^Loading initial ramdisk|^EFI stub: `)
+	loadedLine = regexp.MustCompile(`Loading \S+\.\.\. ?ok\b|^Loading initial ramdisk|^EFI stub: `)
 	powerDown  = regexp.MustCompile(`(?:^|\[ *\d+\.\d+\] )reboot: (?:Power down|System halted)|^Power down\.$`)
 	refused    = regexp.MustCompile(`^(?:Call to (?:PowerOff|Halt|Reboot)\w* failed: |Failed to (?:power off|start poweroff\.target)\b.*: .*(?:auth|denied|permit|permission)|\S*poweroff: (?:must be|need to be|Operation not permitted|Permission denied))`)
 )
