@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/sys/unix"
 )
 
@@ -169,7 +170,7 @@ var (
 func (p *progress) see(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	line = ansi.ReplaceAllString(line, "")
+	line = ansi.Strip(line)
 	if m := building.FindStringSubmatch(line); m != nil {
 		p.doing, p.count = "building "+m[1], p.count+1
 	} else if m := fetching.FindStringSubmatch(line); m != nil {

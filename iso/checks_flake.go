@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"time"
 
+	"bootaudit/internal/nix"
 	"bootaudit/prereq"
 )
 
@@ -124,8 +124,6 @@ func (v *view) onConfig(probe func(*Flake, evaluation) prereq.Result) func(conte
 	})
 }
 
-var noNetwork = regexp.MustCompile(`(?i)unable to download|couldn't resolve host|couldn't connect|network is unreachable`)
-
 // nixFailed is the result of a call of nix that ended with err.
 func nixFailed(err error) prereq.Result {
 	switch {
@@ -133,7 +131,7 @@ func nixFailed(err error) prereq.Result {
 		return prereq.Miss(err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return prereq.Doubt("nix did not end in time: " + err.Error())
-	case noNetwork.MatchString(err.Error()):
+	case nix.NoNetwork(err.Error()):
 		return prereq.Miss("no network for what is not here yet: " + err.Error())
 	}
 	return prereq.Break(err.Error())

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bootaudit/internal/contract"
+	"bootaudit/internal/nix"
 )
 
 // evaluation is what the checks read of a NixOS configuration.
@@ -103,14 +104,10 @@ func query(terms contract.Contract) string {
 	var names []string
 	for _, u := range terms.Units {
 		for _, name := range append([]string{u.Name}, u.StartedBefore...) {
-			names = append(names, nixQuote(strings.TrimSuffix(name, ".service")))
+			names = append(names, nix.Quote(strings.TrimSuffix(name, ".service")))
 		}
 	}
-	return strings.NewReplacer("UNITS", "[ "+strings.Join(names, " ")+" ]", "USER", nixQuote(terms.Login.User)).Replace(expression)
-}
-
-func nixQuote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "${", `\${`).Replace(s) + `"`
+	return strings.NewReplacer("UNITS", "[ "+strings.Join(names, " ")+" ]", "USER", nix.Quote(terms.Login.User)).Replace(expression)
 }
 
 // providers name the packages of nixpkgs that commands come from, where the

@@ -94,7 +94,7 @@ func nixError(err error, stderr string) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	if words := sayings(stderr); words != "" {
+	if words := nix.ErrorIn(stderr); words != "" {
 		return errors.New(words)
 	}
 	return err

@@ -216,19 +216,15 @@ func FuzzGRUB(f *testing.F) {
 	fuzzMenu(f, parseGRUB, "set a=$a$a\nmenuentry 'x' --id y {\nlinux ($root)/k ${z} \"q\\\"\"\n}\nsource $prefix/m", "submenu { } } { menuentry { linux $ ' \\")
 }
 
-// FuzzText: what a unit, a sudoers file and nix's words are read with.
+// FuzzText: what a unit, a sudoers file and a script are read with.
 func FuzzText(f *testing.F) {
 	f.Add("A=1 'b c' \"d\\\"\" \\")
-	f.Add("error:\n  at /nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-source/x.nix:1:2:\nerror: no")
 	f.Add("%wheel ALL=(ALL:ALL) NOPASSWD:SETENV: ALL")
 	f.Add("run(['systemctl', 'start',\n 'sshd'])")
 	f.Fuzz(func(t *testing.T, text string) {
 		words(text)
 		sudoRule.FindStringSubmatch(text)
 		waitsFor([]fileText{{"f", text}}, []string{"sshd.service"})
-		if got := sayings(text); len(got) > len(text)+8 {
-			t.Errorf("%q is longer than %q", got, text)
-		}
 	})
 }
 

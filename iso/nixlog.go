@@ -6,44 +6,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-)
 
-var (
-	ansi = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
-	at   = regexp.MustCompile(`^\s*at (?:/\S*/[0-9a-z]{32}-source/|«[^»]*»/?)?(\S+:\d+:\d+):?`)
+	"github.com/charmbracelet/x/ansi"
 )
-
-// sayings is nix's error in one line: its message, and the first place in the
-// flake that it names. Older versions put the message last, newer ones too,
-// after a trace that starts with "error:" alone.
-func sayings(stderr string) string {
-	lines := strings.Split(ansi.ReplaceAllString(stderr, ""), "\n")
-	message, place := "", ""
-	for i, line := range lines {
-		text := strings.TrimSpace(line)
-		if rest, ok := strings.CutPrefix(text, "error:"); ok {
-			if rest = strings.TrimSpace(rest); rest != "" {
-				message, place = rest, ""
-				// A message goes on until a blank line or a place.
-				for _, more := range lines[i+1:] {
-					more = strings.TrimSpace(more)
-					if more == "" || strings.HasPrefix(more, "at ") || strings.HasPrefix(more, "(") || strings.HasPrefix(more, "error:") || strings.HasPrefix(more, "last ") {
-						break
-					}
-					message += " " + more
-				}
-			}
-			continue
-		}
-		if m := at.FindStringSubmatch(line); m != nil && place == "" {
-			place = m[1]
-		}
-	}
-	if place != "" && !strings.Contains(message, place) {
-		message += ", at " + place
-	}
-	return message
-}
 
 // tail keeps the last lines that were written to it.
 type tail struct {
@@ -91,7 +56,7 @@ func (t *tail) Write(p []byte) (int, error) {
 		if t.line != nil {
 			t.line(line)
 		}
-		if clean := ansi.ReplaceAllString(line, ""); tellingLine.MatchString(clean) && !slices.Contains(t.told, clean) {
+		if clean := ansi.Strip(line); tellingLine.MatchString(clean) && !slices.Contains(t.told, clean) {
 			if t.told = append(t.told, clean); len(t.told) > maxTold {
 				t.told = t.told[1:]
 			}

@@ -6,16 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
+
+	"bootaudit/internal/nix"
 )
 
 // Words by which nix, from 2.8 on, says what kind of failure it was.
 var (
-	noNetwork    = regexp.MustCompile(`(?i)unable to download|could ?n[o']t resolve host|couldn't connect|failed to connect|timed out|network is unreachable|HTTP error 4\d\d|HTTP error 5\d\d`)
 	noFlake      = regexp.MustCompile(`could not find a flake\.nix|does not contain a 'flake\.nix'|is not a flake|getting status of '[^']*flake\.nix'`)
 	missingInput = regexp.MustCompile(`cannot find flake|getting status of '/|path '[^']*' does not exist|has an unlocked input|input '[^']*' (?:follows|does not)|called without required argument|requires lock file changes`)
+	hasPlace     = regexp.MustCompile(`\S+:\d+:\d+`)
 	evaluating   = regexp.MustCompile(`(?m)^evaluating '([^']+)'\.\.\.$`)
-	place        = regexp.MustCompile(`at (?:/nix/store/[^/ ]+/|«[^»]*»/?)?(\S+:\d+:\d+)`)
 )
 
 func (a auditor) flakeEvaluates(ctx context.Context) Result {
@@ -24,7 +24,7 @@ func (a auditor) flakeEvaluates(ctx context.Context) Result {
 	if bad != nil {
 		r := *bad
 		if !errors.Is(out.Err, context.DeadlineExceeded) {
-			r = classifyFlake(out.Stderr)
+			r = classifyFlake(out)
 		}
 		r.Command, r.Evidence = cmd.String(), out.Stderr
 		return r
@@ -41,10 +41,10 @@ func (a auditor) flakeEvaluates(ctx context.Context) Result {
 }
 
 // classifyFlake tells apart why a flake does not evaluate, by nix's words.
-func classifyFlake(stderr string) Result {
-	words := nixError(stderr)
+func classifyFlake(out Output) Result {
+	words := saidBy(out)
 	switch {
-	case noNetwork.MatchString(words):
+	case nix.NoNetwork(words):
 		return Miss("no network for an input that is not here yet: " + words)
 	case noFlake.MatchString(words):
 		return Break("there is no flake: " + words)
@@ -52,9 +52,7 @@ func classifyFlake(stderr string) Result {
 		return Break("an input is missing: " + words)
 	}
 	detail := "evaluation error: " + words
-	if at := place.FindStringSubmatch(stderr); at != nil && !strings.Contains(words, at[1]) {
-		detail += ", at " + at[1]
-	} else if in := evaluating.FindAllStringSubmatch(stderr, -1); in != nil {
+	if in := evaluating.FindAllStringSubmatch(out.Stderr, -1); in != nil && !hasPlace.MatchString(words) {
 		detail += ", in " + in[len(in)-1][1]
 	}
 	return Break(detail)

@@ -1,6 +1,7 @@
 package prereq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,6 +115,9 @@ func (a auditor) nixCommand(args ...string) Command {
 	return Command{Args: line, Env: append(slices.Clone(a.Environ), "LC_ALL=C", "NO_COLOR=1")}
 }
 
+// saidBy is why a call of nix failed, by its own words.
+func saidBy(out Output) string { return cmp.Or(nix.ErrorIn(out.Stderr), firstLine(out.Stderr)) }
+
 var nixVersionLine = regexp.MustCompile(`^nix \(.*\) (\d+)\.(\d+)`)
 
 func (a auditor) nixVersion(ctx context.Context) Result {
@@ -169,7 +173,7 @@ func (a auditor) nixStore(ctx context.Context) Result {
 		out, bad = a.answer(ctx, cmd)
 	}
 	if bad != nil {
-		if words := nixError(out.Stderr); words != "" && ctx.Err() == nil {
+		if words := saidBy(out); words != "" && ctx.Err() == nil {
 			bad.Detail = words
 		}
 		return *bad

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"bootaudit/internal/nix"
 )
 
 // builder is a program that writes "ok\n" to the file that its argument names.
@@ -73,12 +75,7 @@ func (a auditor) nixBuild(ctx context.Context) Result {
   system = "x86_64-linux";
   builder = "${builtins.path { name = "bootaudit-builder"; path = /. + %s; }}";
   args = [ (builtins.placeholder "out") ];
-}`, nixString(program)))
-}
-
-// nixString writes a string in nix's language.
-func nixString(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `${`, `\${`).Replace(s) + `"`
+}`, nix.Quote(program)))
 }
 
 // realise builds an expression, for real each time.
@@ -89,7 +86,7 @@ func (a auditor) realise(ctx context.Context, expr string) Result {
 		cmd := a.nixCommand(append(args, "--expr", expr)...)
 		out, bad := a.answer(ctx, cmd)
 		if bad != nil {
-			if words := nixError(out.Stderr); words != "" && !errors.Is(out.Err, context.DeadlineExceeded) {
+			if words := saidBy(out); words != "" && !errors.Is(out.Err, context.DeadlineExceeded) {
 				bad.Detail = "nix cannot build it: " + words
 			}
 			return *bad
@@ -107,18 +104,4 @@ func (a auditor) realise(ctx context.Context, expr string) Result {
 		r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
 	}
 	return r
-}
-
-// nixError is nix's own statement of what failed, without its traces.
-func nixError(stderr string) string {
-	var words string
-	for line := range strings.Lines(stderr) {
-		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "error: "); ok {
-			words = text
-		}
-	}
-	if words == "" {
-		return firstLine(stderr)
-	}
-	return words
 }

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+
+	"bootaudit/internal/nix"
 )
 
 // isCache says whether a server answers as a binary cache of nix does.
@@ -131,7 +133,7 @@ func (a auditor) nixFetch(ctx context.Context) Result {
   outputHashAlgo = "sha256";
   outputHash = "%s";
   preferLocalBuild = true;
-}`, nixString(s.url), hex.EncodeToString(sum[:])))
+}`, nix.Quote(s.url), hex.EncodeToString(sum[:])))
 	}
 	return Doubt("no substituter answered")
 }

@@ -5,28 +5,29 @@ package nix
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
-// Features switches on, for one call, what nix calls experimental.
-var Features = []string{"--extra-experimental-features", "nix-command flakes"}
+// features switches on, for one call, what nix calls experimental.
+var features = []string{"--extra-experimental-features", "nix-command flakes"}
 
 // FailFast makes a download that cannot succeed say so within seconds; nix's
 // own defaults try five times, wait for a connection without end, and five
 // minutes for a server that says nothing.
 var FailFast = []string{"--option", "connect-timeout", "3", "--option", "stalled-download-timeout", "10", "--option", "download-attempts", "1"}
 
-// NoBuildUsers lets root build where the group of build users does not exist,
+// noBuildUsers lets root build where the group of build users does not exist,
 // as after `apt-get install nix-bin` without its daemon: nix refuses to build
 // otherwise.
-var NoBuildUsers = []string{"--option", "build-users-group", ""}
+var noBuildUsers = []string{"--option", "build-users-group", ""}
 
 // Flags are what each call of ours has, on the host whose files are
 // root's (rooted at /) and as the user uid.
 func Flags(root fs.FS, uid int) []string {
-	flags := append([]string(nil), Features...)
+	flags := slices.Clone(features)
 	if uid == 0 && !hasBuildUsers(root) {
-		flags = append(flags, NoBuildUsers...)
+		flags = append(flags, noBuildUsers...)
 	}
 	return flags
 }
