@@ -28,20 +28,22 @@ func (s *session) storageUnneeded() string {
 func (s *session) commandsCheck(need string) prereq.Check {
 	return s.row(need, "commands", "the programs that the contract names are installed", "command -v, as root",
 		"the contract names commands", "add the packages to the image", "boot",
-		func(ctx context.Context) prereq.Result {
-			names := s.fleet.subject.Contract.Commands
-			if len(names) == 0 {
-				return prereq.Skip("the contract names none")
-			}
-			out, err := s.vm.Output(ctx, "for c in "+strings.Join(names, " ")+"; do command -v $c >/dev/null || echo $c; done")
-			if err != nil {
-				return s.broke(err)
-			}
-			if missing := strings.Fields(out); len(missing) > 0 {
-				return prereq.Break("missing: " + strings.Join(missing, ", "))
-			}
-			return prereq.Hold(fmt.Sprintf("all %d are there", len(names)))
-		})
+		s.commands)
+}
+
+func (s *session) commands(ctx context.Context) prereq.Result {
+	names := s.fleet.subject.Contract.Commands
+	if len(names) == 0 {
+		return prereq.Skip("the contract names none")
+	}
+	out, err := s.vm.Output(ctx, "for c in "+strings.Join(names, " ")+"; do command -v $c >/dev/null || echo $c; done")
+	if err != nil {
+		return s.broke(err)
+	}
+	if missing := strings.Fields(out); len(missing) > 0 {
+		return prereq.Break("missing: " + strings.Join(missing, ", "))
+	}
+	return prereq.Hold(fmt.Sprintf("all %d are there", len(names)))
 }
 
 // storageChecks look at the provisioning's status in the situation when, and

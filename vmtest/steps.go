@@ -61,6 +61,9 @@ func (s *session) reach(ctx context.Context, id string) prereq.Result {
 			}
 			s.free = false
 			r = step.take(s, stepCtx)
+			if r.Outcome == prereq.Broken && stepCtx.Err() != nil {
+				r.Detail += fmt.Sprintf(" (%v)", context.Cause(stepCtx))
+			}
 			cancel()
 			s.steps[step.id] = r
 			if r.Outcome == prereq.Holds || s.free {
