@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -17,22 +16,20 @@ import (
 	"bootaudit/vmtest"
 )
 
+const attachUsage = `usage: bootaudit attach [-end] [VM [COMMAND...]]
+
+Get at a VM that BOOT_IMAGE_DEBUG=1 has kept, because a check of it failed: at its
+serial console, which Ctrl-] leaves, or, with a command, at a root shell beside it.
+Without a VM's name: the only one. Without a terminal, standard input is typed at
+the console, and its end leaves.
+
+`
+
 func runAttach(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("attach", flag.ContinueOnError)
 	end := flags.Bool("end", false, "end the VM")
-	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "usage: bootaudit attach [-end] [VM [COMMAND...]]\n\n"+
-			"Get at a VM that BOOT_IMAGE_DEBUG=1 has kept, because a check of it failed: at its\n"+
-			"serial console, which Ctrl-] leaves, or, with a command, at a root shell beside it.\n"+
-			"Without a VM's name: the only one. Without a terminal, standard input is typed at\n"+
-			"the console, and its end leaves.\n\n")
-		flags.PrintDefaults()
-	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return 0
-		}
-		return 2
+	if status, done := parse(flags, args, attachUsage); done {
+		return status
 	}
 	cfg, err := config.Load()
 	if err != nil {

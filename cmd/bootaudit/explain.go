@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,19 +11,18 @@ import (
 	"bootaudit/internal/transcript"
 )
 
+const explainUsage = `usage: bootaudit explain [-json] FILE
+
+Say what happened in a saved console: a log (raw, stripped or gzipped) or an
+asciicast. FILE may be - for standard input.
+
+`
+
 func runExplain(_ context.Context, args []string) int {
 	flags := flag.NewFlagSet("explain", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print the facts as a JSON object")
-	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "usage: bootaudit explain [-json] FILE\n\n"+
-			"Say what happened in a saved console: a log (raw, stripped or gzipped) or an\nasciicast. FILE may be - for standard input.\n\n")
-		flags.PrintDefaults()
-	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return 0
-		}
-		return 2
+	if status, done := parse(flags, args, explainUsage); done {
+		return status
 	}
 	if flags.NArg() != 1 {
 		flags.Usage()

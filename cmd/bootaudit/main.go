@@ -6,6 +6,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,7 +17,8 @@ import (
 )
 
 // command is one of bootaudit's. run gets the arguments after its name and
-// returns the exit status: 0, 1 for a finding or a failure, 2 for misuse.
+// returns the exit status: 0, 1 where something is broken, 2 where what was
+// asked for could not be done.
 type command struct {
 	name, args, what string
 	run              func(ctx context.Context, args []string) int
@@ -68,7 +71,23 @@ func usage(w io.Writer) {
 	fmt.Fprintln(w, "\nEach command tells its flags with -h.")
 }
 
-// fail prints an error and returns the exit status of misuse.
+// parse reads a command's flags. -h prints about and the flags. When done, the
+// command ends with status.
+func parse(flags *flag.FlagSet, args []string, about string) (status int, done bool) {
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), about)
+		flags.PrintDefaults()
+	}
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0, true
+	case err != nil: // the flag package has said what
+		return 2, true
+	}
+	return 0, false
+}
+
+// fail prints an error and returns the exit status of what could not be done.
 func fail(err error) int {
 	fmt.Fprintf(os.Stderr, "bootaudit: %v\n", err)
 	return 2

@@ -93,10 +93,11 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	defer full.Close()
-	sink := &keepGoing{w: full}
-	n, err := sink.Write([]byte("event"))
+	saved := &events{file: full}
+	n, err := saved.Write([]byte("event"))
 	assert.Equal(t, 5, n)
 	require.NoError(t, err)
-	assert.ErrorIs(t, sink.err, syscall.ENOSPC)
+	err = saved.close()
+	assert.ErrorIs(t, err, syscall.ENOSPC)
+	assert.ErrorContains(t, err, "the events could not all be saved")
 }

@@ -30,17 +30,14 @@ audit, the link latest is set to DIR.
 
 Exit status: 0 when nothing is broken, 1 when a check is broken, a test failed
 or the events are not whole, 2 when the report could not be made.
+
 `
 
 func runReport(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("report", flag.ContinueOnError)
-	flags.Usage = func() {}
-	out := flags.String("o", "", "")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Print(reportUsage)
-		return 0
-	} else if err != nil { // the flag package has said what
-		return 2
+	out := flags.String("o", "", "write to this `DIR`")
+	if status, done := parse(flags, args, reportUsage); done {
+		return status
 	}
 	// A reader of our output that goes away (| head) must not cost the report.
 	signal.Ignore(syscall.SIGPIPE)
@@ -126,31 +123,42 @@ func follow(ctx context.Context, dir string) ([]*report.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	sink := &keepGoing{w: saved}
-	run := live.Follow(ctx, "standard input", io.TeeReader(os.Stdin, sink))
-	err = errors.Join(sink.err, saved.Close())
-	if err != nil {
-		err = fmt.Errorf("the events could not all be saved: %w", err)
+	run := live.Follow(ctx, "standard input", io.TeeReader(os.Stdin, saved))
+	return []*report.Run{run}, saved.close()
+}
+
+// events is an events.json being written. It drops what cannot be written (a
+// full disk), so that reading goes on.
+type events struct {
+	file *os.File // nil: nothing is to be written
+	err  error
+	last byte
+}
+
+func (e *events) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		e.last = p[len(p)-1]
 	}
-	return []*report.Run{run}, err
-}
-
-// keepGoing drops what cannot be written (a full disk), so that reading goes on.
-type keepGoing struct {
-	w   io.Writer
-	err error
-}
-
-func (k *keepGoing) Write(p []byte) (int, error) {
-	if k.err == nil {
-		_, k.err = k.w.Write(p)
+	if e.err == nil && e.file != nil {
+		_, e.err = e.file.Write(p)
 	}
 	return len(p), nil
 }
 
+// close says also what could not be written.
+func (e *events) close() error {
+	if e.file != nil {
+		e.err = errors.Join(e.err, e.file.Close())
+	}
+	if e.err != nil {
+		return fmt.Errorf("the events could not all be saved: %w", e.err)
+	}
+	return nil
+}
+
 // createEvents makes a new events.json; one that is there already is kept
 // under another name.
-func createEvents(dir string) (*os.File, error) {
+func createEvents(dir string) (*events, error) {
 	name := filepath.Join(dir, report.EventsFile)
 	if info, err := os.Stat(name); err == nil {
 		old := filepath.Join(dir, "events-"+info.ModTime().UTC().Format("2006-01-02T150405.000Z")+".json")
@@ -158,10 +166,15 @@ func createEvents(dir string) (*os.File, error) {
 			return nil, err
 		}
 	}
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return &events{file: file}, nil
 }
 
 // readFiles reads saved streams, and keeps them together as dir's events.json.
+// It returns what was read also when saving failed.
 func readFiles(dir string, names []string) ([]*report.Run, error) {
 	var runs []*report.Run
 	var inputs []*os.File
@@ -189,38 +202,23 @@ func readFiles(dir string, names []string) ([]*report.Run, error) {
 			own = true
 		}
 	}
-	var sink io.Writer = io.Discard
+	saved := &events{}
 	if !own {
-		saved, err := createEvents(dir)
-		if err != nil {
+		var err error
+		if saved, err = createEvents(dir); err != nil {
 			return nil, err
 		}
-		defer saved.Close()
-		sink = saved
 	}
 	for _, f := range inputs {
 		run := report.NewRun(f.Name())
-		last := &lastByte{}
-		for line := range report.Lines(io.TeeReader(f, io.MultiWriter(sink, last))) {
+		for line := range report.Lines(io.TeeReader(f, saved)) {
 			run.Add(line)
 		}
-		if last.b != '\n' {
-			// The next file's first line begins a line of its own.
-			if _, err := sink.Write([]byte("\n")); err != nil {
-				return nil, err
-			}
+		if saved.last != '\n' {
+			fmt.Fprintln(saved) // the next file's first line begins a line of its own
 		}
 		run.End()
 		runs = append(runs, run)
 	}
-	return runs, nil
-}
-
-type lastByte struct{ b byte }
-
-func (l *lastByte) Write(p []byte) (int, error) {
-	if len(p) > 0 {
-		l.b = p[len(p)-1]
-	}
-	return len(p), nil
+	return runs, saved.close()
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -18,22 +17,20 @@ import (
 	"bootaudit/vmtest"
 )
 
+const runUsage = `usage: bootaudit run [flags] [ISO]
+
+Boot an image to its root prompt as the audit does, and leave its serial console to
+you; Ctrl-] ends it. Without ISO: what the environment says is audited.
+
+`
+
 func runRun(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	uefi := flags.Bool("uefi", false, "boot by UEFI")
 	keyless := flags.Bool("keyless", false, "hand the stand-in no root key")
 	faults := flags.String("fault", "", "faults of the stand-in, separated by commas")
-	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "usage: bootaudit run [flags] [ISO]\n\n"+
-			"Boot an image to its root prompt as the audit does, and leave its serial console to\n"+
-			"you; Ctrl-] ends it. Without ISO: what the environment says is audited.\n\n")
-		flags.PrintDefaults()
-	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return 0
-		}
-		return 2
+	if status, done := parse(flags, args, runUsage); done {
+		return status
 	}
 	cfg, err := config.Load()
 	if err != nil {

@@ -13,11 +13,18 @@ import (
 	"bootaudit/internal/tools"
 )
 
+const setupUsage = `usage: bootaudit setup [-all]
+
+Install what an audit of the target needs and this host misses, through apt. It
+says first what and why, and does nothing when nothing is missing.
+
+`
+
 func runSetup(ctx context.Context, args []string) int {
-	flags := flag.NewFlagSet("bootaudit setup", flag.ContinueOnError)
+	flags := flag.NewFlagSet("setup", flag.ContinueOnError)
 	all := flags.Bool("all", false, "install what any target and the tests of bootaudit itself need, nix included")
-	if err := flags.Parse(args); err != nil {
-		return 2
+	if status, done := parse(flags, args, setupUsage); done {
+		return status
 	}
 	cfg, err := config.Load()
 	if err != nil {
@@ -34,8 +41,7 @@ func runSetup(ctx context.Context, args []string) int {
 		},
 	}
 	if err := setup.Run(ctx, system, wanted(cfg.Target(), *all), os.Stdout); err != nil {
-		fmt.Fprintf(os.Stderr, "bootaudit: setup: %v\n", err)
-		return 1
+		return fail(fmt.Errorf("setup: %w", err))
 	}
 	return 0
 }
