@@ -3,6 +3,7 @@ package serial
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"testing"
@@ -70,6 +71,35 @@ func endAgent(t testing.TB, c *Control) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	j := c.s.newJob()
-	require.NoError(t, c.s.ask(ctx, fmt.Sprintf("x %d", j.id), nil))
+	require.NoError(t, c.s.ask(ctx, fmt.Sprintf("x %d", j.id)))
 	require.NoError(t, c.s.await(ctx, j, time.Second, func() error { return nil }, func() bool { return len(j.acks) > 0 }))
+}
+
+// A restored machine's agent has the state of the saved one: half a line read,
+// and numbers that were used.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	c := localControl(t, "sh")
+	ctx := limited(t, 30*time.Second)
+	_, err := c.Run(ctx, "echo before")
+	require.NoError(t, err)
+	require.NoError(t, c.out.send(ctx, []byte(c.Key()+" 30 r 7 99 touch")))
+
+	conn := c.port.(net.Conn)
+	require.NoError(t, conn.SetReadDeadline(time.Unix(1, 0)))
+	c.done.Wait()
+	require.NoError(t, conn.SetReadDeadline(time.Time{}))
+	again, err := Resume(ctx, conn, c.Key())
+	require.NoError(t, err)
+	r, err := again.Run(ctx, "echo after")
+	require.NoError(t, err)
+	require.Equal(t, "after\n", string(r.Stdout))
+	require.NoError(t, again.Close())
+	_, err = again.Run(ctx, "true")
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+
+	host, guest := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, guest) }()
+	_, err = Resume(limited(t, 300*time.Millisecond), host, newKey())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

@@ -201,7 +201,7 @@ func (c *Console) leave(w *wait) error {
 		j := s.newJob()
 		defer s.forget(j)
 		line := fmt.Sprintf("x %d", j.id)
-		question := func() error { return s.ask(ctx, line, nil) }
+		question := func() error { return s.ask(ctx, line) }
 		if err := question(); err != nil {
 			return err
 		}

@@ -161,7 +161,7 @@ func running(t testing.TB, command string) string {
 func TestRunnersAnswerRightAmongNoise(t *testing.T) {
 	t.Parallel()
 	runners(t, func(t *testing.T, r serial.Runner, noise *noisy) {
-		n := 40
+		n := 24
 		if testing.Short() {
 			n = 12
 		}

@@ -1,0 +1,96 @@
+package serial
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// place puts the file that was sent in blocks where it belongs.
+const place = `n=%[1]s; t=$n.part$$; f=$d/%[2]d
+cat "$f".p* >"$t" || exit
+rm -f "$f".p*
+if [ "$(sha256sum <"$t")" != '%[3]x  -' ]; then rm -f "$t"; echo '%[4]s' >&2; exit 125; fi
+chmod %[5]o "$t" && mv -f "$t" "$n"
+`
+
+const notWhole = "bootaudit: what was sent did not arrive whole"
+
+// write brings data into the job's files in the guest (ID.p000000, ...), a
+// block at a time, each acknowledged.
+func (s *session) write(ctx context.Context, j *job, data []byte) error {
+	select {
+	case s.sending <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.gone:
+		return s.dead
+	}
+	// Nothing else may be sent between the line and the block's acknowledgement:
+	// the guest's head(1) might take it for part of the block.
+	defer func() { <-s.sending }()
+	for at := 0; at == 0 || at < len(data); at += s.block {
+		block := data[at:min(at+s.block, len(data))]
+		text := base64.StdEncoding.EncodeToString(block)
+		name := fmt.Sprintf("%09d", at)
+		body := append(request(s.key, fmt.Sprintf("w %d %s %d", j.id, name, len(text))), text...)
+		// Should the guest have lost some of the block, it waits for the rest:
+		// blank lines make it up, and hurt nothing otherwise.
+		question := func() error {
+			if err := s.send(ctx, []byte(strings.Repeat("\n", len(text)))); err != nil {
+				return err
+			}
+			return s.send(ctx, body)
+		}
+		if err := s.send(ctx, body); err != nil {
+			return err
+		}
+		err := s.await(ctx, j, s.patience, question, func() bool { _, ok := j.acks[name]; return ok })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) put(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
+	name, err := syntax.Quote(path, syntax.LangPOSIX)
+	if err != nil {
+		return fmt.Errorf("put %q in the guest: %w", path, err)
+	}
+	ctx, cancel := withLimit(ctx)
+	defer cancel()
+	j := s.newJob()
+	defer s.forget(j)
+	if err := s.write(ctx, j, data); err != nil {
+		return fmt.Errorf("put %s in the guest: %w", name, err)
+	}
+	r, err := s.run(ctx, fmt.Sprintf(place, name, j.id, sha256.Sum256(data), notWhole, mode.Perm()))
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("put %s in the guest: %w", name, err)
+	}
+	return nil
+}
+
+func (s *session) get(ctx context.Context, path string) ([]byte, error) {
+	name, err := syntax.Quote(path, syntax.LangPOSIX)
+	if err != nil {
+		return nil, fmt.Errorf("get %q from the guest: %w", path, err)
+	}
+	r, err := s.run(ctx, "cat -- "+name)
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get %s from the guest: %w", name, err)
+	}
+	return r.Stdout, nil
+}

@@ -1,0 +1,173 @@
+package serial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Root makes the shell on the console a root shell: sudo -i, and su - where
+// sudo refuses. Login must have succeeded. The error names how each way failed.
+func (c *Console) Root(ctx context.Context, account Account) (Who, error) {
+	w, err := c.begin(ctx, "root shell")
+	if err != nil {
+		return Who{}, err
+	}
+	defer w.end()
+	if err := c.leave(w); err != nil {
+		return Who{}, w.fail(err)
+	}
+	who, err := w.become(account)
+	return who, w.fail(err)
+}
+
+func (w *wait) become(account Account) (Who, error) {
+	st, line, err := w.shell(30 * time.Second)
+	if err != nil {
+		return Who{}, err
+	}
+	if st != stateUser && st != stateRoot {
+		return Who{}, fmt.Errorf("there is no shell to become root from: the screen shows %s %q", st, line)
+	}
+	who, err := w.identify()
+	if err != nil {
+		return Who{}, err
+	}
+	if who.UID == 0 {
+		who.By = "login"
+		return who, w.hush()
+	}
+	// Without a password to give, -n turns the question into an error.
+	sudo := "sudo -n -i"
+	if account.Password != "" {
+		sudo = "sudo -i"
+	}
+	var refused []error
+	for _, way := range []struct{ name, command, password string }{
+		{"sudo -i", sudo, account.Password},
+		{"su -", "su -", account.RootPassword},
+	} {
+		root, err := w.escalate(way.command, way.password)
+		if err == nil && root.UID == 0 {
+			root.By = way.name
+			return root, w.hush()
+		}
+		if over := w.over(); over != nil {
+			return Who{}, over
+		}
+		if err == nil {
+			err = fmt.Errorf("it gave a shell of %s (uid %d)", root.User, root.UID)
+		}
+		refused = append(refused, fmt.Errorf("%s: %w", way.name, err))
+	}
+	return Who{}, fmt.Errorf("%s (uid %d) cannot become root: %w", who.User, who.UID, errors.Join(refused...))
+}
+
+// shell waits until the screen has settled on a shell's prompt.
+func (w *wait) shell(patience time.Duration) (state, string, error) {
+	for start := time.Now(); ; {
+		st, line, err := w.settled(settleTime, 2*time.Second)
+		if err != nil || st == stateUser || st == stateRoot || time.Since(start) > patience {
+			return st, line, err
+		}
+		if st == statePager {
+			if err := w.c.send(w.ctx, []byte("q")); err != nil {
+				return st, line, err
+			}
+		}
+	}
+}
+
+// escalate runs sudo or su and says who the shell after it is.
+func (w *wait) escalate(command, password string) (Who, error) {
+	if err := w.submit(command); err != nil {
+		return Who{}, err
+	}
+	asked := 0
+	for start := time.Now(); time.Since(start) < time.Minute; {
+		st, line, err := w.settled(settleTime, 2*time.Second)
+		if err != nil {
+			return Who{}, err
+		}
+		switch st {
+		case statePassword:
+			if asked++; asked > 1 || password == "" && strings.HasPrefix(command, "sudo") {
+				if err := w.c.send(w.ctx, []byte("\x03")); err != nil {
+					return Who{}, err
+				}
+				if _, _, err := w.shell(10 * time.Second); err != nil {
+					return Who{}, err
+				}
+				return Who{}, fmt.Errorf("it asks for a password (%q), and the one given is not right", line)
+			}
+			if err := w.secret(password); err != nil {
+				return Who{}, err
+			}
+		case stateUser, stateRoot:
+			said := after(w.c.Screen(), command)
+			who, err := w.identify()
+			if err == nil && who.UID != 0 && said != "" {
+				err = refusal(said)
+			}
+			return who, err
+		}
+	}
+	st, line := w.c.look()
+	return Who{}, fmt.Errorf("no prompt came back: the screen shows %s %q", st, line)
+}
+
+// refusal names what sudo or su said.
+func refusal(said string) error {
+	for _, known := range []struct{ says, means string }{
+		{"a password is required", "sudo asks for a password"},
+		{"a terminal is required", "sudo asks for a password"},
+		{"not in the sudoers file", "the user is not in the sudoers file"},
+		{"not allowed to", "sudo does not allow it"},
+		{"may not run sudo", "the user may not run sudo"},
+		{"must be owned by uid 0", "sudo is not set-uid root"},
+		{"no new privileges", "the shell may gain no privileges"},
+		{"not found", "there is no such command"},
+		{"Authentication failure", "the password is not right"},
+		{"Permission denied", "permission denied"},
+	} {
+		if strings.Contains(said, known.says) {
+			return fmt.Errorf("%s (%q)", known.means, said)
+		}
+	}
+	return fmt.Errorf("refused: %q", said)
+}
+
+// after is what the screen shows between the last line that ends in command and
+// the prompt, noise apart.
+func after(text, command string) string {
+	rows := strings.Split(strings.TrimRight(text, "\n "), "\n")
+	for i := len(rows) - 1; i >= 0; i-- {
+		if !strings.HasSuffix(strings.TrimRight(rows[i], " "), command) {
+			continue
+		}
+		var said []string
+		for _, row := range rows[i+1 : max(i+1, len(rows)-1)] {
+			row = strings.TrimSpace(kernelText.ReplaceAllString(row, ""))
+			if row != "" && !statusLine.MatchString(row) && row != "Password:" {
+				said = append(said, row)
+			}
+		}
+		return strings.Join(said, "; ")
+	}
+	return ""
+}
+
+// hush turns off what would talk into a root shell's answers.
+func (w *wait) hush() error {
+	if _, _, err := w.shell(10 * time.Second); err != nil {
+		return err
+	}
+	line := fmt.Sprintf(" %sdmesg -n 1; stty cols %d rows %d", quieten, w.c.cfg.Cols, w.c.cfg.Rows)
+	if err := w.submit(line); err != nil {
+		return err
+	}
+	_, _, err := w.shell(10 * time.Second)
+	return err
+}
