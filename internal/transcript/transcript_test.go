@@ -215,10 +215,13 @@ func (r *repeat) Read(p []byte) (int, error) {
 	if r.left == 0 {
 		return 0, io.EOF
 	}
-	n := copy(p[:min(len(p), r.left)], r.unit[r.at:])
-	r.at = (r.at + n) % len(r.unit)
-	r.left -= n
-	return n, nil
+	p = p[:min(len(p), r.left)]
+	for i := range p {
+		p[i] = r.unit[r.at]
+		r.at = (r.at + 1) % len(r.unit)
+	}
+	r.left -= len(p)
+	return len(p), nil
 }
 
 func TestPageStripsTheGuest(t *testing.T) {

@@ -21,9 +21,9 @@ type unsend struct {
 
 const (
 	// ahead is how far an echo may be behind what was sent, in bytes.
-	ahead = 64 << 10
+	ahead = 16 << 10
 	// maxSearches bounds the time that a file of nothing but such lines takes.
-	maxSearches = 2_000
+	maxSearches = 1_000
 	// longest is the longest text sent that is looked for.
 	longest = 1024
 )
@@ -110,17 +110,21 @@ func (u *unsend) sent(line, after []byte) int {
 	// An echo is at the end of a line. If an end of the text is echoed, so is
 	// every shorter one.
 	echo := append(bytes.Clone(text), '\r')
-	low, high := 0, len(text)
+	echoed := func(n int) bool { return bytes.Contains(after, echo[len(text)-n:]) }
+	if echoed(len(text)) {
+		return len(text)
+	}
+	const chance = 3 // an end shorter than this may be anything's
+	if len(text) <= chance || !echoed(chance) {
+		return -1
+	}
+	low, high := chance, len(text)-1
 	for low < high {
-		middle := (low + high + 1) / 2
-		if bytes.Contains(after, echo[len(text)-middle:]) {
+		if middle := (low + high + 1) / 2; echoed(middle) {
 			low = middle
 		} else {
 			high = middle - 1
 		}
-	}
-	if low < 3 && low < len(text) {
-		return -1 // a coincidence
 	}
 	return low
 }
