@@ -18,15 +18,15 @@ func (v *view) digest(ctx context.Context) prereq.Result {
 	if err != nil {
 		return noImage(err)
 	}
-	sum, err := Digest(ctx, img.Path)
+	sum, err := digestOf(ctx, img.Path)
 	if err != nil {
 		return prereq.Doubt(err.Error())
 	}
 	return prereq.Hold(fmt.Sprintf("sha256 %s, %d bytes", sum, img.Size))
 }
 
-// Digest is the SHA-256 of a file, in hexadecimal.
-func Digest(ctx context.Context, name string) (string, error) {
+// digestOf is the SHA-256 of a file, in hexadecimal.
+func digestOf(ctx context.Context, name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return "", err

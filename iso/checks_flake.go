@@ -197,7 +197,7 @@ func flakeRecord(ctx context.Context, f *Flake) prereq.Result {
 	if err != nil {
 		return prereq.Doubt(err.Error())
 	}
-	sum, err := Digest(ctx, b.ISO)
+	sum, err := digestOf(ctx, b.ISO)
 	if err != nil {
 		return prereq.Doubt(err.Error())
 	}

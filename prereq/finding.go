@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Outcome is what a check concluded. The zero value is Unknown, so that a
-// probe that forgets to conclude never passes.
+// Outcome is what a check concluded. The zero value becomes Unknown in a
+// [Finding], so that a probe that forgets to conclude never passes.
 type Outcome string
 
 const (
@@ -56,13 +56,12 @@ func Skip(detail string) Result { return Result{Outcome: NotNeeded, Detail: deta
 // Finding is a check's outcome with its evidence, as it travels in the
 // `finding` attribute of a go test -json stream.
 type Finding struct {
-	ID        string   `json:"id"`
-	Section   string   `json:"section"`
-	Condition string   `json:"condition"`
-	How       string   `json:"how"`
-	When      string   `json:"when,omitempty"`
-	Command   string   `json:"command,omitempty"`
-	Needs     []string `json:"needs,omitempty"`
+	ID        string `json:"id"`
+	Section   string `json:"section"`
+	Condition string `json:"condition"`
+	How       string `json:"how"`
+	When      string `json:"when,omitempty"`
+	Command   string `json:"command,omitempty"`
 	// Because is the ID of the check whose outcome left this one untried.
 	Because  string  `json:"because,omitempty"`
 	Outcome  Outcome `json:"outcome"`
@@ -85,7 +84,7 @@ func newFinding(c Check, r Result, took time.Duration) Finding {
 	}
 	f := Finding{
 		ID: c.ID, Section: c.Section, Condition: c.Condition, How: c.How, When: c.When,
-		Command: r.Command, Needs: c.Needs, Outcome: r.Outcome, Detail: r.Detail,
+		Command: r.Command, Outcome: r.Outcome, Detail: r.Detail,
 		Evidence: bound(strings.ToValidUTF8(r.Evidence, "\uFFFD"), MaxEvidence),
 		Risk:     r.Risk, FollowUp: r.FollowUp, Seconds: float64(took.Round(time.Millisecond).Milliseconds()) / 1000,
 	}

@@ -22,7 +22,7 @@ func isCache(s server) bool {
 // askSubstituters asks those that are reached by HTTP, side by side.
 func (a auditor) askSubstituters(ctx context.Context) (asked []server, others []string, bad *Result) {
 	out, bad := a.answer(ctx, a.nixCommand("show-config", "--json"))
-	if bad != nil && out.Err != nil && ctx.Err() == nil { // its name in later versions
+	if bad != nil && ctx.Err() == nil { // its name in later versions
 		out, bad = a.answer(ctx, a.nixCommand("config", "show", "--json"))
 	}
 	if bad != nil {

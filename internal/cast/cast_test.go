@@ -114,7 +114,7 @@ func TestBadRecordings(t *testing.T) {
 		"short event":    {"{\"version\":3}\n[1,\"o\"]", "3 parts, not 2"},
 		"odd time":       {"{\"version\":3}\n[\"x\",\"o\",\"a\"]", "line 2"},
 		"long code":      {"{\"version\":3}\n[1,\"out\",\"a\"]", "one letter"},
-		"line too long":  {"{\"version\":3}\n[1,\"o\",\"" + strings.Repeat("a", MaxLine) + "\"]", "longer than 16 MiB"},
+		"line too long":  {"{\"version\":3}\n[1,\"o\",\"" + strings.Repeat("a", maxLine) + "\"]", "longer than 16 MiB"},
 		"binary garbage": {"{\"version\":3}\n\x00\x01\x02", "line 2"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// MaxLine is the longest line of a recording that [Read] accepts, in bytes.
-const MaxLine = 16 << 20
+// maxLine is the longest line of a recording that [Read] accepts, in bytes.
+const maxLine = 16 << 20
 
 // Event is one event of a recording.
 type Event struct {
@@ -130,8 +130,8 @@ func nextLine(in *bufio.Reader, number int) ([]byte, int, error) {
 		var line []byte
 		for {
 			part, err := in.ReadSlice('\n')
-			if len(line)+len(part) > MaxLine {
-				return nil, number + 1, fmt.Errorf("it is longer than %d MiB", MaxLine>>20)
+			if len(line)+len(part) > maxLine {
+				return nil, number + 1, fmt.Errorf("it is longer than %d MiB", maxLine>>20)
 			}
 			line = append(line, part...)
 			if err == nil {

@@ -101,13 +101,13 @@ type Storage struct {
 
 // Outcome is a status that Storage.StatusFile may end with.
 type Outcome struct {
-	When   string `toml:"when"` // one of Whens
+	When   string `toml:"when"` // one of whens
 	State  string `toml:"state"`
 	Detail string `toml:"detail"`
 }
 
-// Whens are the situations that an Outcome may name.
-var Whens = []string{"clean", "existing", "force-cleanup", "detection-error", "failed"}
+// whens are the situations that an Outcome may name.
+var whens = []string{"clean", "existing", "force-cleanup", "detection-error", "failed"}
 
 // For is the outcomes that are accepted in the situation when.
 func (s Storage) For(when string) []Outcome {

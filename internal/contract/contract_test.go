@@ -16,7 +16,7 @@ func TestBuiltIn(t *testing.T) {
 	assert.Equal(t, "ttyS0", c.Console.Device)
 	assert.Equal(t, []Outcome{{"clean", "applied", "auto-applied"}}, c.Storage.For("clean"))
 	assert.Len(t, c.Storage.For("failed"), 4)
-	for _, when := range Whens {
+	for _, when := range whens {
 		assert.NotEmpty(t, c.Storage.For(when), when)
 	}
 	assert.Equal(t, "1", c.Units[0].Environment["PRE_NIXOS_EXEC"])

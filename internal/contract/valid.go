@@ -86,7 +86,7 @@ func (c Contract) faults() []fault {
 	}
 	for i, o := range c.Storage.Outcomes {
 		key := fmt.Sprintf("storage.outcomes.%d.", i+1)
-		oneOf(key+"when", o.When, Whens...)
+		oneOf(key+"when", o.When, whens...)
 		if o.When == "" {
 			add(key+"when", "is missing")
 		}

@@ -109,7 +109,7 @@ func (r *Run) machine() string {
 func (a *Audit) goSaid(run *Run) {
 	var b strings.Builder
 	for _, line := range run.Text {
-		fmt.Fprintln(&b, strings.TrimRight(Clean(line), "\n"))
+		fmt.Fprintln(&b, strings.TrimRight(clean(line), "\n"))
 	}
 	if run.textLost > 0 {
 		fmt.Fprintf(&b, "[... %d lines more ...]\n", run.textLost)
@@ -155,7 +155,7 @@ func (a *Audit) addPackage(run *Run, on string, p *Package, counts map[prereq.Ou
 		title := "package " + cleanLine(p.Name, 120) + " does not build"
 		output := ""
 		if log := run.builds[p.FailedBuild]; log != nil {
-			output = Clean(log.String())
+			output = clean(log.String())
 		}
 		a.Problems = append(a.Problems, Problem{Title: title, Output: output,
 			Again: command("go", "vet", local(p.Name))})

@@ -45,8 +45,8 @@ func found(t *testing.T, findings ...prereq.Finding) *Audit {
 func TestOneCauseOneFollowUp(t *testing.T) {
 	a := found(t,
 		prereq.Finding{ID: "opens", Section: "image", Outcome: prereq.Absent, Detail: "no such file", Remedy: "name one"},
-		prereq.Finding{ID: "menu", Section: "image", Outcome: prereq.Unknown, Needs: []string{"opens"}, Remedy: "a"},
-		prereq.Finding{ID: "console", Section: "image", Outcome: prereq.Unknown, Needs: []string{"menu"}, Remedy: "b"},
+		prereq.Finding{ID: "menu", Section: "image", Outcome: prereq.Unknown, Because: "opens", Remedy: "a"},
+		prereq.Finding{ID: "console", Section: "image", Outcome: prereq.Unknown, Because: "opens", Remedy: "b"},
 		prereq.Finding{ID: "alone", Section: "image", Outcome: prereq.Unknown, Remedy: "c"},
 	)
 	var heads []string

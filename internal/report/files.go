@@ -94,7 +94,7 @@ func (a *Audit) Attach(near ...string) {
 		}
 		vm.addRecord(root)
 		screen, _ := readFile(root, "screen.txt", maxScreen)
-		vm.Screen = bound(Clean(screen), maxScreen)
+		vm.Screen = bound(clean(screen), maxScreen)
 		recording, whole := readFile(root, "console.cast", maxRecording)
 		vm.Recording = wholeLines(recording)
 		if !whole {

@@ -48,11 +48,11 @@ const noteEvery = 5 * time.Second
 // silence is how long nothing is said before a line says what runs.
 const silence = 15 * time.Second
 
-// Grace is how long a stream may go on after an interrupt: go test is told by
+// grace is how long a stream may go on after an interrupt: go test is told by
 // the same Ctrl-C, and its last events are worth having.
-const Grace = 5 * time.Second
+const grace = 5 * time.Second
 
-// Follow reads in to its end, or until ctx ends and [Grace] is over, and shows
+// Follow reads in to its end, or until ctx ends and [grace] is over, and shows
 // what happens. The Run it returns has ended.
 func (l *Live) Follow(ctx context.Context, name string, in io.Reader) *Run {
 	l.started, l.boots, l.counts = map[*Test]time.Time{}, map[string]boot{}, map[prereq.Outcome]int{}
@@ -91,8 +91,8 @@ func (l *Live) Follow(ctx context.Context, name string, in io.Reader) *Run {
 		case <-interrupted:
 			interrupted = nil
 			run.Interrupted("an interrupt")
-			l.say("interrupted: waiting %s for the last events", Grace)
-			over = time.After(Grace)
+			l.say("interrupted: waiting %s for the last events", grace)
+			over = time.After(grace)
 		case <-over:
 			l.clear()
 			run.End()

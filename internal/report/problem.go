@@ -41,7 +41,7 @@ func (a *Audit) addBuilds(run *Run) {
 		named := slices.ContainsFunc(run.Packages, func(p *Package) bool { return p.FailedBuild == name })
 		if !named {
 			a.Problems = append(a.Problems, Problem{Title: cleanLine(name, 120) + " does not build",
-				Output: Clean(run.builds[name].String())})
+				Output: clean(run.builds[name].String())})
 		}
 	}
 }
@@ -93,7 +93,7 @@ func (p *Package) running() []*Test {
 func packageProblem(p *Package, unended []*Test) Problem {
 	name := cleanLine(p.Name, 120)
 	problem := Problem{Title: "package " + name + " failed outside its tests", Again: command("go", "test", "-v", local(p.Name)),
-		Output: bound(Clean(strings.TrimSpace(p.output.String())), 8<<10)}
+		Output: bound(clean(strings.TrimSpace(p.output.String())), 8<<10)}
 	if len(unended) == 0 {
 		return problem
 	}
@@ -118,7 +118,7 @@ var framing = regexp.MustCompile(`(?m)^(=== (RUN|PAUSE|CONT|NAME|ATTR|ARTIFACTS)
 
 // words is what a test printed, without go test's framing.
 func (t *Test) words() string {
-	return bound(strings.TrimSpace(framing.ReplaceAllString(Clean(t.output.String()), "")), 8<<10)
+	return bound(strings.TrimSpace(framing.ReplaceAllString(clean(t.output.String()), "")), 8<<10)
 }
 
 // lastWords is what a test printed, or else what a test around it did: a panic

@@ -57,8 +57,8 @@ type Row struct {
 	Failed              bool // the test failed
 	Because             *Row // the row to blame that this one was not tried, or nil
 
-	test  string // above the check's own: a table's test
-	needs []string
+	test    string // above the check's own: a table's test
+	because string // Because's ID, in the same table
 }
 
 func newRow(t *Test, f prereq.Finding, on string, anchors map[string]int) *Row {
@@ -66,7 +66,7 @@ func newRow(t *Test, f prereq.Finding, on string, anchors map[string]int) *Row {
 		ID: cleanLine(f.ID, 80), Section: f.Section,
 		Condition: cleanLine(f.Condition, 300), Command: cleanLine(unfold(cmp.Or(f.Command, f.How)), 1000),
 		Ran: f.Command != "", Outcome: f.Outcome, Detail: cleanLine(f.Detail, 600),
-		Evidence: bound(strings.Trim(Clean(f.Evidence), "\n"), 2*prereq.MaxEvidence),
+		Evidence: bound(strings.Trim(clean(f.Evidence), "\n"), 2*prereq.MaxEvidence),
 		Remedy:   cleanLine(f.Remedy, 600), Risk: cleanLine(f.Risk, 600), FollowUp: cleanLine(f.FollowUp, 600),
 		When: cleanLine(f.When, 300), Seconds: f.Seconds, Again: again(t), Failed: t.Status == "fail",
 	}
@@ -77,7 +77,7 @@ func newRow(t *Test, f prereq.Finding, on string, anchors map[string]int) *Row {
 	if i := strings.LastIndexByte(t.Name, '/'); i > 0 {
 		parent = t.Name[:i]
 	}
-	row.test, row.needs = parent, f.Needs
+	row.test, row.because = parent, cleanLine(f.Because, 80)
 	row.Title = row.ID
 	if i := strings.IndexByte(parent, '/'); i > 0 {
 		row.Title = cleanLine(parent[i+1:], 80) + "/" + row.ID
@@ -93,21 +93,15 @@ func newRow(t *Test, f prereq.Finding, on string, anchors map[string]int) *Row {
 func unfold(command string) string { return strings.ReplaceAll(command, "\\\n", " ") }
 
 // blame finds, for each row that was not tried because of another, that other.
-// A need stands before what needs it, so that the first of a chain is found.
 func blame(rows []*Row) {
 	byName := map[string]*Row{}
 	for _, row := range rows {
 		byName[row.On+"/"+row.test+"/"+row.ID] = row
 	}
 	for _, row := range rows {
-		if row.Outcome != prereq.Unknown {
-			continue
-		}
-		for _, id := range row.needs {
-			if need := byName[row.On+"/"+row.test+"/"+cleanLine(id, 80)]; need != nil && need != row && bad(need.Outcome) {
-				row.Because = cmp.Or(need.Because, need)
-				break
-			}
+		need := byName[row.On+"/"+row.test+"/"+row.because]
+		if row.Outcome == prereq.Unknown && need != nil && need != row && bad(need.Outcome) {
+			row.Because = need
 		}
 	}
 }

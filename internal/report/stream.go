@@ -33,9 +33,9 @@ type Line struct {
 	Cut   bool   // the stream ended inside this line
 }
 
-// MaxLine is the longest line, in bytes, that is decoded. What is longer is
+// maxLine is the longest line, in bytes, that is decoded. What is longer is
 // passed over: go test itself writes no line over some 20 KiB.
-const MaxLine = 16 << 20
+const maxLine = 16 << 20
 
 // maxText bounds the text kept of a line that is not an event.
 const maxText = 2 << 10
@@ -60,13 +60,13 @@ func Lines(r io.Reader) iter.Seq[Line] {
 	}
 }
 
-// readLine returns the next line without its end, at most MaxLine bytes of
+// readLine returns the next line without its end, at most maxLine bytes of
 // it, and its whole length.
 func readLine(in *bufio.Reader) (line []byte, length int, err error) {
 	for {
 		part, err := in.ReadSlice('\n')
 		length += len(part)
-		if room := MaxLine - len(line); room > 0 {
+		if room := maxLine - len(line); room > 0 {
 			line = append(line, part[:min(len(part), room)]...)
 		}
 		if err != bufio.ErrBufferFull {
@@ -76,7 +76,7 @@ func readLine(in *bufio.Reader) (line []byte, length int, err error) {
 }
 
 func decode(raw []byte, length int, last bool) Line {
-	if length > MaxLine {
+	if length > maxLine {
 		return Line{Text: fmt.Sprintf("%s [a line of %d bytes]", raw[:maxText], length), Cut: last}
 	}
 	var event Event

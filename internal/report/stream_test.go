@@ -32,12 +32,12 @@ func TestLines(t *testing.T) {
 
 func TestLongLines(t *testing.T) {
 	long := strings.Repeat("x", 10<<20)
-	tooLong := strings.Repeat("y", MaxLine+1)
+	tooLong := strings.Repeat("y", maxLine+1)
 	lines := slices.Collect(Lines(strings.NewReader(
 		`{"Action":"output","Package":"p","Test":"TestX","Output":"` + long + `"}` + "\n" + tooLong + "\n" + `{"Action":"start","Package":"p"}` + "\n")))
 	require.Len(t, lines, 3)
 	assert.Len(t, lines[0].Event.Output, 10<<20)
-	assert.Contains(t, lines[1].Text, fmt.Sprintf("[a line of %d bytes]", MaxLine+2))
+	assert.Contains(t, lines[1].Text, fmt.Sprintf("[a line of %d bytes]", maxLine+2))
 	assert.Less(t, len(lines[1].Text), 3000)
 	assert.Equal(t, "start", lines[2].Event.Action, "what follows a line that is too long")
 

@@ -16,10 +16,10 @@ var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]` +
 	`|\x1b[ -/][0-~]` +
 	`|\x1b[=>78cDEHMNOZ]`)
 
-// Clean makes text from a stream or a guest safe to show: without terminal
+// clean makes text from a stream or a guest safe to show: without terminal
 // sequences, with LF ends of line, other control characters and those that
 // change the direction of writing replaced by U+FFFD.
-func Clean(s string) string {
+func clean(s string) string {
 	s = escapes.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
 	s = strings.ReplaceAll(s, "\r\r\n", "\n")
 	s = strings.ReplaceAll(s, "\r\n", "\n")
@@ -38,9 +38,9 @@ func Clean(s string) string {
 	}, s)
 }
 
-// cleanLine is [Clean] on one line, its white space joined, at most n runes.
+// cleanLine is [clean] on one line, its white space joined, at most n runes.
 func cleanLine(s string, n int) string {
-	s = strings.Join(strings.Fields(Clean(s)), " ")
+	s = strings.Join(strings.Fields(clean(s)), " ")
 	if utf8.RuneCountInString(s) <= n {
 		return s
 	}

@@ -21,7 +21,7 @@ func TestClean(t *testing.T) {
 		{"exe.\u202efdp", "exe.\uFFFDfdp"},
 		{"\x1b\x1b[31m[2J", "\uFFFD[2J"},
 	} {
-		assert.Equal(t, c.want, Clean(c.in), "%q", c.in)
+		assert.Equal(t, c.want, clean(c.in), "%q", c.in)
 	}
 }
 
@@ -29,7 +29,7 @@ func FuzzClean(f *testing.F) {
 	f.Add("\x1b[\x1b[31m31m")
 	f.Add("\x1b]\x1b]0;\x07;\x07")
 	f.Fuzz(func(t *testing.T, s string) {
-		if found := control.FindString(Clean(s)); found != "" {
+		if found := control.FindString(clean(s)); found != "" {
 			t.Errorf("%q is left of %q", found, s)
 		}
 	})

@@ -33,7 +33,7 @@ type Key struct {
 // else the one kept in the cache folder, made anew under BOOT_IMAGE_NEW_KEY=1.
 func For(cfg config.Config) (Key, error) {
 	if cfg.RootKey != "" {
-		return Given(string(cfg.RootKey))
+		return fromPublic(string(cfg.RootKey))
 	}
 	return Load(string(cfg.CacheDir), cfg.NewKey)
 }
@@ -77,9 +77,9 @@ func Load(cacheDir string, renew bool) (Key, error) {
 	return read(private)
 }
 
-// Given is the key whose public half is the file named public. Its private
+// fromPublic is the key whose public half is the file named public. Its private
 // half is looked for beside it, without ".pub".
-func Given(public string) (Key, error) {
+func fromPublic(public string) (Key, error) {
 	text, err := os.ReadFile(public)
 	if err != nil {
 		return Key{}, fmt.Errorf("root key: %w", err)

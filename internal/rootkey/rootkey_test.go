@@ -90,19 +90,19 @@ func TestGiven(t *testing.T) {
 	assert.Equal(t, kept, given)
 
 	require.NoError(t, os.Remove(kept.Private))
-	given, err = Given(kept.Public)
+	given, err = fromPublic(kept.Public)
 	require.NoError(t, err)
 	assert.Empty(t, given.Private)
 }
 
 func TestBadKeys(t *testing.T) {
 	dir := t.TempDir()
-	_, err := Given(filepath.Join(dir, "none.pub"))
+	_, err := fromPublic(filepath.Join(dir, "none.pub"))
 	assert.ErrorContains(t, err, "none.pub: no such file")
 
 	foreign := filepath.Join(dir, "root-key")
 	require.NoError(t, os.WriteFile(foreign, []byte("hello\n"), 0o600))
-	_, err = Given(foreign)
+	_, err = fromPublic(foreign)
 	assert.ErrorContains(t, err, "is not an OpenSSH public key")
 	_, err = Load(dir, false)
 	assert.ErrorContains(t, err, "BOOT_IMAGE_NEW_KEY=1")
