@@ -3,6 +3,7 @@ package vmtest
 import (
 	"bytes"
 	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -96,7 +97,12 @@ func TestVMPlainContract(t *testing.T) {
 	cache := string(cfg.CacheDir)
 	kept, err := FindKept(cache, "clean-disk-")
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = kept.End(context.Background(), cache) })
+	t.Cleanup(func() {
+		_ = kept.End(context.Background(), cache)
+		if s.temp {
+			os.RemoveAll(kept.Folder)
+		}
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for range 2 {
