@@ -62,7 +62,10 @@ func (a *analyzer) cause() string {
 		a.show("cause", a.unit.offset, a.unit.line1)
 		return "provisioning-failed"
 	case a.unit.state == "activating", a.asked.status && a.unit.state != "inactive":
-		if a.unit.state != "" {
+		switch {
+		case a.unit.child.Line != "":
+			a.show("cause", a.unit.child.Offset, a.unit.child.Line)
+		case a.unit.state != "":
 			a.show("cause", a.unit.offset, a.unit.line1)
 		}
 		return "provisioning-unfinished"

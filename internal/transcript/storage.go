@@ -74,7 +74,10 @@ func (s *storage) line(a *analyzer, text []byte, l screen.Line, in wordSet) {
 		s.notice(line, l.Offset)
 	}
 	if in.has(wordNoDevices, wordPlan, wordDisko) && noDevices.Match(text) && !strings.Contains(a.command, "grep") {
-		s.empty, s.emptyAt = true, Evidence{Offset: l.Offset, Line: line}
+		if !s.empty || in.has(wordNoDevices) {
+			s.emptyAt = Evidence{Offset: l.Offset, Line: line}
+		}
+		s.empty = true
 	}
 }
 
@@ -118,9 +121,11 @@ type unit struct {
 	state  string // activating, inactive, failed
 	offset int64
 	line1  string
+	child  Evidence // a job that the unit itself waits for
 }
 
 var (
+	childLine   = regexp.MustCompile(`^ *[└├|` + "`" + `]?[─-]*\d+ .*\bsystemctl (?:start|restart|reload-or-restart) [^-]`)
 	statusHead  = regexp.MustCompile(`^(?:\S|â\S*) ([\w@.\\-]+\.(?:service|target|socket|mount|timer))(?: - |$)`)
 	activeLine  = regexp.MustCompile(`^ +Active: (\w+)`)
 	activeAlone = regexp.MustCompile(`^(?:ActiveState=)?(activating|active|inactive|failed|deactivating)$`)
@@ -133,6 +138,9 @@ func (u *unit) line(a *analyzer, text []byte, l screen.Line, in wordSet) {
 		if m := statusHead.FindSubmatch(text); m != nil {
 			u.block = string(m[1])
 		}
+	}
+	if in.has(wordSystemctl) && u.block == "pre-nixos.service" && childLine.Match(text) {
+		u.child = Evidence{Offset: l.Offset, Line: string(text)}
 	}
 	if in.has(wordActive) && u.block == "pre-nixos.service" {
 		if m := activeLine.FindSubmatch(text); m != nil {

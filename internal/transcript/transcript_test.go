@@ -54,6 +54,32 @@ func TestSynthetic(t *testing.T) {
 	}
 }
 
+// TestTheCauseIsShown names the line that a person would point to.
+func TestTheCauseIsShown(t *testing.T) {
+	want := map[string]string{
+		"unfinished: a job waits for itself":      "systemctl start sshd",
+		"applied, and the plan was empty":         "apply_plan.no_devices",
+		"failed by the journal alone":             "Failed to start Pre-NixOS setup",
+		"detection error by the notice":           "Storage detection encountered an error",
+		"disk image locked":                       "Failed to get \"write\" lock",
+		"no console on the kernel's command line": "Loading /boot/bzImage... ok",
+	}
+	for _, c := range synthetics {
+		line, ok := want[c.name]
+		if !ok {
+			continue
+		}
+		delete(want, c.name)
+		r, err := Read(strings.NewReader(c.console))
+		require.NoError(t, err)
+		shown, ok := r.evidence("cause")
+		require.True(t, ok, c.name)
+		assert.Contains(t, shown.Line, line, c.name)
+		assert.Contains(t, c.console[shown.Offset:min(int(shown.Offset)+200, len(c.console))], line[:8], c.name)
+	}
+	assert.Empty(t, want)
+}
+
 var (
 	escapes = regexp.MustCompile("\x1b\\][^\a]*\a|\x1b\\[[0-9;?!]*[@-~]|\x1b[()].|[\x0e\x0f]")
 	crs     = regexp.MustCompile("\r+\n")

@@ -35,6 +35,7 @@ const (
 	wordStamp
 	wordLoading
 	wordLoaded
+	wordSystemctl
 )
 
 var factWords = words.New([]string{
@@ -45,7 +46,7 @@ var factWords = words.New([]string{
 	wordNoDevices: "o_devices", wordPlan: "o devices", wordDisko: `"disko": {}`,
 	wordReboot: "reboot: ", wordPowerDown: "Power down.", wordPower: "ower", wordUID: "uid=0", wordID: "$(id -u)",
 	wordPS1: "PS1='", wordVersion: "boot image version", wordStamp: "] ",
-	wordLoading: "Loading ", wordLoaded: "EFI stub: ",
+	wordLoading: "Loading ", wordLoaded: "EFI stub: ", wordSystemctl: " systemctl ",
 })
 
 // wordSet is what is in a line.
