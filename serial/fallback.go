@@ -87,10 +87,12 @@ func (w *wait) converse(work func(context.Context) error) error {
 		return false
 	}, nil)
 	if finished {
-		if result != nil {
-			return w.fail(result)
+		for _, waited := range []error{context.DeadlineExceeded, context.Canceled, errDumb, errRootLost} {
+			if errors.Is(result, waited) {
+				return w.fail(result)
+			}
 		}
-		return nil
+		return result // the guest answered, if not what was hoped for
 	}
 	cancel(err)
 	if errors.Is(<-done, context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
@@ -98,6 +100,8 @@ func (w *wait) converse(work func(context.Context) error) error {
 	}
 	return w.fail(err)
 }
+
+var errRootLost = errors.New("root was lost")
 
 // silence looks at the screen when the agent does not answer.
 func (w *wait) silence(ctx context.Context) error {
@@ -110,7 +114,7 @@ func (w *wait) silence(ctx context.Context) error {
 			return nil
 		}
 		w.c.root = nil
-		return fmt.Errorf("root was lost: the screen shows %s %q", st, line)
+		return fmt.Errorf("%w: the screen shows %s %q", errRootLost, st, line)
 	}
 	return nil
 }

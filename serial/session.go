@@ -151,6 +151,8 @@ func (s *session) ask(ctx context.Context, line string) error {
 	return s.send(ctx, request(s.key, line))
 }
 
+var errDumb = errors.New("the guest's agent has not answered")
+
 // soon is the silence after which a short question is first repeated.
 const soon = 500 * time.Millisecond
 
@@ -188,7 +190,7 @@ func (s *session) await(ctx context.Context, j *job, patience time.Duration, que
 			return err
 		}
 		if since := time.Since(heard); since > s.giveUp {
-			return fmt.Errorf("the guest's agent has not answered for %s", since.Round(time.Second))
+			return fmt.Errorf("%w for %s", errDumb, since.Round(time.Second))
 		}
 		if err := question(); err != nil {
 			return err

@@ -45,14 +45,14 @@ func TestVMInterleaving(t *testing.T) {
 		r            serial.Runner
 		n, at, bytes int
 	}{
-		{"console", guest.VM.Console, 200, 1, 2000},
 		{"control line", guest.VM.Root, 1000, 8, 20_000},
+		{"console", guest.VM.Console, 200, 1, 2000},
 	} {
 		start := time.Now()
 		assert.NoError(t, interleave.Commands(ctx, row.r, row.n, row.at, row.bytes), row.name)
 		t.Logf("%s: %d commands in %s", row.name, row.n, time.Since(start).Round(time.Second))
 	}
-	result, err = guest.VM.Root.Run(ctx, interleave.Quiet)
+	result, err = guest.VM.Root.Run(t.Context(), interleave.Quiet)
 	require.NoError(t, err)
 	require.NoError(t, result.Err())
 }

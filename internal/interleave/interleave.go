@@ -14,17 +14,17 @@ import (
 )
 
 // Noise is a root command that fills a guest's console (ttyS0) until Quiet: a
-// kernel message every 10 ms, a broadcast twice a second, a spinner that
+// kernel message every 10 ms, a broadcast each second, a spinner that
 // redraws its line, and a pager that takes what is typed.
 const Noise = `
 dmesg -n 8
 # Else the kernel lets only 10 messages in 5 s through.
 echo on >/proc/sys/kernel/printk_devkmsg
 voice() { sh -c "$1" voice </dev/null >/dev/null 2>&1 & echo $! >>/run/interleave; }
-# Emulated guests start few programs a second, so there are ten to a sleep.
-voice 'i=0; while :; do for n in 0 1 2 3 4 5 6 7 8 9; do echo "<4>interleave: kernel message $i$n in the middle of it" >/dev/kmsg; done; i=$((i+1)); sleep 0.1; done'
-voice 'while :; do wall "A broadcast to everybody"; sleep 0.5; done'
-voice 'while :; do for n in "*    " "**   " " *** " "   **"; do printf "\r\033[K[ %s] A start job is running for Interleaving (1min / no limit)" "$n" >/dev/ttyS0; done; sleep 0.1; done'
+# An emulated guest starts few programs a second: ten messages to a sleep.
+voice 'i=0; while :; do for n in 0 1 2 3 4 5 6 7 8 9; do echo "<4>interleave: kernel message $i$n in the middle of it" >/dev/kmsg; done
+for n in "*    " "**   " " *** " "   **"; do printf "\r\033[K[ %s] A start job is running for Interleaving (1min / no limit)" "$n" >/dev/ttyS0; done; i=$((i+1)); sleep 0.1; done'
+voice 'while :; do wall "A broadcast to everybody"; sleep 1; done'
 if command -v less; then voice 'while :; do seq 1 500 | TERM=vt100 timeout -s KILL 3 less </dev/ttyS0 >/dev/ttyS0 2>/dev/ttyS0; sleep 10; done'; fi
 `
 
@@ -60,7 +60,7 @@ func Commands(ctx context.Context, r serial.Runner, n, atATime, bytes int) error
 	if len(wrong) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %d answers were wrong: %w", len(wrong), n, errors.Join(wrong[:min(len(wrong), 5)]...))
+	return fmt.Errorf("%d of %d answers were not right: %w", len(wrong), n, errors.Join(wrong[:min(len(wrong), 5)]...))
 }
 
 // command runs the command of a number and compares its answer.
