@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
-	"golang.org/x/sys/unix"
+
+	"bootaudit/internal/flock"
 )
 
 // Build is what nix made.
@@ -220,32 +221,13 @@ func (f *Flake) beat(what fmt.Stringer) (stop func()) {
 
 // lock lets one process build at a time, so that the others find it built.
 func (f *Flake) lock(ctx context.Context) (unlock func(), err error) {
-	file, err := os.OpenFile(filepath.Join(f.CacheDir, "nix-build.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	stop := f.beat(waiting(time.Now()))
+	file, err := flock.Lock(ctx, filepath.Join(f.CacheDir, "nix-build.lock"), nil)
+	stop()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("nix build: %w", err)
 	}
-	stop := func() {}
-	for first := true; ; first = false {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			stop()
-			return func() { file.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			file.Close()
-			return nil, err
-		}
-		if first {
-			stop = f.beat(waiting(time.Now()))
-		}
-		select {
-		case <-ctx.Done():
-			stop()
-			file.Close()
-			return nil, fmt.Errorf("another process builds: %w", ctx.Err())
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
+	return func() { file.Close() }, nil
 }
 
 type waiting time.Time

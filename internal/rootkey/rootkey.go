@@ -5,6 +5,7 @@
 package rootkey
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -16,9 +17,9 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/sys/unix"
 
 	"bootaudit/internal/config"
+	"bootaudit/internal/flock"
 )
 
 // Key is a key pair on disk.
@@ -48,11 +49,11 @@ func Load(cacheDir string, renew bool) (Key, error) {
 	if err := os.MkdirAll(cacheDir, 0o700); err != nil {
 		return Key{}, fmt.Errorf("root key: %w", err)
 	}
-	unlock, err := lock(private + ".lock")
+	lock, err := flock.Lock(context.Background(), private+".lock", nil) // held for milliseconds
 	if err != nil {
 		return Key{}, fmt.Errorf("root key: %w", err)
 	}
-	defer unlock()
+	defer lock.Close()
 
 	run := private + ".renewed-by"
 	if renew {
@@ -147,18 +148,6 @@ func replace(name string, content []byte, mode fs.FileMode) error {
 		return err
 	}
 	return os.Rename(temp.Name(), name)
-}
-
-func lock(name string) (unlock func(), err error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", name, err)
-	}
-	return func() { f.Close() }, nil
 }
 
 // parent names the process that started us, unlike any other's: its number and
