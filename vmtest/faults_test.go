@@ -73,7 +73,7 @@ var faultCases = []faultCase{
 	{faults: "emergency", stage: serial.Init, finds: []find{{"boot", `emergency-mode: `}}},
 	{faults: "oom", stage: serial.Init, finds: []find{{"boot", `out-of-memory: `}}},
 	{faults: "oops", stage: serial.Init, finds: []find{{"boot", `kernel-oops: `}}},
-	{faults: "boot-hang", stage: serial.Init, finds: []find{{"boot", `job-waits: .*A start job is running`}}, limit: 75 * time.Second},
+	{faults: "boot-hang", stage: serial.Init, finds: []find{{"boot", `A start job is running for Fault boot-hang \(`}}, limit: 90 * time.Second},
 	{faults: "reboot-loop", stage: serial.Bootloader, finds: []find{{"boot", `reboot-loop: `}}, change: func(m *Machine) { m.Reboot = true }},
 	{faults: "login-loop", stage: serial.Login, finds: []find{{"boot", `login-loop: `}}},
 	{faults: "root-refused", stage: serial.Shell, finds: []find{{"root", `(?s)cannot become root: sudo -i: .*su -: `}}},

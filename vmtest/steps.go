@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -214,6 +215,9 @@ func (s *session) broke(err error) prereq.Result {
 	if errors.As(err, &waited) {
 		r.Evidence = strings.TrimSpace(r.Evidence + "\nscreen:\n" + lastLines(waited.Screen, 20))
 	}
+	if job := s.lastJob(); trip == nil && job != "" {
+		r.Detail += "; systemd's last word is: " + job
+	}
 	if trip == nil {
 		// What the console warned of before may be why.
 		for _, t := range s.seen() {
@@ -224,6 +228,25 @@ func (s *session) broke(err error) prereq.Result {
 		r.Detail += "; " + context.Cause(s.vm.alive).Error()
 	}
 	return r
+}
+
+var runningJob = regexp.MustCompile(`A (?:start|stop) job is running for [^\r\n]*?\)`)
+
+// lastJob is the job that systemd's spinner showed last, if the boot has not
+// come to a login.
+func (s *session) lastJob() string {
+	if s.vm.Console.Stage() != serial.Init {
+		return ""
+	}
+	tail, err := lastBytes(s.record.path(transcriptFile), 16<<10)
+	if err != nil {
+		return ""
+	}
+	jobs := runningJob.FindAllString(printable(string(escapes.ReplaceAll(tail, nil))), -1)
+	if len(jobs) == 0 {
+		return ""
+	}
+	return jobs[len(jobs)-1]
 }
 
 // seen are the tripwires that were touched so far.
