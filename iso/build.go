@@ -240,18 +240,18 @@ func (f *Flake) timesFile() string { return filepath.Join(f.CacheDir, "build-tim
 
 // times is how long the last build of each installable took.
 func (f *Flake) times() map[string]time.Duration {
-	all := map[string]time.Duration{}
+	var all map[string]time.Duration
 	if text, err := os.ReadFile(f.timesFile()); err == nil {
 		_ = json.Unmarshal(text, &all) // what cannot be read is forgotten
+	}
+	if all == nil { // or the file says null
+		all = map[string]time.Duration{}
 	}
 	return all
 }
 
 func (f *Flake) remember(what string, took time.Duration) {
 	all := f.times()
-	if all == nil {
-		all = map[string]time.Duration{}
-	}
 	all[what] = took
 	if text, err := json.MarshalIndent(all, "", "\t"); err == nil {
 		_ = os.WriteFile(f.timesFile(), text, 0o644) // losing it costs a remark in the next run

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"bootaudit/internal/contract"
@@ -155,18 +156,8 @@ func (e evaluation) consoles() []string { return Entry{Args: e.KernelParams}.Con
 // passwordless says which setting lets user run everything as root without a
 // password; ok is false when none does.
 func (e evaluation) passwordless(user string) (by string, ok bool) {
-	has := func(list []any, name string) bool {
-		for _, v := range list {
-			if s, _ := v.(string); s == name {
-				return true
-			}
-		}
-		return false
-	}
-	wheel := false
-	for _, g := range e.Groups {
-		wheel = wheel || g == "wheel"
-	}
+	has := func(list []any, name string) bool { return slices.Contains(list, any(name)) }
+	wheel := slices.Contains(e.Groups, "wheel")
 	if wheel && !e.Sudo.WheelNeedsPassword {
 		return "security.sudo.wheelNeedsPassword = false, and " + user + " is in wheel", true
 	}
