@@ -95,9 +95,7 @@ func (w *wait) converse(work func(context.Context) error) error {
 		return result // the guest answered, if not what was hoped for
 	}
 	cancel(err)
-	if errors.Is(<-done, context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
-		err = context.DeadlineExceeded
-	}
+	<-done
 	return w.fail(err)
 }
 
