@@ -212,6 +212,9 @@ func (s *session) broke(err error) prereq.Result {
 	case errors.As(err, &waited):
 		r.Detail = fmt.Sprintf("no %s after %s: %v (stage reached: %s)", waited.Want, waited.Waited.Round(time.Second), waited.Err, orNone(waited.Stage))
 	}
+	if errors.As(err, &waited) && waited.Dropped > 0 {
+		r.Detail += fmt.Sprintf("; the console was flooded: %d bytes came too fast to be looked at", waited.Dropped)
+	}
 	if errors.As(err, &waited) {
 		r.Evidence = strings.TrimSpace(r.Evidence + "\nscreen:\n" + lastLines(waited.Screen, 20))
 	}
