@@ -39,26 +39,32 @@ func (s *session) networkUnneeded(what string) (prereq.Result, bool) {
 
 func (s *session) networkChecks(need string) []prereq.Check {
 	c := s.fleet.subject.Contract
-	row := func(need, id, condition, how, remedy string, look func(context.Context) prereq.Result) prereq.Check {
-		return s.row(need, id, condition, how, "the contract promises a network", remedy, "network",
-			func(ctx context.Context) prereq.Result {
-				if r, skip := s.networkUnneeded(condition); skip {
-					return r
-				}
-				return look(ctx)
-			})
-	}
-	lan := c.Network.Interface
 	checks := []prereq.Check{
-		row(need, "address", fmt.Sprintf("interface %s has an IPv4 address", lan), "ip -4 addr show dev "+lan+", in a loop in the guest",
-			"read the journals of the unit and of the DHCP client in diagnostics/", s.address),
-		row("address", "status-file", "the status file names that address", "read "+c.Network.StatusFile,
+		s.addressCheck(need),
+		s.networkRow("address", "status-file", "the status file names that address", "read "+c.Network.StatusFile,
 			"read the unit's journal", s.networkStatus),
 	}
 	checks = append(checks, s.unitChecks(need)...)
 	return append(checks, s.row("address", "ssh", fmt.Sprintf("%s logs in over SSH with the key", c.SSH.User),
 		"ssh to the forwarded port: id -un", "the contract promises SSH", "read sshd's journal in diagnostics/", "ssh",
 		func(ctx context.Context) prereq.Result { return s.ssh(ctx) }))
+}
+
+func (s *session) addressCheck(need string) prereq.Check {
+	lan := s.fleet.subject.Contract.Network.Interface
+	return s.networkRow(need, "address", fmt.Sprintf("interface %s has an IPv4 address", lan), "ip -4 addr show dev "+lan+", in a loop in the guest",
+		"read the journals of the unit and of the DHCP client in diagnostics/", s.address)
+}
+
+// networkRow is a check that a contract without a network does without.
+func (s *session) networkRow(need, id, condition, how, remedy string, look func(context.Context) prereq.Result) prereq.Check {
+	return s.row(need, id, condition, how, "the contract promises a network", remedy, "network",
+		func(ctx context.Context) prereq.Result {
+			if r, skip := s.networkUnneeded(condition); skip {
+				return r
+			}
+			return look(ctx)
+		})
 }
 
 func (s *session) address(ctx context.Context) prereq.Result {

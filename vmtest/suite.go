@@ -200,6 +200,7 @@ func cleanDisk(f *fleet) Scenario {
 	checks = append(checks, s.commandsCheck(previous))
 	checks = append(checks, s.storageChecks(previous, "clean")...)
 	checks = append(checks, s.unitChecks(previous)...)
+	checks = append(checks, s.addressCheck(previous))
 	checks = append(checks, s.recordedCheck(previous), s.tripwireCheck(previous))
 	return Scenario{Name: "clean-disk", Cost: s.cost, Checks: checks, session: s,
 		About: "a machine with one blank disk: the boot, the login, root, and the disk provisioned"}
