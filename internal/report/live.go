@@ -194,13 +194,14 @@ func (l *Live) status(run *Run) string {
 		parts = append(parts, fmt.Sprintf("%s in %s for %s", vm, b.stage, seconds(now.Sub(b.since).Seconds())))
 	}
 	under := run.running()
-	// A test that waits for its subtests may be the one that tells.
+	// A test that waits for its subtests may be the one that tells, where no
+	// boot does.
 	for t, note := range l.notes {
 		if t.Status == "" && t.Package.Status == "" && now.Sub(note.said) < time.Minute && note.said.After(last.said) {
 			last = note
 		}
 	}
-	if last.text != "" {
+	if last.text != "" && len(l.boots) == 0 {
 		parts = append(parts, last.text)
 	}
 	for _, t := range under[:min(len(under), 3)] {
