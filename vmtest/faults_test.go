@@ -81,9 +81,11 @@ var faultCases = []faultCase{
 	{faults: "no-autologin,sudo-refused,killed-pass", stage: serial.Shell, finds: []find{
 		{"login", `by login\); the contract promises an automatic login`},
 		{"root", `root by su -; the contract promises sudo -i without a password`},
+		{"boot", ``},
 		{"storage-status", `^there is no \S+ and will be none: pre-nixos.service failed`}}},
 	{faults: "sudo-password,service-failed", stage: serial.Shell, finds: []find{
 		{"root", `root by su -; the contract promises sudo -i without a password`},
+		{"boot", ``},
 		{"storage-status", `^the status is failed/auto-applied; `}}},
 	{faults: "noise", stage: serial.Shell, finds: []find{{"boot", ``}}},
 	{faults: "pager,bare-prompt,status-without-detail", stage: serial.Shell, finds: []find{

@@ -301,6 +301,9 @@ func (s *session) heartbeat() {
 			s.seenMu.Lock()
 			stage := s.stage
 			s.seenMu.Unlock()
+			if stage == serial.Shell {
+				return
+			}
 			if stage == "" {
 				stage = "no output yet"
 			}
