@@ -75,7 +75,8 @@ func (a *analyzer) uid(text []byte, l screen.Line, in wordSet) {
 	line := string(text)
 	for _, q := range a.asked.uid {
 		switch {
-		case line == "0" && a.command == "id -u" && q.command == "id -u",
+		// A file may end amid a line: "0" may be the beginning of "004l".
+		case line == "0" && l.End != screen.Open && a.command == "id -u" && q.command == "id -u",
 			strings.HasPrefix(line, "uid=0(root)") && a.command == "id" && q.command == "id",
 			q.zero != "" && line == q.zero,
 			ok && uid == "0" && strings.Contains(q.command, mark):
