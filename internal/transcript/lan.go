@@ -140,7 +140,7 @@ func (n *lan) announcement(a *analyzer, text []byte, m []int, l screen.Line) {
 	if a.logged(text) || quoted(text[:m[0]]) {
 		return
 	}
-	if n.notice && !n.given && m[2] >= 0 && (l.Feeds == n.feeds || l.Feeds == 0) {
+	if n.notice && !n.given && m[2] >= 0 && (l.End != screen.CRLF || l.Feeds == n.feeds) {
 		n.given = true
 		return
 	}
