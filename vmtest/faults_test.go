@@ -87,7 +87,6 @@ var faultCases = []faultCase{
 		{"root", `root by su -; the contract promises sudo -i without a password`},
 		{"boot", ``},
 		{"storage-status", `^the status is failed/auto-applied; `}}},
-	{faults: "noise", stage: serial.Shell, finds: []find{{"boot", ``}}},
 	{faults: "pager,bare-prompt,status-without-detail", stage: serial.Shell, finds: []find{
 		{"boot", ``},
 		{"storage-status", `has STATE="applied" and DETAIL="", and will not have more: pre-nixos.service has ended`}}},
@@ -114,6 +113,7 @@ var elsewhere = map[string]string{
 	"detection-error":        "the scenario detection-error",
 	"force-cleanup":          "the scenario residue forces the clean-up in the way the contract names",
 	"cleanup-ineffective":    "the check marker-gone of residue; contains is tested by itself",
+	"noise":                  "serial's tests of both runners; before root it scrolls the prompt off the screen, and no login is seen",
 	"root-shell-lost":        "serial's tests of the console fallback",
 }
 
