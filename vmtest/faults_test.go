@@ -90,7 +90,7 @@ var faultCases = []faultCase{
 	{faults: "pager,bare-prompt,status-without-detail", stage: serial.Shell, finds: []find{
 		{"boot", ``},
 		{"storage-status", `has STATE="applied" and DETAIL="", and will not have more: pre-nixos.service has ended`}}},
-	{faults: "flood", stage: serial.Login, finds: []find{{"boot", `no shell after login .*the console was flooded: \d+ bytes`}}, limit: 60 * time.Second},
+	{faults: "flood", stage: serial.Login, finds: []find{{"boot", `no (shell after login|root shell) .*the console was flooded: \d+ bytes`}}, limit: 60 * time.Second},
 	{faults: "hang-activating", stage: serial.Shell, finds: []find{{"boot", ``},
 		{"unit", `pre-nixos.service waits for sshd.service, and sshd.service waits for pre-nixos.service`}}},
 	{faults: "missing-command,status-unknown,sshd-refuses-first", stage: serial.Shell, finds: []find{{"boot", ``},
