@@ -161,7 +161,10 @@ func TestVMFaults(t *testing.T) {
 			}
 			s := f.boot("fault-"+slug(c.faults), 60*time.Second, false, m)
 			s.faults = c.faults
-			defer s.close(t.Attr)
+			defer func() {
+				s.failed = t.Failed() // what was broken was meant to be
+				s.close(t.Attr)
+			}()
 			for i, find := range c.finds {
 				began := time.Now()
 				r := s.do(t.Context(), find.look, looks[find.look].on(s))
