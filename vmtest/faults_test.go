@@ -26,8 +26,8 @@ type look func(*session, context.Context) prereq.Result
 // looks are named as the checks that they are.
 var looks = map[string]look{
 	"boot": func(s *session, ctx context.Context) prereq.Result {
-		for _, step := range steps {
-			if r := s.reach(ctx, step.id); r.Outcome != prereq.Holds && s.taken < len(steps) {
+		for i, step := range steps {
+			if r := s.reach(ctx, step.id); r.Outcome != prereq.Holds && s.taken <= i {
 				return r
 			}
 		}
