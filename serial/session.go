@@ -122,7 +122,8 @@ func (s *session) take(f frame) {
 	case frameAck:
 		j.acks[f.arg] = f.data
 	case frameMeta:
-		if m, ok := parseMeta(f.data); ok {
+		// The first one stays: a repeated one would be written while run reads.
+		if m, ok := parseMeta(f.data); ok && j.meta == nil {
 			j.meta = m
 		}
 	case frameStdout:
