@@ -155,7 +155,12 @@ func (w *wait) agent() error {
 	arrived := func(want string) func(frame) bool {
 		return func(f frame) bool { return f.kind == frameBoot && f.arg == want || f.kind == frameHello && want == "" }
 	}
-	if _, err := w.frame(d, 20*time.Second, arrived("0")); err != nil {
+	_, err = w.frame(d, 20*time.Second, arrived("0"))
+	if errors.Is(err, errNoAnswer) {
+		// Noise may have destroyed the answer: any line gets another.
+		err = w.tell(d, "\n", arrived("0"))
+	}
+	if err != nil {
 		return fmt.Errorf("start an agent in the console's root shell: %w", err)
 	}
 	text := base64.StdEncoding.EncodeToString([]byte(agent))

@@ -76,14 +76,11 @@ func (c *Console) Login(ctx context.Context, account Account) (Who, error) {
 func (w *wait) login(account Account) (Who, error) {
 	by := "automatic login"
 	users := 0
-	var acted, stuck time.Time
+	var acted time.Time
 	for {
-		st, line, err := w.settled(settleTime, 2*time.Second)
+		st, line, err := w.see()
 		if err != nil {
 			return Who{}, err
-		}
-		if st != stateNothing {
-			stuck = time.Time{}
 		}
 		switch st {
 		case stateMenu:
@@ -109,8 +106,6 @@ func (w *wait) login(account Account) (Who, error) {
 				return Who{}, fmt.Errorf("the guest asks for a password (%q) although no user was named", line)
 			}
 			err = w.secret(account.Password)
-		case statePager:
-			err = w.c.send(w.ctx, []byte("q"))
 		case stateInitrd, stateEmergency:
 			return Who{}, fmt.Errorf("the screen shows %s: %q", st, line)
 		case stateUser, stateRoot:
@@ -120,16 +115,6 @@ func (w *wait) login(account Account) (Who, error) {
 			}
 			who.By = by
 			return who, err
-		case stateNothing:
-			// A prompt that kernel messages have pushed off the screen comes back
-			// for an Enter.
-			if stuck.IsZero() {
-				stuck = time.Now()
-			}
-			if w.c.Stage().Reached(Login) && time.Since(stuck) > 10*time.Second {
-				stuck = time.Now()
-				err = w.c.send(w.ctx, []byte("\r"))
-			}
 		}
 		if err == nil {
 			err = w.sleep(25 * time.Millisecond)

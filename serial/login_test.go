@@ -24,7 +24,12 @@ if [ "$u" = nixos ]; then
 	[ "$p" = secret ] && exec usershell
 fi
 sleep 0.2; echo 'Login incorrect'; exec getty`,
-		"autogetty": `printf '\r\nnixos login: '; sleep 0.7; printf 'nixos (automatic login)\r\n\r\n'; sleep 0.5; exec usershell`,
+		"autogetty":  `printf '\r\nnixos login: '; sleep 0.7; printf 'nixos (automatic login)\r\n\r\n'; sleep 0.5; exec usershell`,
+		"noisygetty": `while :; do for i in 0 1 2 3 4; do printf '[   10.95978%d] I/O error, dev vda, sector 0 op 0x0:(READ)\r\n' $i; sleep 0.01; done; done & exec autogetty`,
+		// A line that nobody knows lands behind the prompt, and hides it.
+		"newsgetty": `printf '\r\nnixos login: nixos (automatic login)\r\n\r\n'; (sleep 1; printf 'news of the day\r\n') & exec usershell`,
+		"pagergetty": `printf '\r\nnixos login: nixos (automatic login)\r\n\r\n'; stty -icanon -echo
+printf 'a\r\nb\r\n:news of the day (press RETURN)'; key=; while [ "$key" != q ]; do key=$(head -c 1); printf '\r\033[K:'; done; stty sane; exec usershell`,
 		"usershell": `export LEVEL=user; exec bash --rcfile prompt -i`,
 		"prompt":    `PS1='\[\e[1;32m\]\n[\[\e]0;nixos@live: \w\a\]nixos@live:\w]\$\[\e[0m\] '; PS1=${PS1/\\$/$}`,
 		"rootshell": `export LEVEL=root PS1='[root@live:~]# '; exec bash --norc -i`,
@@ -45,6 +50,12 @@ func TestLoginAndRoot(t *testing.T) {
 		rootErr  []string
 	}{
 		{name: "automatic login and sudo", getty: "autogetty", sudo: "exec rootshell",
+			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
+		{name: "among kernel messages", getty: "noisygetty", sudo: "exec rootshell",
+			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
+		{name: "news behind the prompt", getty: "newsgetty", sudo: "(sleep 1; printf 'more news\r\n') & exec rootshell",
+			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
+		{name: "news behind a pager's prompt", getty: "pagergetty", sudo: "exec rootshell",
 			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
 		{name: "a name and a password", getty: "getty", account: Account{User: "nixos", Password: "secret"},
 			sudo:  ask + `[ "$p" = secret ] && exec rootshell; echo 'Sorry, try again.'; exit 1`,

@@ -68,14 +68,9 @@ func (w *wait) become(account Account) (Who, error) {
 // shell waits until the screen has settled on a shell's prompt.
 func (w *wait) shell(patience time.Duration) (state, string, error) {
 	for start := time.Now(); ; {
-		st, line, err := w.settled(settleTime, 2*time.Second)
+		st, line, err := w.see()
 		if err != nil || st == stateUser || st == stateRoot || time.Since(start) > patience {
 			return st, line, err
-		}
-		if st == statePager {
-			if err := w.c.send(w.ctx, []byte("q")); err != nil {
-				return st, line, err
-			}
 		}
 	}
 }
@@ -87,7 +82,7 @@ func (w *wait) escalate(command, password string) (Who, error) {
 	}
 	asked := 0
 	for start := time.Now(); time.Since(start) < time.Minute; {
-		st, line, err := w.settled(settleTime, 2*time.Second)
+		st, line, err := w.see()
 		if err != nil {
 			return Who{}, err
 		}

@@ -49,16 +49,12 @@ var (
 	bootedText = re(`^Loading \S+|^Booting `)
 )
 
-// noiseRows is how far above the cursor a prompt is looked for when everything
-// below it is noise.
-const noiseRows = 12
-
-// readState reads a screen of which the cursor is in row. The line that decided
-// comes with it.
+// readState reads a screen of which the cursor is in row. A prompt counts when
+// everything below it is noise. The line that decided comes with it.
 func readState(text string, row int, stage Stage) (state, string) {
 	rows := strings.Split(text, "\n")
 	row = min(row, len(rows)-1)
-	for i := row; i >= 0 && i > row-noiseRows; i-- {
+	for i := row; i >= 0; i-- {
 		full := strings.TrimRight(rows[i], " ")
 		line := strings.TrimRight(kernelText.ReplaceAllString(full, ""), " ")
 		if line == "" || statusLine.MatchString(line) {
@@ -115,4 +111,39 @@ func (w *wait) settled(d, atMost time.Duration) (state, string, error) {
 		}
 	}
 	return st, line, w.over()
+}
+
+// hiddenFor is how long nothing that is known may show, once somebody could log
+// in, before Enter is pressed.
+const hiddenFor = 2 * time.Second
+
+// see is the settled state of a screen on which a prompt is awaited. It does
+// what needs no decision: it leaves a pager, and where nothing that is known
+// shows, though a login or a shell had been reached, it presses Enter as a
+// person would. What the guest writes to its console may stand behind a prompt
+// or have pushed it away; a shell that has not started yet shows one prompt more.
+func (w *wait) see() (state, string, error) {
+	st, line, err := w.settled(settleTime, 2*time.Second)
+	if err != nil {
+		return st, line, err
+	}
+	key := ""
+	switch {
+	case st == statePager:
+		key = "q"
+	case st == stateNothing && w.c.Stage().Reached(Login):
+		key = "\r"
+	}
+	now := time.Now()
+	switch {
+	case key != w.key:
+		// A pager is left at once.
+		if w.key, w.pressed = key, now; key != "q" {
+			return st, line, nil
+		}
+	case key == "" || now.Sub(w.pressed) < hiddenFor:
+		return st, line, nil
+	}
+	w.pressed = now
+	return st, line, w.c.send(w.ctx, []byte(key))
 }

@@ -33,6 +33,7 @@ func TestReadState(t *testing.T) {
 		{"Debian root", "root@debian:~# ", Shell, stateRoot},
 		{"busybox root", "~ # ", Shell, stateRoot},
 		{"prompt under kernel lines", "[nixos@nixos:~]$ [   61.000001] a\r\n[   61.100001] b\r\n", Shell, stateUser},
+		{"prompt far above", "[nixos@nixos:~]$ " + strings.Repeat("[   61.000001] I/O error, dev vda\r\n", 40), Shell, stateUser},
 		{"a command at the prompt", "[nixos@nixos:~]$ sudo -i", Shell, stateNothing},
 		{"a command's output", "[nixos@nixos:~]$ echo x\r\nx\r\n", Shell, stateNothing},
 		{"initramfs", "BusyBox v1.36\r\n\r\n(initramfs) ", Initrd, stateInitrd},

@@ -54,6 +54,9 @@ type wait struct {
 	dropped int64
 	// old is a trip that this wait does not end by.
 	old *TripError
+	// key is what see would press, since pressed or when it last did.
+	key     string
+	pressed time.Time
 }
 
 // begin takes the turn. Every wait that succeeds must end.
