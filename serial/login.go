@@ -204,6 +204,7 @@ func (w *wait) identify() (Who, error) {
 		if err != nil {
 			return Who{}, fmt.Errorf("id -u said %q", f.arg)
 		}
+		w.c.watch.shell()
 		return Who{User: f.data, UID: uid}, nil
 	}
 	return Who{}, errNoAnswer

@@ -119,6 +119,17 @@ func (w *Watch) Asked(on bool) {
 	}
 }
 
+// shell tells the watch that a shell has answered, whatever its prompt looks
+// like.
+func (w *Watch) shell() {
+	defer w.tell()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.stage.Reached(Shell) {
+		w.reach(len(Milestones)-1, w.lines.Open())
+	}
+}
+
 // Skip counts n bytes of the file that the console did not print, so that
 // offsets stay those of the file.
 func (w *Watch) Skip(n int) {

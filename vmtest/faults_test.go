@@ -109,6 +109,9 @@ var faultCases = []faultCase{
 	{faults: "flood", stage: serial.Login, finds: []find{{"boot", `no (shell after login|root shell) .*the console was flooded: \d+ bytes`}}, limit: 60 * time.Second},
 	{faults: "hang-activating", stage: serial.Shell, finds: []find{{"boot", ``},
 		{"unit", `pre-nixos.service waits for sshd.service, and sshd.service waits for pre-nixos.service`}}},
+	{faults: "noise", stage: serial.Shell, finds: []find{{"boot", ``}, {"storage-status", ``}}},
+	{faults: "pager", stage: serial.Shell, finds: []find{{"boot", ``}, {"storage-status", ``}}},
+	{faults: "bare-prompt", stage: serial.Shell, finds: []find{{"boot", ``}, {"storage-status", ``}}},
 	{faults: "missing-command,status-unknown,sshd-refuses-first", stage: serial.Shell, finds: []find{{"boot", ``},
 		{"commands", `^missing: findmnt$`},
 		{"storage-status", `^the status is confused/`},
@@ -125,13 +128,10 @@ var faultCases = []faultCase{
 
 // elsewhere are the faults that other tests show.
 var elsewhere = map[string]string{
-	"pager":                  "serial's TestReadState and TestLoginAndRoot, on a shell of this host",
-	"bare-prompt":            "serial's TestReadState and TestLoginAndRoot, on a shell of this host",
 	"applied-without-effect": "the scenario applied-without-effect",
 	"detection-error":        "the scenario detection-error",
 	"force-cleanup":          "the scenario residue forces the clean-up in the way the contract names",
 	"cleanup-ineffective":    "the check marker-gone of residue; contains is tested by itself",
-	"noise":                  "serial's tests of both runners; before root it scrolls the prompt off the screen, and no login is seen",
 	"root-shell-lost":        "serial's tests of the console fallback",
 }
 
