@@ -47,16 +47,39 @@ func (a auditor) capacityChecks() []Check {
 	return append(checks, a.diskChecks()...)
 }
 
+// GuestNeeds is the memory, in bytes, of an emulated guest with so much RAM and
+// so large a translation buffer, QEMU itself and our tools included.
+func GuestNeeds(memoryMiB, translationsMiB int) uint64 {
+	return uint64(memoryMiB+translationsMiB)<<20 + ourMemory
+}
+
+// Room is how much memory, in bytes, this process and what it starts may still
+// take: the least that the host and its control groups have left.
+func Room() (uint64, error) {
+	least, _, _, err := ThisHost().memoryLeft()
+	return least.free, err
+}
+
+// memoryLeft is what the host and each control group have left; doubts are of
+// groups that cannot be read.
+func (h Host) memoryLeft() (least room, rooms []room, doubts []error, err error) {
+	available, err := h.available()
+	if err != nil {
+		return room{}, nil, nil, err
+	}
+	groups, doubts := h.memoryGroups()
+	rooms = append([]room{{what: "the host has", free: available}}, groups...)
+	least = slices.MinFunc(rooms, func(a, b room) int { return cmp.Compare(a.free, b.free) })
+	return least, rooms, doubts, nil
+}
+
 // memory compares with the tightest of the host's and its control groups'.
 func (a auditor) memory(context.Context) Result {
-	available, err := a.available()
+	least, rooms, doubts, err := a.memoryLeft()
 	if err != nil {
 		return Doubt(err.Error())
 	}
-	groups, doubts := a.memoryGroups()
-	rooms := append([]room{{what: "the host has", free: available}}, groups...)
-	least := slices.MinFunc(rooms, func(a, b room) int { return cmp.Compare(a.free, b.free) })
-	const need = uint64(GuestMemoryMiB+GuestTranslationsMiB)<<20 + ourMemory
+	need := GuestNeeds(GuestMemoryMiB, GuestTranslationsMiB)
 	words := fmt.Sprintf("%s, and %s are needed", least, mib(need))
 	var r Result
 	switch {

@@ -51,6 +51,7 @@ type Console struct {
 	lines lines         // under turn
 	proof uint32        // number of the last identity question, under turn
 	root  *fallback     // the agent on the console, under turn; nil: none runs
+	who   Who           // whom Login found at the shell, under turn; the zero Who is nobody
 
 	mu     sync.Mutex
 	trip   *TripError
@@ -197,7 +198,7 @@ func (c *Console) typed() {
 
 // idle lets the watch notice silence.
 func (c *Console) idle() {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(time.Second / 2)
 	defer tick.Stop()
 	for {
 		select {
@@ -267,6 +268,7 @@ func (c *Console) Type(ctx context.Context, text string) error {
 		return err
 	}
 	defer w.end()
+	c.who = Who{}
 	return w.fail(errors.Join(c.leave(w), c.send(w.ctx, []byte(text))))
 }
 

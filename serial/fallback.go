@@ -139,35 +139,34 @@ func (w *wait) agent() error {
 	case stateLogin, stateUser, statePassword, stateInitrd, stateEmergency:
 		return fmt.Errorf("there is no root shell on the console: the screen shows %s %q", st, line)
 	}
-	who, err := w.identify()
-	if err != nil {
-		return err
-	}
-	if who.UID != 0 {
-		return fmt.Errorf("the console's shell is not root's: uid %d (%s)", who.UID, who.User)
-	}
 	key := newKey()
 	d := newDeframer(key)
-	if err := w.c.send(w.ctx, fmt.Appendf(nil, boot+"\r", key[:4], key[4:], consoleLine)); err != nil {
-		return err
-	}
 	next := 0
 	arrived := func(want string) func(frame) bool {
 		return func(f frame) bool { return f.kind == frameBoot && f.arg == want || f.kind == frameHello && want == "" }
 	}
-	_, err = w.frame(d, 20*time.Second, arrived("0"))
-	if errors.Is(err, errNoAnswer) {
-		// Noise may have destroyed the answer: any line gets another.
-		err = w.tell(d, "\n", arrived("0"))
-	}
-	if err != nil {
-		return fmt.Errorf("start an agent in the console's root shell: %w", err)
+	// Ctrl-U takes away what may be typed already. Noise may destroy the answer:
+	// then any line gets another, this one, too.
+	for try := 0; ; try++ {
+		if err := w.c.send(w.ctx, fmt.Appendf(nil, "\x15"+boot+"\r", key[:4], key[4:], consoleLine)); err != nil {
+			return err
+		}
+		_, err := w.frame(d, 10*time.Second, arrived("0"))
+		if err == nil {
+			break
+		}
+		if try == 2 || !errors.Is(err, errNoAnswer) {
+			return fmt.Errorf("start an agent in the console's root shell: %w", err)
+		}
+		if _, _, err := w.see(); err != nil {
+			return err
+		}
 	}
 	text := base64.StdEncoding.EncodeToString([]byte(agent))
 	const size = 900 // a terminal's line holds 4095 bytes, its buffer as many
 	for ; len(text) > 0; next++ {
 		part := text[:min(size, len(text))]
-		if err := w.tell(d, fmt.Sprintf("%d %d %s\n", next, len(part), part), arrived(fmt.Sprint(next+1))); err != nil {
+		if _, err := w.tell(d, fmt.Sprintf("%d %d %s\n", next, len(part), part), arrived(fmt.Sprint(next+1))); err != nil {
 			return fmt.Errorf("send an agent to the console's root shell: %w", err)
 		}
 		text = text[len(part):]
@@ -175,27 +174,30 @@ func (w *wait) agent() error {
 	s := newSession(key, w.c.send)
 	s.block = 1 << 10
 	s.patience = 4 * time.Second
-	if err := w.tell(d, ".\n", arrived("")); err != nil {
+	hello, err := w.tell(d, ".\n", arrived(""))
+	if err != nil {
 		return fmt.Errorf("run an agent in the console's root shell: %w", err)
 	}
 	// The line typed above is no command whose output explains what comes next.
 	w.c.watch.Asked(false)
 	w.c.root = &fallback{s: s, d: d}
+	if hello.arg != "0" {
+		return errors.Join(fmt.Errorf("the console's shell is not root's: uid %s", hello.arg), w.c.leave(w))
+	}
 	return nil
 }
 
 // tell sends a line until its answer comes.
-func (w *wait) tell(d *deframer, line string, answer func(frame) bool) error {
-	var err error
+func (w *wait) tell(d *deframer, line string, answer func(frame) bool) (f frame, err error) {
 	for range 5 {
 		if err = w.c.send(w.ctx, []byte(line)); err != nil {
-			return err
+			return frame{}, err
 		}
-		if _, err = w.frame(d, 5*time.Second, answer); !errors.Is(err, errNoAnswer) {
-			return err
+		if f, err = w.frame(d, 5*time.Second, answer); !errors.Is(err, errNoAnswer) {
+			return f, err
 		}
 	}
-	return err
+	return f, err
 }
 
 // leave ends the console's agent, so that its shell has its prompt again.

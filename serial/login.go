@@ -69,8 +69,8 @@ func (c *Console) Login(ctx context.Context, account Account) (Who, error) {
 	if err := c.leave(w); err != nil {
 		return Who{}, w.fail(err)
 	}
-	who, err := w.login(account)
-	return who, w.fail(err)
+	c.who, err = w.login(account)
+	return c.who, w.fail(err)
 }
 
 func (w *wait) login(account Account) (Who, error) {

@@ -31,9 +31,12 @@ func (w *wait) become(account Account) (Who, error) {
 	if st != stateUser && st != stateRoot {
 		return Who{}, fmt.Errorf("there is no shell to become root from: the screen shows %s %q", st, line)
 	}
-	who, err := w.identify()
-	if err != nil {
-		return Who{}, err
+	who := w.c.who
+	w.c.who = Who{}
+	if who == (Who{}) || st == stateRoot {
+		if who, err = w.identify(); err != nil {
+			return Who{}, err
+		}
 	}
 	if who.UID == 0 {
 		who.By = "login"

@@ -81,7 +81,7 @@ type Watch struct {
 
 // HeldFor is the silence after which a trip in a command's output is believed:
 // the command's prompt did not come back.
-const HeldFor = 5 * time.Second
+const HeldFor = 3 * time.Second
 
 // NewWatch starts to watch a console from its first byte.
 func NewWatch(cfg WatchConfig) *Watch {

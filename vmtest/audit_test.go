@@ -25,6 +25,9 @@ func TestVM(t *testing.T) {
 	t.Cleanup(suite.Close)
 	for _, scenario := range suite.Scenarios {
 		t.Run(scenario.Name, func(t *testing.T) {
+			if !scenario.Alone {
+				t.Parallel()
+			}
 			prereq.RunInOrder(t, scenario.Checks)
 			suite.End(scenario, t.Attr)
 		})

@@ -1,8 +1,10 @@
 package vmtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,125 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"bootaudit/fixtures"
+	"bootaudit/internal/cast"
 	"bootaudit/internal/config"
 	"bootaudit/prereq"
-	"bootaudit/serial"
 )
-
-// look is how a fault is looked for; it ends with what was found.
-type look func(*session, context.Context) prereq.Result
-
-// looks are named as the checks that they are.
-var looks = map[string]look{
-	"boot": func(s *session, ctx context.Context) prereq.Result {
-		for i, step := range steps {
-			if r := s.reach(ctx, step.id); r.Outcome != prereq.Holds && s.taken <= i {
-				return r
-			}
-		}
-		return prereq.Hold("a root shell")
-	},
-	// On a fast host the shell comes before the fault does.
-	"tripwire": func(s *session, ctx context.Context) prereq.Result {
-		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-			r := s.reach(ctx, "bootloader")
-			if r.Outcome != prereq.Holds {
-				return r
-			}
-			for _, trip := range s.seen() {
-				if trip.Fatal {
-					return prereq.Break(trip.ID + ": " + trip.Means)
-				}
-			}
-		}
-		return prereq.Hold("no fatal tripwire in two minutes")
-	},
-	"kernel": func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "kernel") },
-	"login":  func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "login") },
-	"root":   func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "root") },
-	"storage-status": func(s *session, ctx context.Context) prereq.Result {
-		return s.storageStatus(ctx, "clean")
-	},
-	"unit": func(s *session, ctx context.Context) prereq.Result {
-		return s.unitEnds(ctx, s.fleet.subject.Contract.Units[0])
-	},
-	"address":  (*session).address,
-	"ssh":      (*session).ssh,
-	"commands": func(s *session, ctx context.Context) prereq.Result { return s.commands(ctx) },
-}
-
-// find is a check that looks for a fault, and the cause that it must name, as a
-// regular expression. Cause "" is a fault that must do no harm.
-type find struct{ look, cause string }
-
-// faultCase is a boot with one fault, or with several that do not touch each
-// other, and what must be found, in this order.
-type faultCase struct {
-	faults string
-	stage  serial.Stage // that the boot has reached at the first verdict
-	finds  []find
-	change func(*Machine)
-	limit  time.Duration // since the start, in place of the login limit
-}
-
-var faultCases = []faultCase{
-	{faults: "no-kernel-console", stage: serial.KernelLoad, finds: []find{{"boot", `no-kernel-console: `}}},
-	{faults: "silence", stage: serial.KernelLoad, finds: []find{{"boot", `(no-kernel-console|initrd-hangs|init-hangs): `}}},
-	// On a slow host the silence is over its limit before the login comes.
-	{faults: "tty0-last", stage: serial.KernelLoad, finds: []find{{"kernel", `silent until the (login|shell); the last console= |no-kernel-console: `}}},
-	{faults: "initrd-panic", stage: serial.KernelLoad, finds: []find{{"boot", `kernel-panic: `}}},
-	{faults: "initrd-shell", stage: serial.KernelLoad, finds: []find{{"boot", `initrd-shell: `}}},
-	{faults: "stage-1-error", stage: serial.Initrd, finds: []find{{"boot", `(root-device-missing|root-not-mounted|initrd-shell): `}}},
-	{faults: "panic", stage: serial.Init, finds: []find{{"boot", `kernel-panic: `}}},
-	{faults: "emergency", stage: serial.Init, finds: []find{{"boot", `emergency-mode: `}}},
-	{faults: "oom", stage: serial.Init, finds: []find{{"tripwire", `out-of-memory: `}}},
-	{faults: "oops", stage: serial.Init, finds: []find{{"tripwire", `kernel-oops: `}}},
-	{faults: "boot-hang", stage: serial.Init, finds: []find{{"boot", `A start job is running for Fault boot-hang \(`}}, limit: 90 * time.Second},
-	{faults: "reboot-loop", stage: serial.Bootloader, finds: []find{{"boot", `reboot-loop: `}}, change: func(m *Machine) { m.Reboot = true }},
-	{faults: "login-loop", stage: serial.Login, finds: []find{{"boot", `login-loop: `}}},
-	{faults: "root-refused", stage: serial.Shell, finds: []find{{"root", `(?s)cannot become root: sudo -i: .*su -: `}}},
-	{faults: "autologin-root", stage: serial.Shell, finds: []find{{"login", `logged in as root .*; the contract promises nixos`}}},
-	{faults: "no-autologin", stage: serial.Shell, finds: []find{
-		{"login", `by login\); the contract promises an automatic login`}}},
-	{faults: "sudo-refused", stage: serial.Shell, finds: []find{{"root", `sudo -i`}}},
-	{faults: "sudo-password", stage: serial.Shell, finds: []find{{"root", `sudo -i`}}},
-	{faults: "killed-pass", stage: serial.Shell, finds: []find{
-		{"boot", ``},
-		{"storage-status", `^there is no \S+ and will be none: pre-nixos.service failed`}}},
-	{faults: "service-failed", stage: serial.Shell, finds: []find{
-		{"boot", ``},
-		{"storage-status", `^the status is failed/auto-applied; `}}},
-	{faults: "status-without-detail", stage: serial.Shell, finds: []find{
-		{"boot", ``},
-		{"storage-status", `has STATE="applied" and DETAIL="", and will not have more: pre-nixos.service has ended`}}},
-	{faults: "flood", stage: serial.Login, finds: []find{{"boot", `no (shell after login|root shell) .*the console was flooded: \d+ bytes`}}, limit: 60 * time.Second},
-	{faults: "hang-activating", stage: serial.Shell, finds: []find{{"boot", ``},
-		{"unit", `pre-nixos.service waits for sshd.service, and sshd.service waits for pre-nixos.service`}}},
-	{faults: "noise", stage: serial.Shell, finds: []find{{"boot", ``}, {"storage-status", ``}}},
-	{faults: "pager", stage: serial.Shell, finds: []find{{"boot", ``}, {"storage-status", ``}}},
-	{faults: "bare-prompt", stage: serial.Shell, finds: []find{{"boot", ``}, {"storage-status", ``}}},
-	{faults: "missing-command,status-unknown,sshd-refuses-first", stage: serial.Shell, finds: []find{{"boot", ``},
-		{"commands", `^missing: findmnt$`},
-		{"storage-status", `^the status is confused/`},
-		{"ssh", ``}}},
-	{faults: "no-nic", stage: serial.Shell, finds: []find{{"boot", ``},
-		{"address", `^there is no interface lan and will be none: pre-nixos.service has ended`}}},
-	{faults: "no-carrier", stage: serial.Shell, finds: []find{{"boot", ``},
-		{"address", `^there is no interface lan and will be none: pre-nixos.service has ended`}}},
-	{faults: "no-networkd", stage: serial.Shell, finds: []find{{"boot", ``},
-		{"address", `^lan is there, but no DHCP client runs`}}},
-	{faults: "network-unit-missing", stage: serial.Shell, finds: []find{{"boot", ``},
-		{"storage-status", `^the status is failed/`}}},
-}
-
-// elsewhere are the faults that other tests show.
-var elsewhere = map[string]string{
-	"applied-without-effect": "the scenario applied-without-effect",
-	"detection-error":        "the scenario detection-error",
-	"force-cleanup":          "the scenario residue forces the clean-up in the way the contract names",
-	"cleanup-ineffective":    "the check marker-gone of residue; contains is tested by itself",
-	"root-shell-lost":        "serial's tests of the console fallback",
-}
 
 // TestEveryFaultIsTested: a knob that nobody turns shows nothing.
 func TestEveryFaultIsTested(t *testing.T) {
@@ -160,6 +47,7 @@ func TestVMFaults(t *testing.T) {
 	if cfg.Target() != config.StandIn {
 		t.Skip("the faults are the stand-in's, and another image is audited")
 	}
+	t.Parallel()
 	table := faultTable{}
 	t.Cleanup(func() { t.Logf("from the evidence to the verdict:\n%s", table.String()) })
 	for _, c := range faultCases {
@@ -171,7 +59,7 @@ func TestVMFaults(t *testing.T) {
 				cfg.LoginTimeout = config.Seconds(c.limit)
 			}
 			sub := subject(t)
-			sub.Patience = 0.3 // an idle host boots the stand-in in 15 s
+			sub.Patience = cmp.Or(c.patience, 0.3)
 			f := newFleet(sub, cfg, watch(t))
 			m := Machine{CPUs: 1, Network: true, Disks: []Disk{{MiB: 512}}}
 			if c.change != nil {
@@ -179,6 +67,9 @@ func TestVMFaults(t *testing.T) {
 			}
 			s := f.boot("fault-"+slug(c.faults), 60*time.Second, false, m)
 			s.faults = c.faults
+			if c.filled {
+				s.prepare = s.fillDisk
+			}
 			defer func() {
 				s.failed = t.Failed() // what was broken was meant to be
 				s.close(t.Attr)
@@ -193,7 +84,8 @@ func TestVMFaults(t *testing.T) {
 					t.Skip(r.Detail)
 				}
 				require.NotNil(t, s.vm, r.Detail)
-				late, kind := s.lateness(i, began)
+				at, kind := s.evidence(find, c.limit, i == 0, began)
+				late := s.judged.Sub(at)
 				table.add(c.faults, find.look, string(s.vm.Console.Stage()), late, kind, r)
 				want := prereq.Broken
 				if find.cause == "" {
@@ -202,8 +94,8 @@ func TestVMFaults(t *testing.T) {
 				require.Equal(t, want, r.Outcome, "%s\n%s", r.Detail, r.Evidence)
 				assert.Regexp(t, regexp.MustCompile(find.cause), r.Detail)
 				assert.True(t, s.vm.Console.Stage().Reached(c.stage), "stage %q, want %q", s.vm.Console.Stage(), c.stage)
-				if kind == "console" {
-					assert.Less(t, late, verdictLimit)
+				if find.cause != "" {
+					assert.Less(t, late, verdictLimit, "from the evidence (%s) to the verdict", kind)
 				}
 			}
 		})
@@ -214,24 +106,61 @@ func (l look) on(s *session) func(context.Context) prereq.Result {
 	return func(ctx context.Context) prereq.Result { return l(s, ctx) }
 }
 
-// lateness is the time from the evidence to the verdict, and where the evidence
-// was: on the console; in the guest; for a silence, its limit's end; else when
-// the check began to look.
-func (s *session) lateness(look int, began time.Time) (time.Duration, string) {
-	for _, trip := range s.seen() {
-		switch {
-		case !trip.Fatal || look > 0:
-		case strings.HasPrefix(trip.Line, "nothing for "):
-			return 0, "silence"
-		default:
-			return s.judged.Sub(trip.At), "console"
+// evidence says when, before the verdict, all was there that the verdict of a
+// look that began then rests on, and where: on the console (what the find shows,
+// or a tripwire's line); in the guest (a unit's last change); where somebody
+// waited for nothing to come, at the end of the wait; else when the look began.
+func (s *session) evidence(f find, limit time.Duration, first bool, began time.Time) (at time.Time, kind string) {
+	if f.shows != "" {
+		if at := s.seenOnConsole(f.shows); !at.IsZero() {
+			return at, "console"
 		}
 	}
-	looked := s.judged.Sub(began)
-	if s.since == 0 || s.since > looked {
-		return looked, "check" // it was there before anybody looked
+	for _, trip := range s.seen() {
+		quiet := quietFor.FindStringSubmatch(trip.Line)
+		switch {
+		case !trip.Fatal || !first:
+		case quiet != nil:
+			d, _ := time.ParseDuration(quiet[1])
+			return trip.At.Add(d), "silence"
+		default:
+			return trip.At, "console"
+		}
 	}
-	return s.since, "guest"
+	switch looked := s.judged.Sub(began); {
+	case limit != 0 && first:
+		return s.vm.Started.Add(limit), "limit"
+	case s.since == 0 || s.since > looked:
+		return began, "check" // it was there before anybody looked
+	default:
+		return s.judged.Add(-s.since), "guest"
+	}
+}
+
+var quietFor = regexp.MustCompile(`^nothing for (\S+);`)
+
+// seenOnConsole is when the recording of the console first had a match of
+// pattern.
+func (s *session) seenOnConsole(pattern string) (at time.Time) {
+	f, err := os.Open(s.record.path(castFile))
+	if err != nil {
+		return time.Time{}
+	}
+	defer f.Close()
+	re := regexp.MustCompile(pattern)
+	text, first := "", time.Duration(-1)
+	_, _ = cast.Read(f, func(e cast.Event) error {
+		switch {
+		case e.Code == 'm' && first < 0:
+			first = e.At // the first stage: its moment is known
+		case e.Code == 'o' && at.IsZero():
+			if text += e.Data; re.MatchString(text) {
+				at = s.vm.Stages()[0].At.Add(e.At - first)
+			}
+		}
+		return nil
+	})
+	return at
 }
 
 type faultTable struct {

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"bootaudit/fixtures"
 	"bootaudit/internal/interleave"
 	"bootaudit/serial"
 	"bootaudit/vmtest"
@@ -29,11 +28,7 @@ func TestVMInterleaving(t *testing.T) {
 	if left < needs {
 		t.Skipf("needs %s, and %s are left: give go test -timeout 40m", needs, left.Round(time.Second))
 	}
-	iso, err := fixtures.StandIn(t.Context(), t.Output())
-	if err != nil {
-		t.Skipf("no stand-in to boot: %v", err)
-	}
-	guest := vmtest.Start(t, vmtest.Machine{Name: "interleaving", ISO: iso})
+	guest := vmtest.Start(t, vmtest.Machine{Name: "interleaving", ISO: standIn(t)})
 	require.IsType(t, &serial.Control{}, guest.VM.Root)
 	ctx, cancel := context.WithTimeout(t.Context(), left)
 	defer cancel()

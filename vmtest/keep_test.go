@@ -93,7 +93,9 @@ func TestVMPlainContract(t *testing.T) {
 
 	s := suite.Scenarios[0].session
 	s.failed = true
-	suite.End(suite.Scenarios[2], nil)
+	for _, scenario := range suite.Scenarios[:3] {
+		suite.End(scenario, nil)
+	}
 	cache := string(cfg.CacheDir)
 	kept, err := FindKept(cache, "clean-disk-")
 	require.NoError(t, err)

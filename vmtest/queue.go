@@ -9,7 +9,21 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"bootaudit/prereq"
 )
+
+// share is how many of the host's CPUs an emulated machine takes from the queue:
+// its own, or more where the memory that is left is for fewer guests than the
+// CPUs are, so that they wait for one another.
+func share(host int, m Machine) int {
+	room, err := prereq.Room()
+	if err != nil {
+		return m.CPUs // the check memory says why
+	}
+	guests := max(1, int(room/prereq.GuestNeeds(m.MemoryMiB, m.TBSizeMiB)))
+	return max(m.CPUs, (host+guests-1)/guests)
+}
 
 // reserveCPUs waits until want of the host's CPUs are free of emulated guests
 // and takes them, for this process and against every other one of this user.

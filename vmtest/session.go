@@ -60,6 +60,7 @@ type session struct {
 	fleet    *fleet
 	name     string
 	cost     time.Duration
+	users    int // scenarios that are not over; fleet.mu is held
 	template Machine
 	keyless  bool // the image gets no key, though one is known
 	// unneeded, when set, says why the subject does without this VM, once its
@@ -184,9 +185,10 @@ func (s *session) start(ctx context.Context) prereq.Result {
 		}
 	}
 	if machine.Accelerator == "tcg" {
-		s.release, err = reserveCPUs(ctx, filepath.Join(string(f.cfg.CacheDir), "cpus"), runtime.NumCPU(), machine.CPUs,
+		want := share(runtime.NumCPU(), machine)
+		s.release, err = reserveCPUs(ctx, filepath.Join(string(f.cfg.CacheDir), "cpus"), runtime.NumCPU(), want,
 			func() {
-				s.tell("waits until %d of the host's %d CPUs are free of other emulated guests", machine.CPUs, runtime.NumCPU())
+				s.tell("waits until %d of the host's %d CPUs are free of other emulated guests", want, runtime.NumCPU())
 			})
 		if err != nil {
 			return prereq.Doubt(err.Error())

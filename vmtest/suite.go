@@ -45,6 +45,9 @@ type Scenario struct {
 	Name string
 	// About says what the scenario shows.
 	About string
+	// Alone is true of a scenario that no other one should run beside: it has
+	// the machine that the image's users have, and its times count.
+	Alone bool
 	// Cost is how long it takes, under TCG on two idle CPUs.
 	Cost   time.Duration
 	Checks []prereq.Check
@@ -77,7 +80,10 @@ func NewSuite(subject Subject, cfg config.Config, watcher Watcher) *Suite {
 	f := newFleet(subject, cfg, watcher)
 	suite := &Suite{fleet: f}
 	for _, make := range scenarios {
-		suite.Scenarios = append(suite.Scenarios, make(f))
+		scenario := make(f)
+		scenario.Alone = scenario.session == f.cleanVM()
+		scenario.session.users++
+		suite.Scenarios = append(suite.Scenarios, scenario)
 	}
 	return suite
 }
@@ -85,16 +91,15 @@ func NewSuite(subject Subject, cfg config.Config, watcher Watcher) *Suite {
 // Close ends every VM that was started, and completes its record.
 func (s *Suite) Close() { s.fleet.close() }
 
-// End ends the VM of a scenario unless a later scenario uses it, too. attr, when
-// not nil, gets the VM's attribute in place of the watcher's.
+// End says that a scenario is over. With the last one of those that share a VM,
+// the VM ends. attr, when not nil, gets the VM's attribute in place of the
+// watcher's.
 func (s *Suite) End(scenario Scenario, attr func(name, value string)) {
-	last := ""
-	for _, each := range s.Scenarios {
-		if each.session == scenario.session {
-			last = each.Name
-		}
-	}
-	if last == scenario.Name {
+	s.fleet.mu.Lock()
+	scenario.session.users--
+	over := scenario.session.users == 0
+	s.fleet.mu.Unlock()
+	if over {
 		scenario.session.close(attr)
 	}
 }
@@ -170,11 +175,13 @@ func withEntry(m map[string]string, key, value string) map[string]string {
 // scenarios make a run's scenarios, in the order in which they are tried:
 // those that share a VM stand together.
 var scenarios = []func(*fleet) Scenario{
-	cleanDisk, network, announcement, noRootKey, existingStorage, virtioCD,
-	uefi, residue, detectionError, failedProvisioning, appliedWithoutEffect,
+	cleanDisk, network, announcement, noRootKey, existingStorage, uefi,
+	detectionError, failedProvisioning, appliedWithoutEffect, residue,
 }
 
-// The VMs. Memory and CPUs are what the image's users give it at least.
+// The VMs. That of clean-disk has what the image's users give it at least. The
+// others have one CPU each: two such boots side by side take less time than one
+// after the other with two CPUs each (see BenchmarkTuning).
 
 func (f *fleet) cleanVM() *session {
 	return f.boot("clean-disk", 60*time.Second, false, Machine{Network: true, Disks: []Disk{{}}})
@@ -223,7 +230,7 @@ func announcement(f *fleet) Scenario {
 }
 
 func noRootKey(f *fleet) Scenario {
-	s := f.boot("no-root-key", 45*time.Second, true, Machine{Network: true, Disks: []Disk{{MiB: 1024}}})
+	s := f.boot("no-root-key", 45*time.Second, true, Machine{CPUs: 1, Network: true, Disks: []Disk{{MiB: 1024}}})
 	s.unneeded = func() string {
 		switch c := f.subject.Contract; {
 		case !c.Network.NeedsRootKey:
@@ -238,28 +245,17 @@ func noRootKey(f *fleet) Scenario {
 		About: "an image without a root key: nothing is renamed, and what cannot be observed is said"}
 }
 
-func (f *fleet) existingVM() *session {
-	s := f.boot("existing-storage", 45*time.Second, true, Machine{CDROM: Virtio, Disks: []Disk{{MiB: 256}}})
-	s.prepare = s.fillDisk
-	return s
-}
-
 func existingStorage(f *fleet) Scenario {
-	s := f.existingVM()
-	checks := append([]prereq.Check{s.bootedCheck()}, s.storageChecks("booted", "existing")...)
+	s := f.boot("existing-storage", 45*time.Second, true, Machine{CPUs: 1, CDROM: Virtio, Disks: []Disk{{MiB: 256}}})
+	s.prepare = s.fillDisk
+	checks := append([]prereq.Check{s.bootedCheck(), s.mediumCheck("booted", "virtio")}, s.storageChecks("booted", "existing")...)
 	checks = append(checks, s.untouchedCheck("booted"))
 	return Scenario{Name: "existing-storage", Cost: s.cost, Checks: checks, session: s,
-		About: "a disk with data on it: planned for, and not touched"}
-}
-
-func virtioCD(f *fleet) Scenario {
-	s := f.existingVM()
-	return Scenario{Name: "virtio-cd", Cost: s.cost, Checks: []prereq.Check{s.bootedCheck(), s.mediumCheck("booted", "virtio")}, session: s,
-		About: "the CD on a virtio bus (in the VM of existing-storage)"}
+		About: "a disk with data on it: planned for, and not touched; and the CD on a virtio bus"}
 }
 
 func uefi(f *fleet) Scenario {
-	s := f.boot("uefi", 60*time.Second, true, Machine{Firmware: UEFI})
+	s := f.boot("uefi", 60*time.Second, true, Machine{CPUs: 1, Firmware: UEFI})
 	s.unneeded = func() string {
 		if slices.ContainsFunc(s.image.Boot, func(e iso.BootEntry) bool { return e.Platform == "efi" }) {
 			return ""
@@ -271,7 +267,7 @@ func uefi(f *fleet) Scenario {
 }
 
 func residue(f *fleet) Scenario {
-	s := f.boot("residue", 90*time.Second, true, Machine{Disks: []Disk{{}, {MiB: 1536}, {MiB: 1536}}})
+	s := f.boot("residue", 90*time.Second, true, Machine{CPUs: 1, Disks: []Disk{{}, {MiB: 1536}, {MiB: 1536}}})
 	s.unneeded = func() string {
 		if f.subject.Contract.Storage.ForceCleanup == "" {
 			return fmt.Sprintf("the contract %q promises no forced clean-up", f.subject.Contract.Name)
@@ -286,7 +282,7 @@ func residue(f *fleet) Scenario {
 func detectionError(f *fleet) Scenario {
 	// A disk that fails every read does not do: wipefs finds no signature on
 	// it and exits 0.
-	s := f.boot("detection-error", 45*time.Second, true, Machine{Disks: []Disk{{MiB: 256}}})
+	s := f.boot("detection-error", 45*time.Second, true, Machine{CPUs: 1, Disks: []Disk{{MiB: 256}}})
 	s.faults = "detection-error"
 	s.unneeded = s.knobless
 	checks := append([]prereq.Check{s.bootedCheck()}, s.storageChecks("booted", "detection-error")...)
@@ -295,7 +291,7 @@ func detectionError(f *fleet) Scenario {
 }
 
 func failedProvisioning(f *fleet) Scenario {
-	s := f.boot("failed-provisioning", 45*time.Second, true, Machine{Disks: []Disk{{MiB: 1024, Faulty: FailWrites}}})
+	s := f.boot("failed-provisioning", 45*time.Second, true, Machine{CPUs: 1, Disks: []Disk{{MiB: 1024, Faulty: FailWrites}}})
 	s.unneeded = s.storageUnneeded
 	checks := append([]prereq.Check{s.bootedCheck()}, s.storageChecks("booted", "failed")...)
 	return Scenario{Name: "failed-provisioning", Cost: s.cost, Checks: checks, session: s,
@@ -303,7 +299,7 @@ func failedProvisioning(f *fleet) Scenario {
 }
 
 func appliedWithoutEffect(f *fleet) Scenario {
-	s := f.boot("applied-without-effect", 45*time.Second, true, Machine{Disks: []Disk{{MiB: 1024}}})
+	s := f.boot("applied-without-effect", 45*time.Second, true, Machine{CPUs: 1, Disks: []Disk{{MiB: 1024}}})
 	s.faults = "applied-without-effect"
 	s.unneeded = s.knobless
 	return Scenario{Name: "applied-without-effect", Cost: s.cost, Checks: []prereq.Check{s.bootedCheck(), s.emptyWordCheck("booted")}, session: s,

@@ -20,7 +20,8 @@ type Wait struct {
 	Verdict string
 	// Values are what the guest printed as key=value, such as "address".
 	Values map[string]string
-	// Since is how long before the verdict the unit had come to its state.
+	// Since is how long before the verdict the unit had come to its state, or
+	// the file that was waited for had been written.
 	Since time.Duration
 	// Report says who waits for whom: jobs, ordering, processes, journal.
 	Report string
@@ -60,6 +61,10 @@ func parseWait(out string) (Wait, error) {
 	changed, err2 := strconv.ParseFloat(w.Values["StateChangeTimestampMonotonic"], 64)
 	if err1 == nil && err2 == nil && changed > 0 {
 		w.Since = time.Duration(uptime*float64(time.Second)) - time.Duration(changed*float64(time.Microsecond))
+	}
+	var written, now float64
+	if n, _ := fmt.Sscan(w.Values["written"], &written, &now); n == 2 {
+		w.Since = time.Duration((now - written) * float64(time.Second))
 	}
 	return w, nil
 }

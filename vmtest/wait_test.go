@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -101,6 +102,10 @@ func TestWaitStatus(t *testing.T) {
 			assert.Equal(t, test.verdict, w.Verdict)
 			if test.file != "" {
 				assert.Equal(t, "applied", w.status()["STATE"])
+			}
+			if test.verdict == "ok" {
+				assert.Positive(t, w.Since)
+				assert.Less(t, w.Since, time.Minute)
 			}
 		})
 	}

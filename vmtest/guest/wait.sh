@@ -1,8 +1,20 @@
 # Waits that run in the guest, as root: each ends on the event or on what makes
 # the event impossible, and prints verdict=WORD first. A call follows this text.
 
-# seconds between two looks: each costs an emulated CPU about 0.2 s.
-pause=0.7
+# pause waits until it is time for another look. A look costs an emulated CPU
+# 0.2 s and more, which the guest needs for what it is waited for; so while the
+# unit's control group is there, the unit is running and four sleeps make a
+# pause, unless the file $1 has come meanwhile.
+pause() {
+	# A job that waits for itself is looked at twice, the second time at once.
+	[ -z "$tied" ] || return
+	for nap in 1 2 3 4; do
+		sleep 0.4
+		[ -z "$1" ] || [ ! -s "$1" ] || return
+		[ "$active" = activating ] && [ -n "$cgroup" ] || return
+		[ -d "/sys/fs/cgroup$cgroup" ] || [ -d "/sys/fs/cgroup/systemd$cgroup" ] || return
+	done
+}
 
 # unit_state UNIT sets what systemd says of it.
 unit_state() {
@@ -66,7 +78,7 @@ settled() {
 	activating)
 		# Two looks in a row: a job may be on its way.
 		if knot=$(deadlock "$1"); then
-			[ "$knot" != "$tied" ] || why=deadlock
+			if [ "$knot" = "$tied" ]; then why=deadlock; fi
 			tied=$knot
 		else
 			tied=''
@@ -106,7 +118,7 @@ await_unit() {
 			verdict ok "$1"
 		fi
 		! settled "$1" || verdict "$why" "$1"
-		sleep $pause
+		pause ''
 	done
 }
 
@@ -117,13 +129,14 @@ await_status() {
 		settled "$2" || why=''
 		if grep -q '^STATE=.' "$1" 2>/dev/null && grep -q '^DETAIL=' "$1"; then
 			sed 's/^/status./' "$1"
+			echo "written=$(stat -c %.Y "$1")" "$(date +%s.%N)"
 			verdict ok "$2"
 		fi
 		if [ -n "$why" ]; then
 			[ ! -s "$1" ] || { sed 's/^/status./' "$1"; verdict incomplete "$2"; }
 			verdict no-file "$2"
 		fi
-		sleep $pause
+		pause "$1"
 	done
 }
 
@@ -149,6 +162,6 @@ await_address() {
 			systemctl -q is-active systemd-networkd NetworkManager dhcpcd connman networking 2>/dev/null ||
 				verdict no-dhcp-client "${2:-multi-user.target}"
 		fi
-		sleep $pause
+		pause ''
 	done
 }

@@ -1,0 +1,173 @@
+package vmtest
+
+import (
+	"context"
+	"time"
+
+	"bootaudit/prereq"
+	"bootaudit/serial"
+)
+
+// look is how a fault is looked for; it ends with what was found.
+type look func(*session, context.Context) prereq.Result
+
+// looks are named as the checks that they are.
+var looks = map[string]look{
+	"boot": func(s *session, ctx context.Context) prereq.Result {
+		for i, step := range steps {
+			if r := s.reach(ctx, step.id); r.Outcome != prereq.Holds && s.taken <= i {
+				return r
+			}
+		}
+		return prereq.Hold("a root shell")
+	},
+	// On a fast host the shell comes before the fault does.
+	"tripwire": func(s *session, ctx context.Context) prereq.Result {
+		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			r := s.reach(ctx, "bootloader")
+			if r.Outcome != prereq.Holds {
+				return r
+			}
+			for _, trip := range s.seen() {
+				if trip.Fatal {
+					return prereq.Break(trip.ID + ": " + trip.Means)
+				}
+			}
+		}
+		return prereq.Hold("no fatal tripwire in two minutes")
+	},
+	"kernel":       func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "kernel") },
+	"login":        func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "login") },
+	"root":         func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "root") },
+	"control-line": func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "control-line") },
+	"storage-status": func(s *session, ctx context.Context) prereq.Result {
+		return s.storageStatus(ctx, "clean")
+	},
+	"unit": func(s *session, ctx context.Context) prereq.Result {
+		return s.unitEnds(ctx, s.fleet.subject.Contract.Units[0])
+	},
+	"address":  (*session).address,
+	"ssh":      (*session).ssh,
+	"commands": (*session).commands,
+	// Until one of them fails.
+	"commands-again": func(s *session, ctx context.Context) prereq.Result {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Second) {
+			if r := s.commands(ctx); r.Outcome != prereq.Holds {
+				return r
+			}
+		}
+		return prereq.Hold("a minute of commands")
+	},
+	"residue": func(s *session, ctx context.Context) prereq.Result {
+		s.waitUnit(ctx, s.fleet.subject.Contract.Storage.Unit, "inactive")
+		for _, look := range []func(context.Context) prereq.Result{
+			func(ctx context.Context) prereq.Result { return s.residueStep(ctx, "seed") }, s.forceCleanup,
+			func(ctx context.Context) prereq.Result { return s.residueStep(ctx, "verify") },
+		} {
+			if r := look(ctx); r.Outcome != prereq.Holds {
+				return r
+			}
+		}
+		return prereq.Hold("nothing is left")
+	},
+}
+
+// find is a check that looks for a fault, and the cause that it must name, as a
+// regular expression. Cause "" is a fault that must do no harm. Shows is what
+// the console shows when the cause can be known, where that is no tripwire.
+type find struct{ look, cause, shows string }
+
+// faultCase is a boot with one fault, or with several that do not touch each
+// other, and what must be found, in this order.
+type faultCase struct {
+	faults string
+	stage  serial.Stage // that the boot has reached at the first verdict
+	finds  []find
+	change func(*Machine)
+	filled bool          // there is data on the disk
+	limit  time.Duration // since the start, in place of the login limit
+	// patience is for the silences; the default is 0.3, since an idle host boots
+	// the stand-in in 20 s. Those that are about a silence wait less.
+	patience float64
+}
+
+// ok is a find of no fault: the look must hold.
+func ok(look string) find { return find{look: look} }
+
+// broken is a find of a cause that a tripwire, the guest's systemd or the look
+// itself is the evidence of.
+func broken(look, cause string) find { return find{look: look, cause: cause} }
+
+// shown is a find of a cause of which the console shows a sign.
+func shown(look, cause, sign string) find { return find{look, cause, sign} }
+
+// faultCases are in the order of a boot, but for what takes longest: that comes
+// last, since go test starts the last of parallel tests first.
+var faultCases = []faultCase{
+	{faults: "initrd-panic", stage: serial.KernelLoad, finds: []find{broken("boot", `^kernel-panic: `)}},
+	{faults: "initrd-shell", stage: serial.KernelLoad, finds: []find{broken("boot", `^initrd-shell: `)}},
+	{faults: "stage-1-error", stage: serial.Initrd, finds: []find{broken("boot", `^(root-device-missing|root-not-mounted|initrd-shell): `)}},
+	// On a slow host the silence is over its limit before the login comes.
+	{faults: "tty0-last", stage: serial.KernelLoad, finds: []find{
+		shown("kernel", `silent until the (login|shell); the last console= |^no-kernel-console: `, `<<< Welcome`)}},
+	{faults: "emergency", stage: serial.Init, finds: []find{broken("boot", `^emergency-mode: `)}},
+	{faults: "panic", stage: serial.Init, finds: []find{broken("boot", `^kernel-panic: `)}},
+	{faults: "oom", stage: serial.Init, finds: []find{broken("tripwire", `^out-of-memory: `)}},
+	{faults: "oops", stage: serial.Init, finds: []find{broken("tripwire", `^kernel-oops: `)}},
+	{faults: "reboot-loop", stage: serial.Bootloader, finds: []find{broken("boot", `^reboot-loop: `)}, change: func(m *Machine) { m.Reboot = true }},
+	{faults: "login-loop", stage: serial.Login, finds: []find{broken("boot", `^login-loop: `)}},
+	{faults: "root-refused", stage: serial.Shell, finds: []find{
+		shown("root", `(?s)cannot become root: sudo -i: .*su -: `, `su: .*\n`)}},
+	{faults: "autologin-root,no-networkd", stage: serial.Shell, finds: []find{
+		shown("login", `^logged in as root \(uid 0, by automatic login\); the contract promises nixos`, `root@nixos:`),
+		ok("control-line"),
+		broken("address", `^lan is there, but no DHCP client runs`)}},
+	{faults: "no-autologin,sudo-refused", stage: serial.Shell, finds: []find{
+		shown("login", `by login\); the contract promises an automatic login`, `nixos@nixos:`),
+		shown("root", `sudo -i`, `sudo: .*\n`)}},
+	{faults: "sudo-password", stage: serial.Shell, finds: []find{
+		shown("root", `sudo -i`, `sudo: .*\n`)}},
+	{faults: "network-unit-missing", stage: serial.Shell, finds: []find{
+		ok("boot"),
+		broken("storage-status", `^the status is failed/`)}},
+	{faults: "hang-activating", stage: serial.Shell, finds: []find{
+		ok("boot"),
+		broken("unit", `pre-nixos.service waits for sshd.service, and sshd.service waits for pre-nixos.service`)}},
+	{faults: "pager,killed-pass", stage: serial.Shell, finds: []find{
+		ok("boot"),
+		broken("storage-status", `^there is no \S+ and will be none: pre-nixos.service failed`)}},
+	{faults: "root-shell-lost", stage: serial.Shell, finds: []find{
+		ok("boot"),
+		shown("commands-again", `root was lost: the screen shows a user's shell`, `(?s)root@nixos:.*nixos@nixos:`)},
+		change: func(m *Machine) { m.Control = None }},
+	{faults: "no-nic,status-unknown", stage: serial.Shell, finds: []find{
+		ok("boot"),
+		broken("storage-status", `^the status is confused/`),
+		broken("address", `^there is no interface lan and will be none: pre-nixos.service has ended`)}},
+	{faults: "missing-command,force-cleanup,sshd-refuses-first", stage: serial.Shell, filled: true, finds: []find{
+		ok("boot"),
+		broken("commands", `^missing: findmnt$`),
+		broken("storage-status", `^the status is plan-only/existing-storage-force-cleanup; the contract accepts applied/auto-applied`),
+		ok("ssh")}},
+	{faults: "silence", stage: serial.KernelLoad, finds: []find{broken("boot", `^(no-kernel-console|initrd-hangs|init-hangs): `)}, patience: 0.09},
+	{faults: "no-kernel-console", stage: serial.KernelLoad, finds: []find{broken("boot", `^no-kernel-console: `)}, patience: 0.09},
+	{faults: "flood", stage: serial.Login, finds: []find{broken("boot", `no (shell after login|root shell) .*the console was flooded: \d+ bytes`)}, limit: 40 * time.Second},
+	{faults: "boot-hang", stage: serial.Init, finds: []find{broken("boot", `A start job is running for Fault boot-hang \(`)}, limit: 40 * time.Second},
+	{faults: "bare-prompt,no-carrier,status-without-detail", stage: serial.Shell, finds: []find{
+		ok("boot"),
+		broken("storage-status", `has STATE="applied" and DETAIL="", and will not have more: pre-nixos.service has ended`),
+		broken("address", `^there is no interface lan and will be none: pre-nixos.service has ended`)}},
+	{faults: "noise,service-failed", stage: serial.Shell, finds: []find{
+		ok("boot"),
+		broken("storage-status", `^the status is failed/auto-applied; `)}},
+	{faults: "cleanup-ineffective", stage: serial.Shell, finds: []find{
+		ok("boot"),
+		broken("residue", `^left over: .*vg_residue`)},
+		change: func(m *Machine) { m.Disks = []Disk{{MiB: 512}, {MiB: 256}, {MiB: 256}} }},
+}
+
+// elsewhere are the faults that other tests show.
+var elsewhere = map[string]string{
+	"applied-without-effect": "the scenario applied-without-effect",
+	"detection-error":        "the scenario detection-error",
+}
