@@ -114,6 +114,11 @@ func New(rw io.ReadWriteCloser, cfg Config) (*Console, error) {
 	return c, nil
 }
 
+// dribble is so little, in bytes, that the pump lets more come before it reads
+// again. QEMU hands over what a guest writes to its UART byte by byte; one by
+// one they cost four system calls each, and a line of the recording.
+const dribble = 64
+
 // pump takes what the guest sends at once and always: a guest whose UART is
 // not drained stands still, and a terminal's late answer is taken for typing.
 func (c *Console) pump() {
@@ -135,6 +140,9 @@ func (c *Console) pump() {
 			c.screen.Write(p)
 			c.watch.Write(p)
 			c.queue.push(p)
+			if n < dribble {
+				time.Sleep(time.Millisecond)
+			}
 		}
 		if err != nil {
 			c.mu.Lock()

@@ -130,36 +130,33 @@ func (w *wait) agent() error {
 	if w.c.root != nil {
 		return nil
 	}
-	// With noise on the console no prompt may ever settle: then try all the same.
-	st, line, err := w.shell(5 * time.Second)
-	if err != nil {
-		return err
-	}
-	switch st {
-	case stateLogin, stateUser, statePassword, stateInitrd, stateEmergency:
-		return fmt.Errorf("there is no root shell on the console: the screen shows %s %q", st, line)
-	}
 	key := newKey()
 	d := newDeframer(key)
 	next := 0
 	arrived := func(want string) func(frame) bool {
 		return func(f frame) bool { return f.kind == frameBoot && f.arg == want || f.kind == frameHello && want == "" }
 	}
-	// Ctrl-U takes away what may be typed already. Noise may destroy the answer:
-	// then any line gets another, this one, too.
 	for try := 0; ; try++ {
+		// With noise on the console no prompt may ever settle: then try all the same.
+		st, line, err := w.shell(5 * time.Second)
+		if err != nil {
+			return err
+		}
+		switch st {
+		case stateLogin, stateUser, statePassword, stateInitrd, stateEmergency:
+			return fmt.Errorf("there is no root shell on the console: the screen shows %s %q", st, line)
+		}
+		// Ctrl-U takes away what may be typed already. Where noise has destroyed
+		// the answer, any line gets another, this one, too.
 		if err := w.c.send(w.ctx, fmt.Appendf(nil, "\x15"+boot+"\r", key[:4], key[4:], consoleLine)); err != nil {
 			return err
 		}
-		_, err := w.frame(d, 10*time.Second, arrived("0"))
+		_, err = w.frame(d, 10*time.Second, arrived("0"))
 		if err == nil {
 			break
 		}
 		if try == 2 || !errors.Is(err, errNoAnswer) {
 			return fmt.Errorf("start an agent in the console's root shell: %w", err)
-		}
-		if _, _, err := w.see(); err != nil {
-			return err
 		}
 	}
 	text := base64.StdEncoding.EncodeToString([]byte(agent))
@@ -174,7 +171,9 @@ func (w *wait) agent() error {
 	s := newSession(key, w.c.send)
 	s.block = 1 << 10
 	s.patience = 4 * time.Second
-	hello, err := w.tell(d, ".\n", arrived(""))
+	// A running agent answers the second line again, should noise have destroyed
+	// its first word.
+	hello, err := w.tell(d, ".\n"+string(request(key, "h 0")), arrived(""))
 	if err != nil {
 		return fmt.Errorf("run an agent in the console's root shell: %w", err)
 	}

@@ -59,7 +59,10 @@ func (c *Console) PassMenu(ctx context.Context) error {
 
 // Login waits for a shell and says whose it is. What the screen shows decides:
 // a boot menu is passed, an automatic login is awaited, a login prompt gets the
-// account's user and password, a pager is left.
+// account's user and password, a pager is left. Where a login has been reached
+// and nothing that is known shows, Enter is pressed every two seconds: what the
+// guest writes to its console may hide a prompt. (An image that opens a program
+// instead of a shell gets those Enters, too.)
 func (c *Console) Login(ctx context.Context, account Account) (Who, error) {
 	w, err := c.begin(ctx, "shell after login")
 	if err != nil {
@@ -99,7 +102,7 @@ func (w *wait) login(account Account) (Who, error) {
 			if users++; users > 3 {
 				return Who{}, fmt.Errorf("login as %s was refused %d times", account.User, users-1)
 			}
-			by = "login"
+			by, w.asks = "login", account.Password != ""
 			err = w.submit(account.User)
 		case statePassword:
 			if by != "login" {
@@ -150,6 +153,7 @@ func (w *wait) secret(password string) error {
 	if err := w.c.send(w.ctx, []byte(password+"\r")); err != nil {
 		return err
 	}
+	w.asks = false
 	for start := time.Now(); time.Since(start) < 3*time.Second; {
 		if st, _ := w.c.look(); st != statePassword {
 			return nil

@@ -31,9 +31,10 @@ func (w *wait) become(account Account) (Who, error) {
 	if st != stateUser && st != stateRoot {
 		return Who{}, fmt.Errorf("there is no shell to become root from: the screen shows %s %q", st, line)
 	}
+	// Login has just asked; but a claim of root is always asked for anew.
 	who := w.c.who
 	w.c.who = Who{}
-	if who == (Who{}) || st == stateRoot {
+	if who.UID == 0 || st == stateRoot {
 		if who, err = w.identify(); err != nil {
 			return Who{}, err
 		}
@@ -83,6 +84,8 @@ func (w *wait) escalate(command, password string) (Who, error) {
 	if err := w.submit(command); err != nil {
 		return Who{}, err
 	}
+	w.asks = password != ""
+	defer func() { w.asks = false }()
 	asked := 0
 	for start := time.Now(); time.Since(start) < time.Minute; {
 		st, line, err := w.see()
@@ -148,7 +151,8 @@ func after(text, command string) string {
 		var said []string
 		for _, row := range rows[i+1 : max(i+1, len(rows)-1)] {
 			row = strings.TrimSpace(kernelText.ReplaceAllString(row, ""))
-			if row != "" && !statusLine.MatchString(row) && row != "Password:" {
+			_, prompt := PromptEnd([]byte(row)) // Enter was pressed there
+			if row != "" && !prompt && !statusLine.MatchString(row) && row != "Password:" {
 				said = append(said, row)
 			}
 		}

@@ -29,16 +29,20 @@ const (
 var prompts = []struct {
 	state   state
 	pattern *regexp.Regexp
+	loose   bool // other lines may look like it
 }{
-	{stateEmergency, re(`^Press Enter for (?:system )?maintenance|^Give root password for (?:system )?maintenance|^\(or press Control-D to continue\):|^\(or type Control-D to continue\):`)},
-	{stateInitrd, re(`^\(initramfs\)$|^dracut:.*[#$]$|^\[rootfs .*\][#$]$`)},
-	{stateAutologin, re(`login: \S+ \(automatic login\)$`)},
-	{stateLogin, re(`(?:^| )login:$`)},
-	{statePassword, re(`^(?:\[sudo\] )?[Pp]assword(?: for [^:]{1,64})?:$`)},
-	{statePager, re(`\(END\)$|^--More--|^lines \d+-\d+|^:$|^Manual page .* line \d+`)},
-	{stateRoot, re(`^(?:\S.{0,150})?#$`)},
-	{stateUser, re(`^(?:\S.{0,150})?\$$`)},
+	{stateEmergency, re(`^Press Enter for (?:system )?maintenance|^Give root password for (?:system )?maintenance|^\(or press Control-D to continue\):|^\(or type Control-D to continue\):`), false},
+	{stateInitrd, re(`^\(initramfs\)$|^dracut:.*[#$]$|^\[rootfs .*\][#$]$`), false},
+	{stateAutologin, re(`login: \S+ \(automatic login\)$`), false},
+	{stateLogin, re(`(?:^| )login:$`), false},
+	{statePassword, re(`^(?:\[sudo\] )?[Pp]assword(?: for [^:]{1,64})?:$`), false},
+	{statePager, re(`\(END\)$|^--More--|^lines \d+-\d+|^:$|^Manual page .* line \d+`), false},
+	{stateRoot, re(`^(?:\S.{0,150})?#$`), true},
+	{stateUser, re(`^(?:\S.{0,150})?\$$`), true},
 }
+
+// near is how many rows below a loose prompt may be noise.
+const near = 12
 
 // Not the guest's answer to us: kernel messages, which may begin anywhere in a
 // line, and whole lines from the init system, wall(1) and notices.
@@ -61,7 +65,7 @@ func readState(text string, row int, stage Stage) (state, string) {
 			continue
 		}
 		for _, p := range prompts {
-			if p.pattern.MatchString(line) {
+			if p.pattern.MatchString(line) && (row-i < near || !p.loose || Prompt.MatchString(line)) {
 				return p.state, line
 			}
 		}
@@ -131,7 +135,7 @@ func (w *wait) see() (state, string, error) {
 	switch {
 	case st == statePager:
 		key = "q"
-	case st == stateNothing && w.c.Stage().Reached(Login):
+	case st == stateNothing && w.c.Stage().Reached(Login) && !w.asks:
 		key = "\r"
 	}
 	now := time.Now()

@@ -57,6 +57,8 @@ type wait struct {
 	// key is what see would press, since pressed or when it last did.
 	key     string
 	pressed time.Time
+	// asks: a password may be asked for next, which Enter would answer.
+	asks bool
 }
 
 // begin takes the turn. Every wait that succeeds must end.

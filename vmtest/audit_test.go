@@ -32,6 +32,9 @@ func TestVM(t *testing.T) {
 			suite.End(scenario, t.Attr)
 		})
 	}
+	// Those that run side by side begin when this function has returned: they
+	// need the CPUs, also where -run left out some who share the first VM.
+	suite.EndAlone()
 }
 
 func loadConfig(t testing.TB) config.Config {
@@ -56,14 +59,16 @@ func subject(t testing.TB) Subject {
 	case config.Flake:
 		flake, err := target.Flake(cfg, t.Output())
 		require.NoError(t, err)
-		var built iso.Build
-		s.Built = func() iso.Build { return built }
 		s.ISO = func(ctx context.Context) (string, error) {
-			var err error
-			if built, err = flake.Build(ctx); err != nil {
+			built, err := flake.Build(ctx)
+			if err != nil {
 				return "", &iso.NoImage{Outcome: prereq.Unknown, Err: err}
 			}
 			return built.ISO, nil
+		}
+		s.Built = func() iso.Build {
+			built, _ := flake.Build(context.Background()) // built once, by ISO
+			return built
 		}
 	case config.StandIn:
 		s.KeyAtBoot, s.FaultAtBoot, s.MemoryMiB = fixtures.RootKeyFile, fixtures.FaultFile, 1024

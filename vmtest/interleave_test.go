@@ -2,6 +2,7 @@ package vmtest_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 
 // TestVMInterleaving runs commands of many sizes while the guest's console is
 // full of kernel messages, broadcasts, a spinner and a pager: 1,000 on the
-// control line and 200 on the console itself, and every answer must be right.
+// control line and, at the same time, 200 on the console itself, and every
+// answer must be right.
 func TestVMInterleaving(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots the stand-in in QEMU; -short asks for no boot")
@@ -35,6 +37,7 @@ func TestVMInterleaving(t *testing.T) {
 	result, err := guest.VM.Root.Run(ctx, interleave.Noise)
 	require.NoError(t, err)
 	require.NoError(t, result.Err())
+	var work sync.WaitGroup
 	for _, row := range []struct {
 		name         string
 		r            serial.Runner
@@ -43,10 +46,13 @@ func TestVMInterleaving(t *testing.T) {
 		{"control line", guest.VM.Root, 1000, 8, 20_000},
 		{"console", guest.VM.Console, 200, 1, 2000},
 	} {
-		start := time.Now()
-		assert.NoError(t, interleave.Commands(ctx, row.r, row.n, row.at, row.bytes), row.name)
-		t.Logf("%s: %d commands in %s", row.name, row.n, time.Since(start).Round(time.Second))
+		work.Go(func() {
+			start := time.Now()
+			assert.NoError(t, interleave.Commands(ctx, row.r, row.n, row.at, row.bytes), row.name)
+			t.Logf("%s: %d commands in %s", row.name, row.n, time.Since(start).Round(time.Second))
+		})
 	}
+	work.Wait()
 	result, err = guest.VM.Root.Run(t.Context(), interleave.Quiet)
 	require.NoError(t, err)
 	require.NoError(t, result.Err())

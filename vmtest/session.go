@@ -82,10 +82,10 @@ type session struct {
 	cast      *os.File
 	release   func() // of the host's CPUs
 	steps     map[string]prereq.Result
-	judged    time.Time     // the last check
-	since     time.Duration // the last wait: from the unit's change to its verdict
-	free      bool          // the step under way was taken, whatever its result
-	taken     int           // steps
+	judged    time.Time // the last check
+	happened  time.Time // in the guest, what the check's last wait ended by
+	free      bool      // the step under way was taken, whatever its result
+	taken     int       // steps
 	failed    bool
 	diagnosed int               // failures
 	ipv4      string            // of the contract's interface
@@ -134,6 +134,7 @@ func (s *session) do(ctx context.Context, topic string, look func(context.Contex
 			fmt.Errorf("the VM's %s are over (BOOT_IMAGE_VM_SPAWN_TIMEOUT)", limit))
 		defer cancel()
 	}
+	s.happened = time.Time{}
 	r := look(ctx)
 	s.judged = time.Now()
 	if r.Outcome == prereq.Broken && errors.Is(context.Cause(ctx), errNoTime) {
@@ -185,7 +186,10 @@ func (s *session) start(ctx context.Context) prereq.Result {
 		}
 	}
 	if machine.Accelerator == "tcg" {
-		want := share(runtime.NumCPU(), machine)
+		want := machine.CPUs
+		if room, err := roomForGuests(); err == nil { // else the check memory says why
+			want = share(runtime.NumCPU(), room, machine)
+		}
 		s.release, err = reserveCPUs(ctx, filepath.Join(string(f.cfg.CacheDir), "cpus"), runtime.NumCPU(), want,
 			func() {
 				s.tell("waits until %d of the host's %d CPUs are free of other emulated guests", want, runtime.NumCPU())

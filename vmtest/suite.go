@@ -48,7 +48,7 @@ type Scenario struct {
 	// Alone is true of a scenario that no other one should run beside: it has
 	// the machine that the image's users have, and its times count.
 	Alone bool
-	// Cost is how long it takes, under TCG on two idle CPUs.
+	// Cost is how long it takes, under TCG on idle CPUs.
 	Cost   time.Duration
 	Checks []prereq.Check
 
@@ -101,6 +101,15 @@ func (s *Suite) End(scenario Scenario, attr func(name, value string)) {
 	s.fleet.mu.Unlock()
 	if over {
 		scenario.session.close(attr)
+	}
+}
+
+// EndAlone ends the VMs of the scenarios that are [Scenario.Alone].
+func (s *Suite) EndAlone() {
+	for _, scenario := range s.Scenarios {
+		if scenario.Alone {
+			scenario.session.close(nil)
+		}
 	}
 }
 
@@ -172,8 +181,8 @@ func withEntry(m map[string]string, key, value string) map[string]string {
 	return out
 }
 
-// scenarios make a run's scenarios, in the order in which they are tried:
-// those that share a VM stand together.
+// scenarios make a run's scenarios. Those that are alone are tried in this
+// order; of the others go test starts the last first, so the longest is last.
 var scenarios = []func(*fleet) Scenario{
 	cleanDisk, network, announcement, noRootKey, existingStorage, uefi,
 	detectionError, failedProvisioning, appliedWithoutEffect, residue,

@@ -96,9 +96,9 @@ func (vm *VM) WaitUnit(ctx context.Context, unit, state string) (Wait, error) {
 	return vm.wait(ctx, "await_unit", unit, state)
 }
 
-// noted keeps how long a wait's verdict came after the unit's last change.
+// noted keeps when what a wait's verdict rests on had happened in the guest.
 func (s *session) noted(w Wait, err error) (Wait, error) {
-	s.since = w.Since
+	s.happened = time.Now().Add(-w.Since)
 	return w, err
 }
 

@@ -14,16 +14,20 @@ import (
 )
 
 // Noise is a root command that fills a guest's console (ttyS0) until Quiet: a
-// kernel message every 10 ms, a broadcast each second, a spinner that
-// redraws its line, and a pager that takes what is typed.
+// kernel message every 10 ms, a spinner that redraws its line ten times and a
+// broadcast once a second, and a pager that takes what is typed. The guest needs
+// bash, whose read can wait: under emulation a sleep(1) takes longer than 10 ms.
 const Noise = `
 dmesg -n 8
 # Else the kernel lets only 10 messages in 5 s through.
 echo on >/proc/sys/kernel/printk_devkmsg
-voice() { sh -c "$1" voice </dev/null >/dev/null 2>&1 & echo $! >>/run/interleave; }
-# An emulated guest starts few programs a second: ten messages to a sleep.
-voice 'i=0; while :; do for n in 0 1 2 3 4 5 6 7 8 9; do echo "<4>interleave: kernel message $i$n in the middle of it" >/dev/kmsg; done
-for n in "*    " "**   " " *** " "   **"; do printf "\r\033[K[ %s] A start job is running for Interleaving (1min / no limit)" "$n" >/dev/ttyS0; done; i=$((i+1)); sleep 0.1; done'
+voice() { bash -c "$1" voice </dev/null >/dev/null 2>&1 & echo $! >>/run/interleave; }
+voice 'exec {never}<> <(:); stars=("*    " "**   " " *** " "   **"); n=0
+while :; do
+	n=$((n + 1)); echo "<4>interleave: kernel message $n in the middle of it" >/dev/kmsg
+	((n % 10 > 0)) || printf "\r\033[K[ %s] A start job is running for Interleaving (1min / no limit)" "${stars[n / 10 % 4]}" >/dev/ttyS0
+	read -r -t 0.009 -u "$never"
+done'
 voice 'while :; do wall "A broadcast to everybody"; sleep 1; done'
 if command -v less; then voice 'while :; do seq 1 500 | TERM=vt100 timeout -s KILL 3 less </dev/ttyS0 >/dev/ttyS0 2>/dev/ttyS0; sleep 10; done'; fi
 `

@@ -3,13 +3,13 @@
 
 # pause waits until it is time for another look. A look costs an emulated CPU
 # 0.2 s and more, which the guest needs for what it is waited for; so while the
-# unit's control group is there, the unit is running and four sleeps make a
-# pause, unless the file $1 has come meanwhile.
+# unit's control group is there, the unit is running and three sleeps make
+# a pause, unless the file $1 has come meanwhile.
 pause() {
 	# A job that waits for itself is looked at twice, the second time at once.
-	[ -z "$tied" ] || return
-	for nap in 1 2 3 4; do
-		sleep 0.4
+	[ -z "$tied" ] || [ -n "$why" ] || return
+	for nap in 1 2 3; do
+		sleep 0.6
 		[ -z "$1" ] || [ ! -s "$1" ] || return
 		[ "$active" = activating ] && [ -n "$cgroup" ] || return
 		[ -d "/sys/fs/cgroup$cgroup" ] || [ -d "/sys/fs/cgroup/systemd$cgroup" ] || return
@@ -63,7 +63,7 @@ deadlock() {
 
 # settled UNIT: nothing will happen to UNIT any more; sets why.
 settled() {
-	why=''
+	why='' last=$tied tied=''
 	case $load in not-found | masked) why=$load; return 0 ;; esac
 	case $active in
 	failed) why=failed ;;
@@ -78,16 +78,14 @@ settled() {
 	activating)
 		# Two looks in a row: a job may be on its way.
 		if knot=$(deadlock "$1"); then
-			if [ "$knot" = "$tied" ]; then why=deadlock; fi
 			tied=$knot
-		else
-			tied=''
+			[ "$knot" != "$last" ] || why=deadlock
 		fi
 		;;
 	esac
 	[ -n "$why" ]
 }
-tied='' knot=''
+tied='' last='' knot=''
 
 # verdict WORD UNIT ends the wait; unless it ended well, it tells who waits for
 # whom.
@@ -96,18 +94,22 @@ verdict() {
 	echo "cause=$why"
 	echo "unit=$2 load=$load active=$active sub=$sub result=$result job=$job"
 	[ -z "$knot" ] || echo "knot=$knot"
-	echo "uptime=$(cut -d' ' -f1 /proc/uptime)"
 	systemctl show -p StateChangeTimestampMonotonic "$2"
-	[ "$1" != ok ] || exit 0
+	[ "$1" = ok ] || report=$(report "$2")
+	echo "uptime=$(cut -d' ' -f1 /proc/uptime)" # last, so that it counts the report
+	[ "$1" = ok ] || echo "$report"
+	exit 0
+}
+
+report() {
 	echo '--- jobs'
 	systemctl list-jobs --no-pager 2>&1
-	echo "--- ordering of $2"
-	systemctl show -p After -p Before "$2"
-	echo "--- processes of $2"
+	echo "--- ordering of $1"
+	systemctl show -p After -p Before "$1"
+	echo "--- processes of $1"
 	processes
-	echo "--- journal of $2"
-	journalctl --no-pager -q -b -u "$2" -n 15 2>&1
-	exit 0
+	echo "--- journal of $1"
+	journalctl --no-pager -q -b -u "$1" -n 15 2>&1
 }
 
 # await_unit UNIT STATE waits until UNIT has run and is in STATE.
