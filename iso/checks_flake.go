@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"time"
 
@@ -201,8 +202,12 @@ func flakeRecord(ctx context.Context, f *Flake) prereq.Result {
 	if err != nil {
 		return prereq.Doubt(err.Error())
 	}
+	size := int64(-1)
+	if info, err := os.Stat(b.ISO); err == nil {
+		size = info.Size()
+	}
 	r := prereq.Hold(fmt.Sprintf("%s, NAR hash %s", b.StorePath, or(b.NARHash, "unknown")))
-	r.Evidence = fmt.Sprintf("store path: %s\nderiver: %s\nNAR hash: %s\nISO: %s\nISO sha256: %s\nroot key: %s",
-		b.StorePath, or(b.Deriver, or(b.Derivation, "unknown")), or(b.NARHash, "unknown"), b.ISO, sum, or(b.Fingerprint, "none"))
+	r.Evidence = fmt.Sprintf("store path: %s\nderiver: %s\nNAR hash: %s\nISO: %s, %d bytes\nISO sha256: %s\nroot key: %s",
+		b.StorePath, or(b.Deriver, or(b.Derivation, "unknown")), or(b.NARHash, "unknown"), b.ISO, size, sum, or(b.Fingerprint, "none"))
 	return r
 }

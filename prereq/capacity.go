@@ -25,7 +25,8 @@ func (a auditor) capacityChecks() []Check {
 	checks := []Check{
 		{
 			ID: "memory", Section: SectionHost, When: always,
-			Condition: fmt.Sprintf("a guest's %d MiB, %d MiB of QEMU's translations and %d MiB of our own fit the host's memory and every control group's limit", GuestMemoryMiB, GuestTranslationsMiB, ourMemory>>20),
+			Condition: fmt.Sprintf("a guest's RAM (%d MiB, and %d MiB where the image is not the stand-in), %d MiB of QEMU's translations and %d MiB of our own fit the host's memory and every control group's limit",
+				GuestMemory(config.StandIn), GuestMemory(config.ISO), GuestTranslationsMiB, ourMemory>>20),
 			How:       "/proc/meminfo; memory limits of /proc/self/cgroup's groups and their ancestors (v1, v2)",
 			Remedy:    "stop what takes the memory, raise the container's limit, or give the machine more",
 			Probe:     a.memory,
@@ -45,6 +46,15 @@ func (a auditor) capacityChecks() []Check {
 		},
 	}
 	return append(checks, a.diskChecks()...)
+}
+
+// GuestMemory is the RAM, in MiB, of a guest that boots a target: an image of
+// somebody else's gets what its users give it at least.
+func GuestMemory(target config.Kind) int {
+	if target == config.StandIn {
+		return GuestMemoryMiB
+	}
+	return 2 * GuestMemoryMiB
 }
 
 // GuestNeeds is the memory, in bytes, of an emulated guest with so much RAM and
@@ -79,7 +89,7 @@ func (a auditor) memory(context.Context) Result {
 	if err != nil {
 		return Doubt(err.Error())
 	}
-	need := GuestNeeds(GuestMemoryMiB, GuestTranslationsMiB)
+	need := GuestNeeds(GuestMemory(a.cfg.Target()), GuestTranslationsMiB)
 	words := fmt.Sprintf("%s, and %s are needed", least, mib(need))
 	var r Result
 	switch {
@@ -166,9 +176,9 @@ const (
 func (a auditor) diskChecks() []Check {
 	artifacts := cmp.Or(string(a.cfg.Artifacts), string(a.cfg.LogRoot), a.TempDir)
 	return append([]Check{
-		a.disk("disk-cache", "the cache folder, for the stand-in image, keys and snapshots,", "BOOT_IMAGE_CACHE", string(a.cfg.CacheDir), 2*gib),
-		a.disk("disk-temp", "the temporary folder, for the guests' disks and what is being built,", "TMPDIR", a.TempDir, 2*gib),
-		a.disk("disk-artifacts", "the folder of this run's files, for logs, recordings and reports,", "BOOT_IMAGE_ARTIFACTS", artifacts, gib/4),
+		a.disk("disk-cache", "the cache folder, for the stand-in image and keys,", "BOOT_IMAGE_CACHE", string(a.cfg.CacheDir), 2*gib),
+		a.disk("disk-temp", "the temporary folder, for what is being built,", "TMPDIR", a.TempDir, 2*gib),
+		a.disk("disk-artifacts", "the folder of this run's files, for the guests' disks, logs, recordings and reports,", "BOOT_IMAGE_ARTIFACTS", artifacts, 2*gib),
 	}, a.only(config.Flake, []Check{{
 		ID: "disk-nix-store", Section: SectionHost, When: forFlake,
 		Condition: fmt.Sprintf("nix's store has %s free for the image and all that it is built from; %s where the flake has no inputs", mib(imageClosure), mib(ownClosure)),

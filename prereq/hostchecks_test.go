@@ -117,7 +117,7 @@ var hostCases = []hostCase{
 	{"ovmf", "not there", func(h *fakeHost) { delete(h.files, "usr/share/OVMF/OVMF_CODE_4M.fd") }, NotNeeded, "not by UEFI is not found out"},
 	{"ovmf", "not to be seen", func(h *fakeHost) { h.errs["/usr/share/OVMF/OVMF_CODE_4M.fd"] = fs.ErrPermission }, Unknown, "permission denied"},
 
-	{"memory", "", nil, Holds, "the host has 12 GiB free, and 1792 MiB are needed"},
+	{"memory", "", nil, Holds, "the host has 12 GiB free, and 2816 MiB are needed"},
 	{"memory", "small host", meminfo(1 << 20), Broken, "the host has 1024 MiB free"},
 	{"memory", "no meminfo", func(h *fakeHost) { delete(h.files, "proc/meminfo") }, Unknown, "proc/meminfo"},
 	{"memory", "foreign meminfo", func(h *fakeHost) { h.files["proc/meminfo"] = file("MemTotal: many\n") }, Unknown, "no MemAvailable"},
@@ -395,7 +395,7 @@ func TestControlGroups(t *testing.T) {
 	cases := []hostCase{
 		{"memory", "v2: no limit", v2("user.slice/session.scope/memory.max", "max\n"), Holds, "the host has 12 GiB free"},
 		{"memory", "v2: own limit", v2("user.slice/session.scope/memory.max", gib, "user.slice/session.scope/memory.current", "536870912"), Broken,
-			"the control group /sys/fs/cgroup/user.slice/session.scope, limited to 1024 MiB, has 512 MiB free, and 1792 MiB are needed"},
+			"the control group /sys/fs/cgroup/user.slice/session.scope, limited to 1024 MiB, has 512 MiB free, and 2816 MiB are needed"},
 		{"memory", "v2: an ancestor's limit", v2("user.slice/memory.max", gib, "user.slice/memory.current", "0", "user.slice/session.scope/memory.max", "max"), Broken, "user.slice, limited to 1024 MiB, has 1024 MiB free"},
 		{"memory", "v2: the throttling limit", v2("user.slice/memory.high", gib, "user.slice/memory.current", "0", "user.slice/memory.max", "max"), Broken, "limited to 1024 MiB"},
 		{"memory", "v2: in a container", both(v2("memory.max", gib, "memory.current", "0"), func(h *fakeHost) { h.files["proc/self/cgroup"] = file("0::/\n") }), Broken, "group /sys/fs/cgroup, limited to 1024 MiB"},

@@ -35,8 +35,8 @@ func bootText(b *testing.B, size int) string {
 }
 
 // BenchmarkConsole puts a recorded boot through go-expect as it comes (its own
-// Regexp matcher waits for a word that comes last), through the filter and the
-// screen, through the watch, and through the whole pump with and without an
+// Regexp matcher waits for a word that comes last), through the filter of escape
+// sequences alone, through the filter and the screen, through the watch, and through the whole pump with and without an
 // Expect. Each row prints MB/s and how many times plain go-expect that is, in
 // the same run. Plain go-expect's time grows with the square of the size: its
 // row for 1 MiB would take minutes, and is computed from 100 KiB's.
@@ -73,6 +73,7 @@ func BenchmarkConsole(b *testing.B) {
 		if size.n > 100<<10 {
 			plain *= 10.24 * 10.24
 		}
+		row("filter", func(*testing.B) { inPieces(&screen.Lines{Each: func(screen.Line) {}}, text) })
 		row("filter-and-screen", func(*testing.B) { inPieces(screen.New(screen.Config{}), text) })
 		row("watch", func(*testing.B) { inPieces(NewWatch(WatchConfig{}), text) })
 		row("pump", func(b *testing.B) { pumpOnce(b, text, nil) })

@@ -85,9 +85,14 @@ func (s *session) get(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get %q from the guest: %w", path, err)
 	}
-	r, err := s.run(ctx, "cat -- "+name)
+	// The digest is of what was read: the file may grow meanwhile. What is too
+	// large is read so far that this can be seen.
+	r, err := s.run(ctx, fmt.Sprintf(`f=$(mktemp) && head -c %d -- %s >"$f" && sha256sum <"$f" >&2 && cat "$f"; s=$?; rm -f "$f"; exit $s`, s.limit+1, name))
 	if err == nil {
 		err = r.Err()
+	}
+	if err == nil && !strings.HasPrefix(strings.TrimSpace(string(r.Stderr)), fmt.Sprintf("%x", sha256.Sum256(r.Stdout))) {
+		err = errCut
 	}
 	if err != nil {
 		return nil, fmt.Errorf("get %s from the guest: %w", name, err)

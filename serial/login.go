@@ -16,6 +16,9 @@ type Account struct {
 	Password string
 	// RootPassword is for su; an empty one is tried, too.
 	RootPassword string
+	// RootBy are the commands that make a root shell, in the order to try; nil
+	// is "sudo -i" and "su -".
+	RootBy []string
 }
 
 // Who is who a shell belongs to, as the guest's id(1) said. It was read from an

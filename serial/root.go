@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Root makes the shell on the console a root shell: sudo -i, and su - where
-// sudo refuses. Login must have succeeded. The error names how each way failed.
+// Root makes the shell on the console a root shell by the account's ways: sudo -i,
+// and su - where sudo refuses. Login must have succeeded. The error names how each way failed.
 func (c *Console) Root(ctx context.Context, account Account) (Who, error) {
 	w, err := c.begin(ctx, "root shell")
 	if err != nil {
@@ -43,19 +43,23 @@ func (w *wait) become(account Account) (Who, error) {
 		who.By = "login"
 		return who, w.hush()
 	}
-	// Without a password to give, -n turns the question into an error.
-	sudo := "sudo -n -i"
-	if account.Password != "" {
-		sudo = "sudo -i"
+	ways := account.RootBy
+	if ways == nil {
+		ways = []string{"sudo -i", "su -"}
 	}
 	var refused []error
-	for _, way := range []struct{ name, command, password string }{
-		{"sudo -i", sudo, account.Password},
-		{"su -", "su -", account.RootPassword},
-	} {
-		root, err := w.escalate(way.command, way.password)
+	for _, way := range ways {
+		command, password := way, account.Password
+		switch {
+		case !strings.HasPrefix(way, "sudo"):
+			password = account.RootPassword
+		case password == "":
+			// Without a password to give, -n turns the question into an error.
+			command = strings.Replace(way, "sudo", "sudo -n", 1)
+		}
+		root, err := w.escalate(command, password)
 		if err == nil && root.UID == 0 {
-			root.By = way.name
+			root.By = way
 			return root, w.hush()
 		}
 		if over := w.over(); over != nil {
@@ -64,7 +68,7 @@ func (w *wait) become(account Account) (Who, error) {
 		if err == nil {
 			err = fmt.Errorf("it gave a shell of %s (uid %d)", root.User, root.UID)
 		}
-		refused = append(refused, fmt.Errorf("%s: %w", way.name, err))
+		refused = append(refused, fmt.Errorf("%s: %w", way, err))
 	}
 	return Who{}, fmt.Errorf("%s (uid %d) cannot become root: %w", who.User, who.UID, errors.Join(refused...))
 }

@@ -54,7 +54,7 @@ func subject(t testing.TB) Subject {
 		Contract: terms,
 		ISO:      func(ctx context.Context) (string, error) { return target.ISO(ctx, cfg, t.Output()) },
 	}
-	s.MemoryMiB = 2048
+	s.MemoryMiB = prereq.GuestMemory(cfg.Target())
 	switch cfg.Target() {
 	case config.Flake:
 		flake, err := target.Flake(cfg, t.Output())
@@ -71,7 +71,7 @@ func subject(t testing.TB) Subject {
 			return built
 		}
 	case config.StandIn:
-		s.KeyAtBoot, s.FaultAtBoot, s.MemoryMiB = fixtures.RootKeyFile, fixtures.FaultFile, 1024
+		s.KeyAtBoot, s.FaultAtBoot = fixtures.RootKeyFile, fixtures.FaultFile
 	}
 	// An image that was given has whatever key it was built with.
 	if cfg.Target() != config.ISO || cfg.RootKey != "" {

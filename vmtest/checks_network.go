@@ -85,8 +85,10 @@ func (s *session) address(ctx context.Context) prereq.Result {
 		return with(prereq.Break(fmt.Sprintf("%s has no carrier: its cable is unplugged", lan)), w.Report)
 	case "no-dhcp-client":
 		return with(prereq.Break(fmt.Sprintf("%s is there, but no DHCP client runs that could give it an address", lan)), w.Report)
+	case "no-lease":
+		return with(prereq.Break(fmt.Sprintf("%s has no address, and nobody has answered its DHCP client for a minute", lan)), w.Report)
 	default:
-		return with(prereq.Break(fmt.Sprintf("%s has no address: %s", lan, w.Verdict)), w.Report)
+		return with(prereq.Break(fmt.Sprintf("%s has no address: %s", lan, w.Why(unit))), w.Report)
 	}
 }
 

@@ -101,6 +101,8 @@ func (s *session) storageStatus(ctx context.Context, when string) prereq.Result 
 	case "incomplete":
 		return with(prereq.Break(fmt.Sprintf("%s has STATE=%q and DETAIL=%q, and will not have more: %s",
 			storage.StatusFile, state, detail, w.Why(storage.Unit))), evidence)
+	case "timeout":
+		return with(prereq.Break(fmt.Sprintf("there is no whole %s: %s", storage.StatusFile, w.Why(storage.Unit))), evidence)
 	default:
 		return with(prereq.Break(fmt.Sprintf("there is no %s and will be none: %s", storage.StatusFile, w.Why(storage.Unit))), evidence)
 	}

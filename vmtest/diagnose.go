@@ -55,7 +55,6 @@ func (s *session) collectors(topic string) []collector {
 const (
 	collectLimit  = 20 * time.Second // for one collector
 	diagnoseLimit = 40 * time.Second // for all
-	mostDiagnosed = 2                // failures of one VM that are looked into
 )
 
 // diagnose collects what explains a failure. It never changes what failed, and
@@ -64,10 +63,13 @@ func (s *session) diagnose(topic string, failure prereq.Result) {
 	if s.vm == nil || s.record == nil {
 		return
 	}
-	s.diagnosed++
-	if s.diagnosed > mostDiagnosed {
-		return
+	if s.diagnosed[topic] {
+		return // what it would collect is there
 	}
+	if s.diagnosed == nil {
+		s.diagnosed = map[string]bool{}
+	}
+	s.diagnosed[topic] = true
 	start := time.Now()
 	s.record.diagnose(topic+" failure", "txt", []byte(failure.Detail+"\n\n"+failure.Evidence+"\n"))
 	s.record.diagnose("screen", "txt", []byte(printable(s.vm.Console.Screen())+"\n"))

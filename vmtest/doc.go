@@ -13,6 +13,6 @@
 //	}
 //
 // What an image promises is a contract (package internal/contract); the
-// scenarios of [Scenarios] test a contract, each check a subtest
+// scenarios of a [Suite] test a contract, each check a subtest
 // TestVM/<scenario>/<check>.
 package vmtest

@@ -37,6 +37,8 @@ func (s *session) close(attr func(name, value string)) {
 		outcome = "error"
 	case s.failed:
 		outcome = "failed"
+	case s.unsure:
+		outcome = "unknown"
 	}
 	kept := false
 	if s.vm != nil {

@@ -2,6 +2,8 @@ package vmtest_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -30,7 +32,12 @@ func TestVMExample(t *testing.T) {
 		t.Skip("boots the stand-in in QEMU; -short asks for no boot")
 	}
 	t.Parallel()
-	vm := vmtest.Start(t, vmtest.Machine{Name: "example", ISO: standIn(t), CPUs: 1, Disks: []vmtest.Disk{{MiB: 512}}})
+	// Any path will do.
+	iso := filepath.Join(t.TempDir(), "my, own image.iso")
+	if err := os.Symlink(standIn(t), iso); err != nil {
+		t.Fatal(err)
+	}
+	vm := vmtest.Start(t, vmtest.Machine{Name: "example", ISO: iso, CPUs: 1, Disks: []vmtest.Disk{{MiB: 512}}})
 
 	vm.WaitUnit("pre-nixos.service", "inactive")
 	if got := vm.Run("vgs --noheadings -o vg_name"); strings.TrimSpace(got) != "main" {

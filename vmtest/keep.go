@@ -43,7 +43,7 @@ func (s *session) keep() {
 		k.ControlKey = line.Key()
 	}
 	if key := s.fleet.subject.RootKey; vm.SSHPort != 0 && key.Private != "" {
-		k.SSH = fmt.Sprintf("ssh -i %s -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1", key.Private, vm.SSHPort)
+		k.SSH = fmt.Sprintf("ssh -i %s -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@127.0.0.1", key.Private, vm.SSHPort, s.fleet.subject.Contract.SSH.User)
 	}
 	vm.release()
 	cache := string(s.fleet.cfg.CacheDir)

@@ -79,7 +79,7 @@ type qemuData struct {
 type sshData struct {
 	Host       string `json:"host,omitempty"`
 	Port       int    `json:"port,omitempty"`
-	Executable string `json:"executable,omitempty"` // none: the client is built in
+	Executable string `json:"executable,omitempty"` // the client is built in
 }
 
 type diagnosticsData struct {

@@ -87,7 +87,8 @@ type session struct {
 	free      bool      // the step under way was taken, whatever its result
 	taken     int       // steps
 	failed    bool
-	diagnosed int               // failures
+	unsure    bool              // a check could not tell
+	diagnosed map[string]bool   // topics that were looked into after a failure
 	ipv4      string            // of the contract's interface
 	digest    [sha256.Size]byte // of the disk that must not change
 	closed    bool
@@ -140,9 +141,12 @@ func (s *session) do(ctx context.Context, topic string, look func(context.Contex
 	if r.Outcome == prereq.Broken && errors.Is(context.Cause(ctx), errNoTime) {
 		r.Outcome = prereq.Unknown // our time was up, not the guest's
 	}
-	if r.Outcome == prereq.Broken {
+	switch r.Outcome {
+	case prereq.Broken:
 		s.failed = true
 		s.diagnose(topic, r)
+	case prereq.Unknown:
+		s.unsure = true
 	}
 	if s.record != nil {
 		s.record.say("%s: %s: %s", topic, r.Outcome, r.Detail)
@@ -252,7 +256,7 @@ func (s *session) describe(m *metadata) {
 		}
 	}
 	if vm.SSHPort != 0 {
-		m.SSH = sshData{Host: "127.0.0.1", Port: vm.SSHPort}
+		m.SSH = sshData{Host: "127.0.0.1", Port: vm.SSHPort, Executable: "built in (golang.org/x/crypto/ssh)"}
 	}
 	m.Timings.Start = vm.Started.UTC().Format(time.RFC3339)
 }

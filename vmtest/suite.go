@@ -124,6 +124,7 @@ func (f *fleet) boot(name string, cost time.Duration, keyless bool, machine Mach
 	s := &session{fleet: f, name: name, cost: cost, account: serial.Account{
 		User:     f.subject.Contract.Login.User,
 		Password: f.subject.Contract.Login.Password,
+		RootBy:   f.subject.Contract.Root.Methods,
 	}}
 	s.template, s.keyless = machine, keyless
 	f.sessions[name] = s

@@ -182,9 +182,22 @@ func (vm *VM) ending() error {
 		text += ", after " + event
 	}
 	if words := vm.process.lastWords(); words != "" {
-		text += "; its stderr: " + words
+		text += named(words) + "; its stderr: " + words
 	}
 	return fmt.Errorf("%w after %.1fs: %s", ErrEnded, vm.process.ended.Sub(vm.Started).Seconds(), text)
+}
+
+// named is what the tripwires call what QEMU wrote to its stderr, with what to
+// do about it; "" where they do not know it.
+func named(stderr string) (name string) {
+	watch := serial.NewWatch(serial.WatchConfig{OnTrip: func(t serial.Trip) {
+		if name == "" {
+			name = fmt.Sprintf("; %s: %s; %s", t.ID, t.Means, t.Remedy)
+		}
+	}})
+	_, _ = watch.Write([]byte(stderr))
+	_ = watch.Close()
+	return name
 }
 
 // Monitor runs a QMP command; see [qmp.Client.Execute].

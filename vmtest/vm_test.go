@@ -155,6 +155,27 @@ func TestBadMachines(t *testing.T) {
 	}
 }
 
+// What one VM has, another cannot: the disk that it writes to, a port of the
+// host. Both are said by name.
+func TestTakenByAnotherVM(t *testing.T) {
+	first := tiny(t, "first")
+	port := []string{"-netdev", "user,id=taken,hostfwd=tcp:127.0.0.1:%d-:22", "-device", "e1000,netdev=taken"}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	port[1] = fmt.Sprintf(port[1], listener.Addr().(*net.TCPAddr).Port)
+	launch(t, first)
+	for name, m := range map[string]Machine{
+		"disk-image-locked": {Disks: []Disk{{File: first.Disks[0].File}}},
+		"host-port-taken":   {Args: port},
+	} {
+		m.Folder = t.TempDir()
+		_, err := Launch(t.Context(), m, Settings{})
+		assert.ErrorContains(t, err, name+": ")
+		assert.ErrorContains(t, err, "its stderr: qemu-system-x86_64: ")
+	}
+}
+
 func TestNoQEMU(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := Launch(t.Context(), Machine{Folder: t.TempDir()}, Settings{})

@@ -27,12 +27,21 @@ type Wait struct {
 	Report string
 }
 
-// wait runs one of the functions of guest/wait.sh.
+// wait runs one of the functions of guest/wait.sh. Shortly before ctx's deadline
+// the guest gives up by itself, and still says who waits for whom.
 func (vm *VM) wait(ctx context.Context, call ...string) (Wait, error) {
 	for i, word := range call {
 		call[i] = quote(word)
 	}
-	result, err := vm.Run(ctx, waitScript+"\n"+strings.Join(call, " "))
+	limit := ""
+	if deadline, ok := ctx.Deadline(); ok {
+		// Less the time by which a command is ended before its deadline, and what
+		// a report takes.
+		left := time.Until(deadline)
+		left -= max(2*time.Second, left/10) + min(20*time.Second, left/4)
+		limit = fmt.Sprintf("read -r now rest </proc/uptime; limit=$((${now%%.*} + %.0f))\n", max(1, left.Seconds()))
+	}
+	result, err := vm.Run(ctx, waitScript+"\n"+limit+strings.Join(call, " "))
 	if err == nil {
 		err = result.Err()
 	}
@@ -83,6 +92,8 @@ func (w Wait) Why(unit string) string {
 		return fmt.Sprintf("%s has ended (%s)", unit, w.Values["unit"])
 	case "not-found", "masked":
 		return fmt.Sprintf("%s is %s", unit, word)
+	case "timeout":
+		return fmt.Sprintf("%s is still under way after all the time for it (%s)", unit, w.Values["unit"])
 	case "settled":
 		return "the boot has settled"
 	default:
@@ -102,16 +113,26 @@ func (s *session) noted(w Wait, err error) (Wait, error) {
 	return w, err
 }
 
+// passLimit bounds a wait of the audit's: the slowest pass that is known took
+// three minutes, emulated.
+const passLimit = 7 * time.Minute
+
 func (s *session) waitUnit(ctx context.Context, unit, state string) (Wait, error) {
+	ctx, cancel := context.WithTimeout(ctx, passLimit)
+	defer cancel()
 	return s.noted(s.vm.WaitUnit(ctx, unit, state))
 }
 
 // waitStatus waits for the status file that unit writes.
 func (s *session) waitStatus(ctx context.Context, file, unit string) (Wait, error) {
+	ctx, cancel := context.WithTimeout(ctx, passLimit)
+	defer cancel()
 	return s.noted(s.vm.wait(ctx, "await_status", file, unit))
 }
 
 // waitAddress waits for an IPv4 address on an interface that unit sets up.
 func (s *session) waitAddress(ctx context.Context, iface, unit string) (Wait, error) {
+	ctx, cancel := context.WithTimeout(ctx, passLimit)
+	defer cancel()
 	return s.noted(s.vm.wait(ctx, "await_address", iface, unit))
 }

@@ -84,6 +84,16 @@ func TestWaitUnit(t *testing.T) {
 	}
 }
 
+// A wait that nothing ends gives up by itself, and says what it knows.
+func TestWaitGivesUp(t *testing.T) {
+	for _, call := range []string{"await_unit x.service inactive", "await_status /nosuchfile x.service", "await_address nosuchnic x.service"} {
+		w := fakeGuest(t, []string{activating}, "12 x.service start running\n", "")("limit=1; " + call)
+		assert.Equal(t, "timeout", w.Verdict)
+		assert.Contains(t, w.Why("x.service"), "x.service is still under way after all the time for it (x.service load=loaded active=activating")
+		assert.Contains(t, w.Report, "12 x.service start running")
+	}
+}
+
 func TestWaitStatus(t *testing.T) {
 	for name, test := range map[string]struct {
 		file, verdict string

@@ -41,7 +41,7 @@ type Config struct {
 	SpawnTimeout Seconds `env:"BOOT_IMAGE_VM_SPAWN_TIMEOUT" envDefault:"900" doc:"whole seconds for one VM, from start to end"`
 	LoginTimeout Seconds `env:"BOOT_IMAGE_VM_LOGIN_TIMEOUT" envDefault:"300" doc:"whole seconds from start to the first shell prompt"`
 
-	CacheDir      Path `env:"BOOT_IMAGE_CACHE" doc:"folder for built images, keys and snapshots, instead of bootaudit in the user's cache folder"`
+	CacheDir      Path `env:"BOOT_IMAGE_CACHE" doc:"folder for built images and keys, instead of bootaudit in the user's cache folder"`
 	Artifacts     Path `env:"BOOT_IMAGE_ARTIFACTS" doc:"folder for this run's files; make audit sets it"`
 	LogRoot       Path `env:"BOOT_IMAGE_VM_LOG_ROOT" doc:"folder below which each VM run makes a folder of its own, when BOOT_IMAGE_ARTIFACTS is not set"`
 	LedgerPath    Path `env:"BOOT_IMAGE_VM_LEDGER_PATH" doc:"JSONL file to which each VM adds a line; default vm-run-ledger.jsonl in the artifacts' folder"`

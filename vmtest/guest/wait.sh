@@ -16,6 +16,13 @@ pause() {
 	done
 }
 
+# late: the host will not wait much longer (its $limit, in seconds of uptime), so
+# that it is time to say what is known.
+late() {
+	read -r now rest </proc/uptime
+	[ -n "$limit" ] && [ "${now%.*}" -ge "$limit" ]
+}
+
 # unit_state UNIT sets what systemd says of it.
 unit_state() {
 	load='' active='' sub='' result='' job='' began=0 cgroup=''
@@ -120,6 +127,7 @@ await_unit() {
 			verdict ok "$1"
 		fi
 		! settled "$1" || verdict "$why" "$1"
+		! late || verdict timeout "$1"
 		pause ''
 	done
 }
@@ -138,6 +146,7 @@ await_status() {
 			[ ! -s "$1" ] || { sed 's/^/status./' "$1"; verdict incomplete "$2"; }
 			verdict no-file "$2"
 		fi
+		! late || verdict timeout "$2"
 		pause "$1"
 	done
 }
@@ -163,7 +172,12 @@ await_address() {
 			[ "$(cat "/sys/class/net/$1/carrier" 2>/dev/null)" != 0 ] || verdict no-carrier "${2:-multi-user.target}"
 			systemctl -q is-active systemd-networkd NetworkManager dhcpcd connman networking 2>/dev/null ||
 				verdict no-dhcp-client "${2:-multi-user.target}"
+			# Nobody will set it up any more, and a DHCP client that is well gets
+			# its answer in seconds.
+			read -r now rest </proc/uptime
+			[ "${over:=${now%.*}}" -gt $((${now%.*} - 60)) ] || verdict no-lease "${2:-multi-user.target}"
 		fi
+		! late || verdict timeout "${2:-multi-user.target}"
 		pause ''
 	done
 }
