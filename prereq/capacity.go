@@ -27,9 +27,9 @@ func (a auditor) capacityChecks() []Check {
 			ID: "memory", Section: SectionHost, When: always,
 			Condition: fmt.Sprintf("a guest's RAM (%d MiB, and %d MiB where the image is not the stand-in), %d MiB of QEMU's translations and %d MiB of our own fit the host's memory and every control group's limit",
 				GuestMemory(config.StandIn), GuestMemory(config.ISO), GuestTranslationsMiB, ourMemory>>20),
-			How:       "/proc/meminfo; memory limits of /proc/self/cgroup's groups and their ancestors (v1, v2)",
-			Remedy:    "stop what takes the memory, raise the container's limit, or give the machine more",
-			Probe:     a.memory,
+			How:    "/proc/meminfo; memory limits of /proc/self/cgroup's groups and their ancestors (v1, v2)",
+			Remedy: "stop what takes the memory, raise the container's limit, or give the machine more",
+			Probe:  a.memory,
 		}, {
 			ID: "cpus", Section: SectionHost, When: always,
 			Condition: fmt.Sprintf("the host lends us the %d CPUs of a guest: with fewer, an emulated guest's clocks stall", GuestCPUs),
