@@ -95,8 +95,6 @@ type Storage struct {
 	// ForceCleanup is the environment variable, NAME=value, that makes Unit
 	// remove existing data when it is restarted.
 	ForceCleanup string `toml:"force_cleanup"`
-	// ForceCleanupKernel is the word on the kernel command line that does.
-	ForceCleanupKernel string `toml:"force_cleanup_kernel"`
 }
 
 // Outcome is a status that Storage.StatusFile may end with.
