@@ -157,7 +157,7 @@ var faultCases = []faultCase{
 	{faults: "no-kernel-console", stage: serial.KernelLoad, finds: []find{broken("boot", `^no-kernel-console: `)}, patience: 0.09},
 	{faults: "flood", stage: serial.Login, limit: 60 * time.Second, finds: []find{
 		{look: "boot", cause: `^no (shell after login|root shell|answer of the console's root shell) .*the console was flooded: \d+ bytes`, mayHold: true}}},
-	{faults: "boot-hang", stage: serial.Init, finds: []find{broken("boot", `A start job is running for Fault boot-hang \(`)}, limit: 75 * time.Second},
+	{faults: "boot-hang", stage: serial.Init, finds: []find{broken("boot", `A start job is running for Fault boot-hang \(`)}, limit: 60 * time.Second},
 	{faults: "bare-prompt,no-carrier,status-without-detail", stage: serial.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `has STATE="applied" and DETAIL="", and will not have more: pre-nixos.service has ended`),

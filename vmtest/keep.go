@@ -1,6 +1,7 @@
 package vmtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,7 +44,7 @@ func (s *session) keep() {
 		k.ControlKey = line.Key()
 	}
 	if key := s.fleet.subject.RootKey; vm.SSHPort != 0 && key.Private != "" {
-		k.SSH = fmt.Sprintf("ssh -i %s -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@127.0.0.1", key.Private, vm.SSHPort, s.fleet.subject.Contract.SSH.User)
+		k.SSH = fmt.Sprintf("ssh -i %s -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@127.0.0.1", key.Private, vm.SSHPort, cmp.Or(s.fleet.subject.Contract.SSH.User, "root"))
 	}
 	vm.release()
 	cache := string(s.fleet.cfg.CacheDir)

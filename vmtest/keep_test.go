@@ -1,9 +1,11 @@
 package vmtest
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +58,7 @@ func TestKept(t *testing.T) {
 
 // TestVMPlainContract audits the stand-in by the contract of an ordinary live
 // image: nothing of pre-nixos is asked. Then the VM is kept as after a failure,
-// and talked to over its control line and its console.
+// and bootaudit attach gets at its control line and its console, and ends it.
 func TestVMPlainContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots the stand-in in QEMU; -short asks for no boot")
@@ -108,23 +110,32 @@ func TestVMPlainContract(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
+	// By the program, several times, without a terminal of its own.
+	program := filepath.Join(t.TempDir(), "bootaudit")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "bootaudit/cmd/bootaudit").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	attach := func(typed string, words ...string) (said string, status int) {
+		cmd := exec.CommandContext(ctx, program, append([]string{"attach"}, words...)...)
+		cmd.Stdin = strings.NewReader(typed)
+		out, err := cmd.CombinedOutput()
+		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
+			require.NoError(t, err)
+		}
+		return string(out), cmd.ProcessState.ExitCode()
+	}
 	for range 2 {
-		result, err := kept.Run(ctx, "id -u; exit 3")
-		require.NoError(t, err)
-		assert.Equal(t, "0\n", string(result.Stdout))
-		assert.Equal(t, 3, result.Status)
+		said, status := attach("", kept.Name, "id", "-u;", "exit", "3")
+		assert.Equal(t, "0\n", said)
+		assert.Equal(t, 3, status)
+		said, status = attach("echo on-the-''console\r", kept.Name)
+		assert.Contains(t, said, "on-the-console")
+		assert.Contains(t, said, "[left the console of "+kept.Name)
+		assert.Zero(t, status)
 	}
-	console, err := kept.Console(ctx)
-	require.NoError(t, err)
-	defer console.Close()
-	require.NoError(t, console.SetDeadline(time.Now().Add(time.Minute)))
-	_, err = console.Write([]byte("echo on-the-''console\r"))
-	require.NoError(t, err)
-	var heard []byte
-	buf := make([]byte, 1024)
-	for !bytes.Contains(heard, []byte("on-the-console")) {
-		n, err := console.Read(buf)
-		require.NoError(t, err, "%q", heard)
-		heard = append(heard, buf[:n]...)
-	}
+	said, status := attach("", "-end", kept.Name)
+	assert.Contains(t, said, "VM "+kept.Name+" has ended")
+	assert.Zero(t, status)
+	said, status = attach("", kept.Name)
+	assert.Contains(t, said, "kept")
+	assert.NotZero(t, status)
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"bootaudit/fixtures"
@@ -29,6 +31,7 @@ func runRun(ctx context.Context, args []string) int {
 	uefi := flags.Bool("uefi", false, "boot by UEFI")
 	keyless := flags.Bool("keyless", false, "hand the stand-in no root key")
 	faults := flags.String("fault", "", "faults of the stand-in, separated by commas")
+	keep := flags.String("o", "", "folder to keep the VM's files in: serial.log, console.cast (of the boot), command line")
 	if status, done := parse(flags, args, runUsage); done {
 		return status
 	}
@@ -39,14 +42,14 @@ func runRun(ctx context.Context, args []string) int {
 	if flags.NArg() > 0 {
 		cfg.ISO, cfg.Flake = config.Path(flags.Arg(0)), ""
 	}
-	if err := boot(ctx, cfg, *uefi, *keyless, *faults); err != nil {
+	if err := boot(ctx, cfg, *uefi, *keyless, *faults, *keep); err != nil {
 		return fail(fmt.Errorf("run: %w", err))
 	}
 	return 0
 }
 
 // boot boots cfg's target and joins the terminal and its console.
-func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults string) error {
+func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, keep string) error {
 	terms, err := contract.Load(string(cfg.Contract))
 	if err != nil {
 		return err
@@ -60,7 +63,20 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults str
 		return err
 	}
 	defer os.RemoveAll(folder)
-	m := vmtest.Machine{Name: "run", ISO: image, Folder: folder, Network: true, Disks: []vmtest.Disk{{}}, FWCfg: map[string]string{}}
+	disk := vmtest.Disk{File: filepath.Join(folder, "disk.raw")}
+	if keep != "" {
+		if err := os.MkdirAll(keep, 0o755); err != nil {
+			return err
+		}
+		folder = keep // the disk stays behind
+	}
+	recording, err := os.Create(filepath.Join(folder, "console.cast"))
+	if err != nil {
+		return err
+	}
+	defer recording.Close()
+	m := vmtest.Machine{Name: "run", ISO: image, Folder: folder, MemoryMiB: prereq.GuestMemory(cfg.Target()), Network: true,
+		Disks: []vmtest.Disk{disk}, FWCfg: map[string]string{}}
 	if uefi {
 		m.Firmware = vmtest.UEFI
 	}
@@ -82,8 +98,9 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults str
 		fmt.Fprintf(os.Stderr, "%4.0fs %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
 	}
 	vm, err := vmtest.Launch(ctx, m, vmtest.Settings{
-		OnStage: func(r serial.Reached) { say("%s", r.Stage) },
-		OnTrip:  func(t serial.Trip) { say("%s: %s", t.ID, t.Means) },
+		Recording: recording,
+		OnStage:   func(r serial.Reached) { say("%s", r.Stage) },
+		OnTrip:    func(t serial.Trip) { say("%s: %s", t.ID, t.Means) },
 	})
 	if err != nil {
 		return err
@@ -91,7 +108,7 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults str
 	defer vm.Kill()
 	limited, cancel := context.WithTimeout(ctx, cfg.LoginTimeout.Duration())
 	defer cancel()
-	err = vm.Boot(limited, serial.Account{User: terms.Login.User, Password: terms.Login.Password})
+	err = vm.Boot(limited, serial.Account{User: terms.Login.User, Password: terms.Login.Password, RootBy: terms.Root.Methods})
 	if err != nil {
 		say("%v", err)
 		say("the console is yours as it is")
@@ -99,7 +116,7 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults str
 		say("root shell")
 	}
 	if vm.SSHPort != 0 && key.Private != "" {
-		say("ssh -i %s -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1", key.Private, vm.SSHPort)
+		say("ssh -i %s -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@127.0.0.1", key.Private, vm.SSHPort, cmp.Or(terms.SSH.User, "root"))
 	}
 	say("Ctrl-] ends the VM")
 	conn, err := vm.HandOver(ctx)
