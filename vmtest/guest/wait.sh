@@ -92,7 +92,7 @@ settled() {
 	esac
 	[ -n "$why" ]
 }
-tied='' last='' knot=''
+tied='' last='' knot='' over='' limit=''
 
 # verdict WORD UNIT ends the wait; unless it ended well, it tells who waits for
 # whom.
