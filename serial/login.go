@@ -150,22 +150,10 @@ func (w *wait) submit(line string) error {
 	return w.c.send(w.ctx, []byte("\r"))
 }
 
-// secret answers a password prompt, which shows no echo, and waits until the
-// prompt has been left.
+// secret answers a password prompt, which shows no echo.
 func (w *wait) secret(password string) error {
-	if err := w.c.send(w.ctx, []byte(password+"\r")); err != nil {
-		return err
-	}
-	w.asks = false
-	for start := time.Now(); time.Since(start) < 3*time.Second; {
-		if st, _ := w.c.look(); st != statePassword {
-			return nil
-		}
-		if err := w.sleep(25 * time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
+	w.asks, w.answered = false, passwordPrompts(w.c.Screen())
+	return w.c.send(w.ctx, []byte(password+"\r"))
 }
 
 // errNoAnswer: nothing there runs a shell's commands.

@@ -19,6 +19,7 @@ const (
 	stateLogin     state = "a login prompt"
 	stateAutologin state = "an automatic login"
 	statePassword  state = "a password prompt"
+	stateChecking  state = "a password that is being checked"
 	stateUser      state = "a user's shell"
 	stateRoot      state = "a root shell"
 	statePager     state = "a pager"
@@ -35,11 +36,13 @@ var prompts = []struct {
 	{stateInitrd, re(`^\(initramfs\)$|^dracut:.*[#$]$|^\[rootfs .*\][#$]$`), false},
 	{stateAutologin, re(`login: \S+ \(automatic login\)$`), false},
 	{stateLogin, re(`(?:^| )login:$`), false},
-	{statePassword, re(`^(?:\[sudo\] )?[Pp]assword(?: for [^:]{1,64})?:$`), false},
+	{statePassword, isPassword, false},
 	{statePager, re(`\(END\)$|^--More--|^lines \d+-\d+|^:$|^Manual page .* line \d+`), false},
 	{stateRoot, re(`^(?:\S.{0,150})?#$`), true},
 	{stateUser, re(`^(?:\S.{0,150})?\$$`), true},
 }
+
+var isPassword = re(`^(?:\[sudo\] )?[Pp]assword(?: for [^:]{1,64})?:$`)
 
 // near is how many rows below a loose prompt may be noise.
 const near = 12
@@ -117,6 +120,16 @@ func (w *wait) settled(d, atMost time.Duration) (state, string, error) {
 	return st, line, w.over()
 }
 
+// passwordPrompts counts the lines of a screen that ask for a password.
+func passwordPrompts(text string) (n int) {
+	for row := range strings.SplitSeq(text, "\n") {
+		if isPassword.MatchString(strings.TrimRight(kernelText.ReplaceAllString(row, ""), " ")) {
+			n++
+		}
+	}
+	return n
+}
+
 // hiddenFor is how long nothing that is known may show, once somebody could log
 // in, before Enter is pressed.
 const hiddenFor = 2 * time.Second
@@ -130,6 +143,13 @@ func (w *wait) see() (state, string, error) {
 	st, line, err := w.settled(settleTime, 2*time.Second)
 	if err != nil {
 		return st, line, err
+	}
+	// A prompt stays on the screen while its answer is checked, and PAM takes
+	// seconds to say that one is wrong. One that has scrolled away counts no more.
+	asked := passwordPrompts(w.c.Screen())
+	w.answered = min(w.answered, asked)
+	if st == statePassword && asked == w.answered {
+		st = stateChecking
 	}
 	key := ""
 	switch {
