@@ -27,6 +27,8 @@ type Tripwire struct {
 	// silence in stage trips when it lasts longer than this.
 	silent  Stage
 	silence time.Duration
+	// spins: a spinner that turns for a job without a limit is a silence, too.
+	spins bool
 }
 
 // A kernel message may stand anywhere in a line, behind its time stamp: it is
@@ -246,6 +248,10 @@ var Tripwires = []Tripwire{
 	{ID: "init-hangs", silent: Init, silence: 300 * time.Second, Fatal: true,
 		Means:  "systemd went silent before there was a login prompt",
 		Remedy: "see which job the last spinner or Starting line names, and what that unit waits for"},
+	// The slowest image known logs in 150 s after its kernel, emulated.
+	{ID: "job-hangs", silent: Init, silence: 150 * time.Second, spins: true, Fatal: true,
+		Means:  "systemd waits for a job that has no limit, and nothing else has happened since",
+		Remedy: "see what the unit that the spinner names waits for; give it a TimeoutStartSec, or take it out of the way to the login"},
 	{ID: "segfault",
 		Means:   "a program of the guest crashed",
 		Remedy:  "find the program's core dump (coredumpctl); under emulation try another CPU model",

@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -280,6 +281,45 @@ func TestSilence(t *testing.T) {
 			assert.Equal(t, 1, told, "a silence is told once")
 			w.Write([]byte("."))
 			assert.Nil(t, w.Idle(time.Now()))
+		})
+	}
+}
+
+// A spinner is drawn every few hundred milliseconds, and shows no progress.
+func TestASpinnerIsSilence(t *testing.T) {
+	for name, test := range map[string]struct {
+		job   string // at that time
+		other string // every minute
+		trips bool
+	}{
+		"no limit":                  {job: "Fault (%s / no limit)", trips: true},
+		"the job's limit will come": {job: "/dev/disk/by-label/x (%s / 10min)"},
+		"something else happens":    {job: "Fault (%s / no limit)", other: "[  OK  ] Started Something.\r\n"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := NewWatch(WatchConfig{})
+			w.Write([]byte(stage2 + "[  OK  ] Reached target Local File Systems.\r\n"))
+			last := time.Now()
+			var trip *Trip
+			for i := 1; i < 300 && trip == nil; i++ {
+				time.Sleep(time.Second)
+				if i%60 == 0 && test.other != "" {
+					w.Write([]byte(test.other))
+				}
+				running := time.Duration(i) * time.Second
+				fmt.Fprintf(w, "\r\x1b[K[   *** ] A start job is running for "+test.job+"\r\n\x1bM", running)
+				trip = w.Idle(time.Now())
+			}
+			if !test.trips {
+				require.Nil(t, trip, name)
+				return
+			}
+			require.NotNil(t, trip, name)
+			assert.Equal(t, "job-hangs", trip.ID)
+			assert.True(t, trip.Fatal)
+			assert.Equal(t, last, trip.At)
+			assert.Equal(t, 150*time.Second, time.Since(last))
+			assert.Contains(t, trip.Line, "no progress for 2m30s; last line: [   *** ] A start job is running for Fault (2m30s / no limit)")
 		})
 	}
 }

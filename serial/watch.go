@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"sync"
@@ -64,6 +65,9 @@ type Watch struct {
 	reached int       // the last milestone, by its place; -1 is none
 	heard   time.Time // when the last byte came
 	silent  bool      // Idle has reported this silence
+	moved   time.Time // when the last line came that shows progress
+	spins   bool      // the last line showed none
+	last    []byte    // that line, or its beginning
 	asked   bool      // Asked(true)
 	command bool      // a command was typed at a prompt that has not come back
 	held    []Trip
@@ -92,6 +96,7 @@ func NewWatch(cfg WatchConfig) *Watch {
 		cfg.Patience = 1
 	}
 	w := &Watch{cfg: cfg, tripped: map[string]bool{}, counts: map[string]int{}, reached: -1, heard: cfg.Now()}
+	w.moved = w.heard
 	w.lines.Each = w.line
 	w.lines.Sequence = w.sequence
 	return w
@@ -151,7 +156,7 @@ func (w *Watch) Idle(now time.Time) *Trip {
 	defer w.tell()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	quiet := now.Sub(w.heard)
+	quiet, still := now.Sub(w.heard), now.Sub(w.moved)
 	w.peek(true)
 	if quiet >= HeldFor && len(w.held) > 0 {
 		trip := w.held[0]
@@ -163,14 +168,23 @@ func (w *Watch) Idle(now time.Time) *Trip {
 	}
 	for _, t := range Tripwires {
 		limit := time.Duration(float64(t.silence) * w.cfg.Patience)
-		if limit == 0 || t.silent != w.stage || quiet < limit {
+		lasted, what := quiet, "nothing"
+		if t.spins {
+			lasted, what = still, "no progress"
+		}
+		if limit == 0 || t.silent != w.stage || lasted < limit || t.spins && !w.spins {
 			continue
 		}
 		if w.stage == "" && w.lines.Offset() > 0 {
 			return nil // it talks, in words that are not known
 		}
 		open := w.lines.Open()
-		trip := t.trip(w, open.Offset, fmt.Sprintf("nothing for %s; last line: %s", quiet.Round(time.Second), open.Text))
+		line := open.Text
+		if len(bytes.TrimSpace(line)) == 0 {
+			line = w.last
+		}
+		trip := t.trip(w, open.Offset, fmt.Sprintf("%s for %s; last line: %s", what, lasted.Round(time.Second), line))
+		trip.At = now.Add(-lasted)
 		if !w.silent {
 			w.silent = true
 			w.deliver(trip)

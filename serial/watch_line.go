@@ -16,10 +16,18 @@ func (w *Watch) line(l screen.Line) {
 	if w.stage == Shell && restarting.Match(text) {
 		w.restarts = true
 	}
+	if w.spins = endless.Match(text); !w.spins {
+		w.moved = w.heard
+	}
+	w.last = append(w.last[:0], text[:min(len(text), maxTripLine)]...)
 	found := tables.find(l.Text)
 	w.milestone(milestoneOf(l.Text, found, w.reached), l)
 	w.trip(text, l, found)
 }
+
+// endless matches systemd's spinner where it turns for a job that has no limit.
+// One that has a limit ends, and says so.
+var endless = re(`A (?:start|stop) job is running for .* / no limit\)`)
 
 var restarting = re(`^(?:\[ *\d+\.\d{6}\] )?(?:reboot: |Rebooting in |sysrq: Resetting)`)
 

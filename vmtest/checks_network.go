@@ -80,7 +80,7 @@ func (s *session) address(ctx context.Context) prereq.Result {
 		s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Address })
 		return with(prereq.Hold(fmt.Sprintf("%s has %s", lan, w.Values["address"])), w.Report)
 	case "no-interface":
-		return with(prereq.Break(fmt.Sprintf("there is no interface %s and will be none: %s", lan, w.Why(unit))), w.Report)
+		return with(prereq.Break(fmt.Sprintf("there is no interface %s and will be none: %s", lan, s.why(ctx, w, unit))), w.Report)
 	case "no-carrier":
 		return with(prereq.Break(fmt.Sprintf("%s has no carrier: its cable is unplugged", lan)), w.Report)
 	case "no-dhcp-client":
@@ -88,7 +88,7 @@ func (s *session) address(ctx context.Context) prereq.Result {
 	case "no-lease":
 		return with(prereq.Break(fmt.Sprintf("%s has no address, and nobody has answered its DHCP client for a minute", lan)), w.Report)
 	default:
-		return with(prereq.Break(fmt.Sprintf("%s has no address: %s", lan, w.Why(unit))), w.Report)
+		return with(prereq.Break(fmt.Sprintf("%s has no address: %s", lan, s.why(ctx, w, unit))), w.Report)
 	}
 }
 
@@ -129,7 +129,7 @@ func (s *session) ssh(ctx context.Context) prereq.Result {
 			return s.broke(err)
 		}
 		if w.Verdict != "ok" {
-			return with(prereq.Break(fmt.Sprintf("%s does not run: %s", c.Unit, w.Why(c.Unit))), w.Report)
+			return with(prereq.Break(fmt.Sprintf("%s does not run: %s", c.Unit, s.why(ctx, w, c.Unit))), w.Report)
 		}
 	}
 	ctx, cancel := s.vm.bound(ctx)
@@ -270,7 +270,7 @@ func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) prereq.
 			return s.broke(err)
 		}
 		if w.Verdict != "ok" && w.Verdict != "failed" {
-			return with(prereq.Break("its unit does not end: "+w.Why(unit)), w.Report)
+			return with(prereq.Break("its unit does not end: "+s.why(ctx, w, unit)), w.Report)
 		}
 		out, err := s.vm.Output(ctx, "journalctl --no-pager -b -o cat -u "+quote(unit))
 		if err != nil {

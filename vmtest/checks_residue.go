@@ -35,7 +35,7 @@ func (s *session) residueChecks(need string) []prereq.Check {
 					return s.broke(err)
 				}
 				if w.Verdict != "ok" {
-					return with(prereq.Break(w.Why(storage.Unit)), w.Report)
+					return with(prereq.Break(s.why(ctx, w, storage.Unit)), w.Report)
 				}
 				return prereq.Hold(w.Values["unit"])
 			}),
@@ -80,7 +80,7 @@ func (s *session) forceCleanup(ctx context.Context) prereq.Result {
 		return s.broke(err)
 	}
 	if w.Verdict != "ok" {
-		return with(prereq.Break(w.Why(storage.Unit)), w.Report)
+		return with(prereq.Break(s.why(ctx, w, storage.Unit)), w.Report)
 	}
 	return status
 }

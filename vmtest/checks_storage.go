@@ -100,11 +100,11 @@ func (s *session) storageStatus(ctx context.Context, when string) prereq.Result 
 	case "ok":
 	case "incomplete":
 		return with(prereq.Break(fmt.Sprintf("%s has STATE=%q and DETAIL=%q, and will not have more: %s",
-			storage.StatusFile, state, detail, w.Why(storage.Unit))), evidence)
+			storage.StatusFile, state, detail, s.why(ctx, w, storage.Unit))), evidence)
 	case "timeout":
-		return with(prereq.Break(fmt.Sprintf("there is no whole %s: %s", storage.StatusFile, w.Why(storage.Unit))), evidence)
+		return with(prereq.Break(fmt.Sprintf("there is no whole %s: %s", storage.StatusFile, s.why(ctx, w, storage.Unit))), evidence)
 	default:
-		return with(prereq.Break(fmt.Sprintf("there is no %s and will be none: %s", storage.StatusFile, w.Why(storage.Unit))), evidence)
+		return with(prereq.Break(fmt.Sprintf("there is no %s and will be none: %s", storage.StatusFile, s.why(ctx, w, storage.Unit))), evidence)
 	}
 	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Storage })
 	said := state + "/" + detail
@@ -113,7 +113,7 @@ func (s *session) storageStatus(ctx context.Context, when string) prereq.Result 
 			return with(prereq.Hold("the status is "+said), evidence)
 		}
 	}
-	return with(prereq.Break(fmt.Sprintf("the status is %s; the contract accepts %s", said, outcomes(storage.For(when)))), evidence)
+	return with(prereq.Break(fmt.Sprintf("the status is %s; the contract accepts %s%s", said, outcomes(storage.For(when)), s.lastWords(ctx, storage.Unit))), evidence)
 }
 
 // status are the values of the status file.
@@ -141,10 +141,18 @@ func (s *session) volumeGroup(ctx context.Context) prereq.Result {
 		return s.broke(err)
 	}
 	groups, _, _ := strings.Cut(out, "\n\n")
+	found, others := "", ""
 	for line := range strings.Lines(groups) {
-		if fields := strings.Fields(line); len(fields) > 0 && fields[0] == storage.VolumeGroup {
-			return with(prereq.Hold("found: "+strings.Join(fields, " ")), out)
+		switch fields := strings.Fields(line); {
+		case len(fields) == 0:
+		case fields[0] == storage.VolumeGroup:
+			found = "found: " + strings.Join(fields, " ")
+		default:
+			others += "; beside it: " + strings.Join(fields, " ")
 		}
+	}
+	if found != "" {
+		return with(prereq.Hold(found+others), out)
 	}
 	claim := ""
 	if state := s.status["STATE"]; state != "" {
@@ -224,7 +232,7 @@ func (s *session) unitEnds(ctx context.Context, u contract.Unit) prereq.Result {
 		return s.broke(err)
 	}
 	if w.Verdict != "ok" {
-		return with(prereq.Break(fmt.Sprintf("it does not come to %s: %s", u.EndState, w.Why(u.Name))), w.Report)
+		return with(prereq.Break(fmt.Sprintf("it does not come to %s: %s", u.EndState, s.why(ctx, w, u.Name))), w.Report)
 	}
 	return with(prereq.Hold(w.Values["unit"]), w.Report)
 }
@@ -287,7 +295,7 @@ func (s *session) untouchedCheck(need string) prereq.Check {
 				return s.broke(err)
 			}
 			if w.Verdict != "ok" {
-				return with(prereq.Break("the pass did not end well: "+w.Why(s.fleet.subject.Contract.Storage.Unit)), w.Report)
+				return with(prereq.Break("the pass did not end well: "+s.why(ctx, w, s.fleet.subject.Contract.Storage.Unit)), w.Report)
 			}
 			file := s.vm.Machine.Disks[0].File
 			content, err := os.ReadFile(file)

@@ -46,9 +46,30 @@ var looks = map[string]look{
 	"unit": func(s *session, ctx context.Context) prereq.Result {
 		return s.unitEnds(ctx, s.fleet.subject.Contract.Units[0])
 	},
-	"address":  (*session).address,
-	"ssh":      (*session).ssh,
-	"commands": (*session).commands,
+	// A fault in the provisioner is mended in the VM that showed it.
+	"patched": func(s *session, ctx context.Context) prereq.Result {
+		storage := s.fleet.subject.Contract.Storage
+		s.waitUnit(ctx, storage.Unit, "inactive")
+		if err := s.vm.Root.Put(ctx, "/usr/lib/faults/bad-layout/disko", []byte("#!/bin/sh\nexec /usr/bin/disko \"$@\"\n"), 0o755); err != nil {
+			return s.broke(err)
+		}
+		if _, err := s.vm.Output(ctx, "set -e; swapoff -a; vgchange -q -an main; wipefs -q -a -f /dev/vda2 /dev/vda1; wipefs -q -a -f /dev/vda; "+
+			"blockdev --rereadpt /dev/vda; udevadm settle; rm "+storage.StatusFile+"; systemctl --no-block restart "+storage.Unit); err != nil {
+			return s.broke(err)
+		}
+		for _, look := range []func(context.Context) prereq.Result{
+			func(ctx context.Context) prereq.Result { return s.storageStatus(ctx, "clean") }, s.volumeGroup, s.volumes,
+		} {
+			if r := look(ctx); r.Outcome != prereq.Holds {
+				return r
+			}
+		}
+		return prereq.Hold("the disks are provisioned")
+	},
+	"volume-group": (*session).volumeGroup,
+	"address":      (*session).address,
+	"ssh":          (*session).ssh,
+	"commands":     (*session).commands,
 	// Until one of them fails.
 	"commands-again": func(s *session, ctx context.Context) prereq.Result {
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Second) {
@@ -77,6 +98,8 @@ var looks = map[string]look{
 // the console shows when the cause can be known, where that is no tripwire.
 type find struct {
 	look, cause, shows string
+	// says is what must be in the detail of a look that holds.
+	says string
 	// mayHold: a fast host may come through in spite of the fault.
 	mayHold bool
 }
@@ -157,7 +180,7 @@ var faultCases = []faultCase{
 	{faults: "no-kernel-console", stage: serial.KernelLoad, finds: []find{broken("boot", `^no-kernel-console: `)}, patience: 0.09},
 	{faults: "flood", stage: serial.Login, limit: 60 * time.Second, finds: []find{
 		{look: "boot", cause: `^no (shell after login|root shell|answer of the console's root shell) .*the console was flooded: \d+ bytes`, mayHold: true}}},
-	{faults: "boot-hang", stage: serial.Init, finds: []find{broken("boot", `A start job is running for Fault boot-hang \(`)}, limit: 60 * time.Second},
+	{faults: "boot-hang", stage: serial.Init, finds: []find{broken("boot", `^job-hangs: .*A start job is running for Fault boot-hang \(`)}, patience: 0.1},
 	{faults: "bare-prompt,no-carrier,status-without-detail", stage: serial.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `has STATE="applied" and DETAIL="", and will not have more: pre-nixos.service has ended`),
@@ -165,8 +188,18 @@ var faultCases = []faultCase{
 	{faults: "noise,service-failed", stage: serial.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `^the status is failed/auto-applied; `)}},
+	{faults: "bad-layout", stage: serial.Shell, finds: []find{
+		ok("boot"),
+		broken("storage-status", `^the status is failed/auto-applied; .*insufficient free space.*"pre-nixos: disko failed"`),
+		ok("patched")}},
+	{faults: "carrier-unreadable", stage: serial.Shell, finds: []find{
+		ok("boot"),
+		broken("storage-status", `^the status is failed/auto-applied; .*"cat: /sys/class/net/\S+/carrier: Invalid argument"`)}},
+	// Extra disks of one size are part of the plan, and what it made of them is
+	// taken apart before they are seeded.
 	{faults: "cleanup-ineffective", stage: serial.Shell, finds: []find{
 		ok("boot"),
+		{look: "volume-group", says: `^found: main .*; beside it: large `},
 		broken("residue", `^left over: .*vg_residue`)},
 		change: func(m *Machine) { m.Disks = []Disk{{MiB: 512}, {MiB: 256}, {MiB: 256}} }},
 }

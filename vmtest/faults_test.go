@@ -86,6 +86,9 @@ func TestVMFaults(t *testing.T) {
 				}
 				require.NotNil(t, s.vm, r.Detail)
 				at, kind := s.evidence(find, c.limit, i == 0, began)
+				if find.shows != "" {
+					require.Equal(t, "console", kind, "the console does not show %s", find.shows)
+				}
 				late := s.judged.Sub(at)
 				table.add(c.faults, find.look, string(s.vm.Console.Stage()), late, kind, r)
 				want := prereq.Broken
@@ -93,7 +96,7 @@ func TestVMFaults(t *testing.T) {
 					want, find.cause = prereq.Holds, ""
 				}
 				require.Equal(t, want, r.Outcome, "%s\n%s", r.Detail, r.Evidence)
-				assert.Regexp(t, regexp.MustCompile(find.cause), r.Detail)
+				assert.Regexp(t, regexp.MustCompile(cmp.Or(find.cause, find.says)), r.Detail)
 				assert.True(t, s.vm.Console.Stage().Reached(c.stage), "stage %q, want %q", s.vm.Console.Stage(), c.stage)
 				if find.cause != "" {
 					assert.Less(t, late, s.slowed(verdictLimit), "from the evidence (%s) to the verdict", kind)
@@ -149,7 +152,7 @@ func (s *session) slowed(limit time.Duration) time.Duration {
 	return time.Duration(float64(limit) * max(1, shell.Sub(s.vm.Started).Seconds()/20))
 }
 
-var quietFor = regexp.MustCompile(`^nothing for (\S+);`)
+var quietFor = regexp.MustCompile(`^(?:nothing|no progress) for (\S+);`)
 
 // seenOnConsole is when the recording of the console first had a match of
 // pattern.

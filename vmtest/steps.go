@@ -218,7 +218,11 @@ func (s *session) broke(err error) prereq.Result {
 	if errors.As(err, &waited) {
 		r.Evidence = strings.TrimSpace(r.Evidence + "\nscreen:\n" + lastLines(waited.Screen, 20))
 	}
-	if job := s.lastJob(); trip == nil && job != "" {
+	job := s.lastJob()
+	if trip != nil {
+		job = runningJob.FindString(trip.Trip.Line)
+	}
+	if job != "" {
 		r.Detail += "; systemd's last word is: " + job
 	}
 	if trip == nil {

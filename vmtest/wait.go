@@ -107,6 +107,37 @@ func (vm *VM) WaitUnit(ctx context.Context, unit, state string) (Wait, error) {
 	return vm.wait(ctx, "await_unit", unit, state)
 }
 
+// why is [Wait.Why], with what the unit's own programs said last.
+func (s *session) why(ctx context.Context, w Wait, unit string) string {
+	why := w.Why(unit)
+	if cmp.Or(w.Values["cause"], w.Verdict) != "deadlock" {
+		why += s.lastWords(ctx, unit)
+	}
+	return why
+}
+
+// lastWords are the last lines in the journal of what unit ran, as the end of a
+// sentence; "" when there are none to be had.
+func (s *session) lastWords(ctx context.Context, unit string) string {
+	if unit == "" {
+		return ""
+	}
+	out, err := s.vm.Output(ctx, "journalctl --no-pager -q -b -o cat -n 4 _SYSTEMD_UNIT="+quote(unit))
+	if err != nil {
+		return ""
+	}
+	var words []string
+	for line := range strings.Lines(out) {
+		if line = strings.TrimSpace(printable(line)); line != "" {
+			words = append(words, fmt.Sprintf("%.200q", line))
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the last words of %s: %s", unit, strings.Join(words, ", "))
+}
+
 // noted keeps when what a wait's verdict rests on had happened in the guest.
 func (s *session) noted(w Wait, err error) (Wait, error) {
 	s.happened = time.Now().Add(-w.Since)
