@@ -52,7 +52,7 @@ const near = 12
 var (
 	kernelText = re(`\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? .*$`)
 	statusLine = re(`^\[(?: {2}OK {2}|FAILED|DEPEND|[ *]{6}| INFO | WARN )\] |^(?: {9}|)(?:Starting|Started|Stopping|Stopped) .*\.\.\.$|^Broadcast message from |^LAN IPv4 address|^The system (?:will|is going)|^Message from syslogd@`)
-	menuText   = re(`Automatic boot in \d+ second|Press \[Tab\] to edit options|The highlighted entry will be executed automatically|^Boot in \d+ s\.`)
+	menuText   = re(`^boot: *$|Automatic boot in \d+ second|Press \[Tab\] to edit options|The highlighted entry will be executed automatically|^Boot in \d+ s\.`)
 	bootedText = re(`^Loading \S+|^Booting `)
 )
 

@@ -1,6 +1,7 @@
 package vmtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -41,17 +42,17 @@ func (s *session) networkChecks(need string) []prereq.Check {
 	c := s.fleet.subject.Contract
 	checks := []prereq.Check{
 		s.addressCheck(need),
-		s.networkRow("address", "status-file", "the status file names that address", "read "+c.Network.StatusFile,
+		s.networkRow("address", "status-file", "the status file names that address", "read "+cmp.Or(c.Network.StatusFile, unnamed),
 			"read the unit's journal", s.networkStatus),
 	}
 	checks = append(checks, s.unitChecks(need)...)
-	return append(checks, s.row("address", "ssh", fmt.Sprintf("%s logs in over SSH with the key", c.SSH.User),
+	return append(checks, s.row("address", "ssh", fmt.Sprintf("%s logs in over SSH with the key", cmp.Or(c.SSH.User, unnamed)),
 		"ssh to the forwarded port: id -un", "the contract promises SSH", "read sshd's journal in diagnostics/", "ssh",
 		func(ctx context.Context) prereq.Result { return s.ssh(ctx) }))
 }
 
 func (s *session) addressCheck(need string) prereq.Check {
-	lan := s.fleet.subject.Contract.Network.Interface
+	lan := cmp.Or(s.fleet.subject.Contract.Network.Interface, unnamed)
 	return s.networkRow(need, "address", fmt.Sprintf("interface %s has an IPv4 address", lan), "ip -4 addr show dev "+lan+", in a loop in the guest",
 		"read the journals of the unit and of the DHCP client in diagnostics/", s.address)
 }

@@ -2,6 +2,7 @@ package vmtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -46,11 +47,14 @@ func (s *session) commands(ctx context.Context) prereq.Result {
 	return prereq.Hold(fmt.Sprintf("all %d are there", len(names)))
 }
 
+// unnamed stands in a condition for what a contract does not promise.
+const unnamed = "(the contract names none)"
+
 // storageChecks look at the provisioning's status in the situation when, and
 // where it says that the disks were provisioned, at the disks.
 func (s *session) storageChecks(need, when string) []prereq.Check {
 	storage := s.fleet.subject.Contract.Storage
-	unit := storage.Unit
+	unit := cmp.Or(storage.Unit, unnamed)
 	row := func(need, id, condition, how, remedy string, look func(context.Context) prereq.Result) prereq.Check {
 		return s.row(need, id, condition, how, "the contract promises provisioning", remedy, "storage",
 			func(ctx context.Context) prereq.Result {
@@ -60,17 +64,17 @@ func (s *session) storageChecks(need, when string) []prereq.Check {
 				return look(ctx)
 			})
 	}
-	checks := []prereq.Check{row(need, "storage-status", "the status file says what it must: "+outcomes(storage.For(when)),
-		"wait for STATE and DETAIL in "+storage.StatusFile+", or for what makes them impossible",
+	checks := []prereq.Check{row(need, "storage-status", "the status file says what it must: "+cmp.Or(outcomes(storage.For(when)), unnamed),
+		"wait for STATE and DETAIL in "+cmp.Or(storage.StatusFile, "it")+", or for what makes them impossible",
 		"read the journal of "+unit+" in diagnostics/",
 		func(ctx context.Context) prereq.Result { return s.storageStatus(ctx, when) })}
 	if when == "clean" {
 		checks = append(checks,
-			row(need, "volume-group", fmt.Sprintf("volume group %s exists, whatever the status says", storage.VolumeGroup), "vgs",
+			row(need, "volume-group", fmt.Sprintf("volume group %s exists, whatever the status says", cmp.Or(storage.VolumeGroup, unnamed)), "vgs",
 				"see the provisioner's journal; a status is no proof", s.volumeGroup),
-			row("volume-group", "volumes", "its logical volumes exist: "+strings.Join(storage.Volumes, ", "), "lvs",
+			row("volume-group", "volumes", "its logical volumes exist: "+cmp.Or(strings.Join(storage.Volumes, ", "), unnamed), "lvs",
 				"see the provisioner's journal; a status is no proof", s.volumes),
-			row("volumes", "mounted", "the new file system is mounted on "+storage.MountPoint, "findmnt",
+			row("volumes", "mounted", "the new file system is mounted on "+cmp.Or(storage.MountPoint, unnamed), "findmnt",
 				"see the provisioner's journal", s.mounted))
 	}
 	checks = append(checks, row(need, "journal", "the provisioning's journal is captured", "journalctl -b -u "+unit,

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/fixtures"
 	"bootaudit/internal/config"
 	"bootaudit/internal/contract"
 	"bootaudit/prereq"
@@ -56,22 +58,31 @@ func TestKept(t *testing.T) {
 	assert.Empty(t, all)
 }
 
-// TestVMPlainContract audits the stand-in by the contract of an ordinary live
-// image: nothing of pre-nixos is asked. Then the VM is kept as after a failure,
-// and bootaudit attach gets at its control line and its console, and ends it.
-func TestVMPlainContract(t *testing.T) {
+// TestVMDebianLive audits a Debian live image by its contract: a name and a
+// password to type, and nothing of pre-nixos. Then the VM is kept as after a
+// failure, and bootaudit attach gets at its control line and its console, and
+// ends it.
+func TestVMDebianLive(t *testing.T) {
 	if testing.Short() {
-		t.Skip("boots the stand-in in QEMU; -short asks for no boot")
+		t.Skip("boots a Debian live image in QEMU; -short asks for no boot")
 	}
 	cfg := loadConfig(t)
 	if cfg.Target() != config.StandIn {
-		t.Skip("is about the stand-in, and another image is audited")
+		t.Skip("another image is audited")
 	}
+	t.Parallel()
 	cfg.Debug = true
-	sub := subject(t)
-	sub.Contract = contract.DebianLive()
-	sub.Contract.Login.User, sub.Contract.Login.Password = "nixos", "" // the stand-in's
+	sub := Subject{Contract: contract.DebianLive(), MemoryMiB: 1024, ISO: func(ctx context.Context) (string, error) {
+		// The build must not starve the guests that run meanwhile.
+		release, err := reserveCPUs(ctx, filepath.Join(string(cfg.CacheDir), "cpus"), runtime.NumCPU(), 1, nil)
+		if err != nil {
+			return "", err
+		}
+		defer release()
+		return fixtures.DebianLive(ctx, t.Output())
+	}}
 	suite := NewSuite(sub, cfg, watch(t))
+	suite.fleet.cleanVM().template.CPUs = 1 // as all that run side by side
 	t.Cleanup(suite.Close)
 	asked := 0
 	for _, scenario := range suite.Scenarios[:4] {
