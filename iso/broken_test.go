@@ -218,11 +218,12 @@ func TestDebianLive(t *testing.T) {
 	s.Root["usr/lib/live/config/0160-sysvinit"] = "#!/bin/sh\n"
 	subject := ofISO(write(t, s))
 	subject.Contract = contract.DebianLive()
+	subject.Contract.Login.Automatic = true
 	found := results(t, subject)
-	for _, id := range []string{"image-autologin", "image-sudo"} {
-		assert.Equal(t, prereq.Unknown, found[id].Outcome, id)
-		assert.Contains(t, found[id].Detail, "live-config", id)
-	}
+	assert.Equal(t, prereq.Broken, found["image-autologin"].Outcome)
+	assert.Equal(t, "live-config logs user in on tty1 to tty6 only: the console of ttyS0 asks for a name", found["image-autologin"].Detail)
+	assert.Equal(t, prereq.NotNeeded, found["image-sudo"].Outcome)
+	assert.Contains(t, found["image-sudo"].Detail, "live-config")
 	for _, id := range []string{"image-unit", "image-ssh-order", "image-status-file", "gap-plan-only"} {
 		if r, ok := found[id]; ok {
 			assert.Equal(t, prereq.NotNeeded, r.Outcome, "%s: %s", id, r.Detail)

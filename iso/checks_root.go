@@ -205,7 +205,8 @@ func (v *view) autologin(r *Root) prereq.Result {
 	user, file, err := r.Autologin(v.Contract.Console.Device)
 	switch {
 	case user == "" && r.liveConfig():
-		return prereq.Doubt("live-config sets the login up while it boots; only a boot can tell")
+		// live-config-getty-generator of 11.0.3
+		return prereq.Break(fmt.Sprintf("live-config logs %s in on tty1 to tty6 only: the console of %s asks for a name", want.User, v.Contract.Console.Device))
 	case err != nil:
 		return prereq.Break(err.Error())
 	case user == "":
@@ -235,7 +236,7 @@ func (v *view) sudo(r *Root) prereq.Result {
 	case ok:
 		return prereq.Hold(lines[0].String())
 	case r.liveConfig():
-		return prereq.Doubt("live-config sets sudo up while it boots; only a boot can tell")
+		return prereq.Skip("live-config sets sudo up while it boots: the boot's check root tells")
 	case len(lines) > 0:
 		return prereq.Break(fmt.Sprintf("%s asks %s for a password", lines[len(lines)-1], user))
 	default:

@@ -109,10 +109,12 @@ type find struct {
 type faultCase struct {
 	faults string
 	stage  serial.Stage // that the boot has reached at the first verdict
-	finds  []find
-	change func(*Machine)
-	filled bool          // there is data on the disk
-	limit  time.Duration // since the start, in place of the login limit
+	// orLater: the fault races with the boot, which may have come further.
+	orLater bool
+	finds   []find
+	change  func(*Machine)
+	filled  bool          // there is data on the disk
+	limit   time.Duration // since the start, in place of the login limit
 	// patience is for the silences; the default is 0.3, since an idle host boots
 	// the stand-in in 20 s. Those that are about a silence wait less.
 	patience float64
@@ -135,12 +137,12 @@ var faultCases = []faultCase{
 	{faults: "initrd-shell", stage: serial.KernelLoad, finds: []find{broken("boot", `^initrd-shell: `)}},
 	{faults: "stage-1-error", stage: serial.Initrd, finds: []find{broken("boot", `^(root-device-missing|root-not-mounted|initrd-shell): `)}},
 	// On a slow host the silence is over its limit before the login comes.
-	{faults: "tty0-last", stage: serial.KernelLoad, finds: []find{
+	{faults: "tty0-last", stage: serial.KernelLoad, orLater: true, finds: []find{
 		shown("kernel", `silent until the (login|shell); the last console= |^no-kernel-console: `, `<<< Welcome`)}},
 	{faults: "emergency", stage: serial.Init, finds: []find{broken("boot", `^emergency-mode: `)}},
-	{faults: "panic", stage: serial.Init, finds: []find{broken("boot", `^kernel-panic: `)}},
-	{faults: "oom", stage: serial.Init, finds: []find{broken("tripwire", `^out-of-memory: `)}},
-	{faults: "oops", stage: serial.Init, finds: []find{broken("tripwire", `^kernel-oops: `)}},
+	{faults: "panic", stage: serial.Init, orLater: true, finds: []find{broken("boot", `^kernel-panic: `)}},
+	{faults: "oom", stage: serial.Init, orLater: true, finds: []find{broken("tripwire", `^out-of-memory: `)}},
+	{faults: "oops", stage: serial.Init, orLater: true, finds: []find{broken("tripwire", `^kernel-oops: `)}},
 	{faults: "reboot-loop", stage: serial.Bootloader, finds: []find{broken("boot", `^reboot-loop: `)}, change: func(m *Machine) { m.Reboot = true }},
 	{faults: "login-loop", stage: serial.Login, finds: []find{broken("boot", `^login-loop: `)}},
 	{faults: "root-refused", stage: serial.Shell, finds: []find{
@@ -178,7 +180,7 @@ var faultCases = []faultCase{
 		ok("ssh")}},
 	{faults: "silence", stage: serial.KernelLoad, finds: []find{broken("boot", `^(no-kernel-console|initrd-hangs|init-hangs): `)}, patience: 0.09},
 	{faults: "no-kernel-console", stage: serial.KernelLoad, finds: []find{broken("boot", `^no-kernel-console: `)}, patience: 0.09},
-	{faults: "flood", stage: serial.Login, limit: 60 * time.Second, finds: []find{
+	{faults: "flood", stage: serial.Login, orLater: true, limit: 60 * time.Second, finds: []find{
 		{look: "boot", cause: `^no (shell after login|root shell|answer of the console's root shell) .*the console was flooded: \d+ bytes`, mayHold: true}}},
 	{faults: "boot-hang", stage: serial.Init, finds: []find{broken("boot", `^job-hangs: .*A start job is running for Fault boot-hang \(`)}, patience: 0.1},
 	{faults: "bare-prompt,no-carrier,status-without-detail", stage: serial.Shell, finds: []find{

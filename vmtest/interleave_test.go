@@ -30,7 +30,8 @@ func TestVMInterleaving(t *testing.T) {
 	if left < needs {
 		t.Skipf("needs %s, and %s are left: give go test -timeout 40m", needs, left.Round(time.Second))
 	}
-	guest := vmtest.Start(t, vmtest.Machine{Name: "interleaving", ISO: standIn(t)})
+	t.Parallel()
+	guest := vmtest.Start(t, vmtest.Machine{Name: "interleaving", ISO: standIn(t), CPUs: 1})
 	require.IsType(t, &serial.Control{}, guest.VM.Root)
 	ctx, cancel := context.WithTimeout(t.Context(), left)
 	defer cancel()

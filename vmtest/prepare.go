@@ -44,6 +44,9 @@ func (m *Machine) prepare(ctx context.Context) (err error) {
 	return err
 }
 
+// socketPrefix begins the name of a VM's socket folder.
+const socketPrefix = "bootaudit-"
+
 // socketFolder makes a folder whose path leaves room for a socket's name: the
 // kernel takes 107 bytes, and test names make longer ones than that.
 func socketFolder() (string, error) {
@@ -53,7 +56,8 @@ func socketFolder() (string, error) {
 		if base == "" {
 			continue
 		}
-		dir, err := os.MkdirTemp(base, "bootaudit-")
+		sweep(base)
+		dir, err := os.MkdirTemp(base, socketPrefix)
 		if err != nil {
 			errs = append(errs, err)
 			continue

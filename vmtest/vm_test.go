@@ -224,7 +224,7 @@ func TestOrphanHelper(t *testing.T) {
 	vm := launch(t, tiny(t, "running"))
 	require.NoError(t, vm.Continue(t.Context()))
 	hears(t, vm, "running")
-	fmt.Printf("\nqemu is %d\n", vm.process.pid)
+	fmt.Printf("\nqemu is %d at %s\n", vm.process.pid, vm.Machine.Sockets)
 	<-vm.Done()
 }
 
@@ -237,15 +237,22 @@ func TestNoOrphan(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	var pid int
+	var sockets string
 	lines := bufio.NewScanner(out)
 	for pid == 0 && lines.Scan() {
-		_, _ = fmt.Sscanf(lines.Text(), "qemu is %d", &pid)
+		_, _ = fmt.Sscanf(lines.Text(), "qemu is %d at %s", &pid, &sockets)
 	}
 	require.NotZero(t, pid)
 	require.True(t, runs(pid))
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	assert.Eventually(t, func() bool { return !runs(pid) }, 2*time.Second, 10*time.Millisecond)
+	// What it left is removed by the next VM.
+	require.DirExists(t, sockets)
+	vm := launch(t, tiny(t, "next"))
+	assert.NoDirExists(t, sockets)
+	sweep(filepath.Dir(vm.Machine.Sockets))
+	assert.FileExists(t, filepath.Join(vm.Machine.Sockets, monitorSocket))
 }
 
 // runs says whether pid is a process and not a zombie that nobody reaps.

@@ -38,20 +38,28 @@ func Read(r io.Reader) (Report, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Report{}, err
 	}
-	if len(start) > 2 && start[0] == 0x1f && start[1] == 0x8b {
+	if zipped(start) {
 		unzipped, err := gzip.NewReader(in)
 		if err != nil {
 			return Report{}, fmt.Errorf("unzip: %w", err)
 		}
 		in = bufio.NewReaderSize(unzipped, head)
-		if start, err = in.Peek(head); err != nil && !errors.Is(err, io.EOF) && len(start) == 0 {
-			return Report{}, fmt.Errorf("unzip: %w", err)
-		}
+		start, _ = in.Peek(head) // a file that was cut short says so at its end
 	}
 	if cast.Is(start) {
 		return readCast(in)
 	}
 	return readRaw(in, start)
+}
+
+// zipped is true of what unzips to something: two bytes do not make an archive.
+func zipped(start []byte) bool {
+	z, err := gzip.NewReader(bytes.NewReader(start))
+	if err != nil {
+		return false
+	}
+	_, err = io.ReadFull(z, make([]byte, 1))
+	return err == nil || errors.Is(err, io.EOF)
 }
 
 func readCast(in io.Reader) (Report, error) {
