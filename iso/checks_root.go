@@ -204,6 +204,8 @@ func (v *view) autologin(r *Root) prereq.Result {
 	}
 	user, file, err := r.Autologin(v.Contract.Console.Device)
 	switch {
+	case user == "" && r.liveConfig() && !strings.HasPrefix(v.Contract.Console.Device, "ttyS"):
+		return prereq.Doubt("live-config sets the login up while it boots; only a boot can tell")
 	case user == "" && r.liveConfig():
 		// live-config-getty-generator of 11.0.3
 		return prereq.Break(fmt.Sprintf("live-config logs %s in on tty1 to tty6 only: the console of %s asks for a name", want.User, v.Contract.Console.Device))

@@ -63,9 +63,10 @@ func (c *Console) PassMenu(ctx context.Context) error {
 // Login waits for a shell and says whose it is. What the screen shows decides:
 // a boot menu is passed, an automatic login is awaited, a login prompt gets the
 // account's user and password, a pager is left. Where a login has been reached
-// and nothing that is known shows, Enter is pressed every two seconds: what the
-// guest writes to its console may hide a prompt. (An image that opens a program
-// instead of a shell gets those Enters, too.)
+// and nothing that is known shows, Enter is pressed every two seconds (ten where
+// it might answer a question for a password): what the guest writes to its
+// console may hide a prompt. (An image that opens a program instead of a shell
+// gets those Enters, too.)
 func (c *Console) Login(ctx context.Context, account Account) (Who, error) {
 	w, err := c.begin(ctx, "shell after login")
 	if err != nil {
@@ -81,7 +82,7 @@ func (c *Console) Login(ctx context.Context, account Account) (Who, error) {
 
 func (w *wait) login(account Account) (Who, error) {
 	by := "automatic login"
-	users := 0
+	users, passwords := 0, 0
 	var acted time.Time
 	for {
 		st, line, err := w.see()
@@ -110,6 +111,9 @@ func (w *wait) login(account Account) (Who, error) {
 		case statePassword:
 			if by != "login" {
 				return Who{}, fmt.Errorf("the guest asks for a password (%q) although no user was named", line)
+			}
+			if passwords++; passwords > 3 {
+				return Who{}, fmt.Errorf("the password of %s was refused %d times", account.User, passwords-1)
 			}
 			err = w.secret(account.Password)
 		case stateInitrd, stateEmergency:
@@ -152,7 +156,7 @@ func (w *wait) submit(line string) error {
 
 // secret answers a password prompt, which shows no echo.
 func (w *wait) secret(password string) error {
-	w.asks, w.answered = false, passwordPrompts(w.c.Screen())
+	w.asks, w.answered, w.answeredAt = false, passwordPrompts(w.c.Screen()), time.Now()
 	return w.c.send(w.ctx, []byte(password+"\r"))
 }
 

@@ -48,10 +48,11 @@ func TestLoginAndRoot(t *testing.T) {
 		loginErr string
 		root     Who
 		rootErr  []string
+		slow     bool
 	}{
 		{name: "automatic login and sudo", getty: "autogetty", sudo: "exec rootshell",
 			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
-		{name: "among kernel messages", getty: "noisygetty", sudo: "exec rootshell",
+		{name: "among kernel messages", getty: "noisygetty", sudo: "exec rootshell", slow: true,
 			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
 		{name: "news behind the prompt", getty: "newsgetty", sudo: "(sleep 1; printf 'more news\r\n') & exec rootshell",
 			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
@@ -77,6 +78,13 @@ sleep 3; [ "$p" = toor ] && exec rootshell; exit 1`,
 			su:      `exit 1`,
 			login:   Who{"nixos", 1000, "automatic login"},
 			rootErr: []string{"sudo -i: it asks for a password (\"[sudo] password for nixos:\"), and the one given is not right"}},
+		{name: "a password that nobody checks", getty: "autogetty", account: Account{Password: "secret"}, slow: true,
+			sudo:  ask + `[ "$p" = secret ] && exec sleep 300`,
+			su:    `exec rootshell`,
+			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "su -"}},
+		{name: "news where a password may be asked for", getty: "newsgetty", account: Account{Password: "secret"},
+			sudo:  `(sleep 1; printf 'more news\r\n') & exec rootshell`,
+			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
 		{name: "nothing makes root", getty: "autogetty",
 			sudo:    `echo "nixos is not in the sudoers file." >&2; exit 1`,
 			su:      `printf 'Password: '; stty -echo; read -r p; stty echo; echo; sleep 0.5; echo 'su: Authentication failure'; exit 1`,
@@ -89,8 +97,8 @@ sleep 3; [ "$p" = toor ] && exec rootshell; exit 1`,
 			rootErr: []string{"sudo -i: it asks for a password", "su -: it gave a shell of nixos (uid 1000)"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if testing.Short() && test.getty == "noisygetty" {
-				t.Skip("takes 20 s, since it waits for echoes that the noise breaks")
+			if testing.Short() && test.slow {
+				t.Skip("takes 20 s and more of waiting")
 			}
 			t.Parallel()
 			g := startGuest(t, someUser(test.sudo, test.su), "sh", "-c", "exec "+test.getty)

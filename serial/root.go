@@ -99,10 +99,7 @@ func (w *wait) escalate(command, password string) (Who, error) {
 		switch st {
 		case statePassword:
 			if asked++; asked > 1 || password == "" && strings.HasPrefix(command, "sudo") {
-				if err := w.c.send(w.ctx, []byte("\x03")); err != nil {
-					return Who{}, err
-				}
-				if _, _, err := w.shell(10 * time.Second); err != nil {
+				if err := w.interrupt(); err != nil {
 					return Who{}, err
 				}
 				return Who{}, fmt.Errorf("it asks for a password (%q), and the one given is not right", line)
@@ -120,7 +117,20 @@ func (w *wait) escalate(command, password string) (Who, error) {
 		}
 	}
 	st, line := w.c.look()
+	if err := w.interrupt(); err != nil {
+		return Who{}, err
+	}
 	return Who{}, fmt.Errorf("no prompt came back: the screen shows %s %q", st, line)
+}
+
+// interrupt leaves what does not answer, so that the next command is not typed
+// into it.
+func (w *wait) interrupt() error {
+	if err := w.c.send(w.ctx, []byte("\x03")); err != nil {
+		return err
+	}
+	_, _, err := w.shell(10 * time.Second)
+	return err
 }
 
 // refusal names what sudo or su said.

@@ -130,9 +130,17 @@ func passwordPrompts(text string) (n int) {
 	return n
 }
 
-// hiddenFor is how long nothing that is known may show, once somebody could log
-// in, before Enter is pressed.
-const hiddenFor = 2 * time.Second
+const (
+	// hiddenFor is how long nothing that is known may show, once somebody could
+	// log in, before Enter is pressed; askedFor where that would answer a
+	// question for a password that is still to come.
+	hiddenFor = 2 * time.Second
+	askedFor  = 10 * time.Second
+	// checkedFor is how long a password may be checked before its prompt counts
+	// as new: PAM takes three seconds to refuse one, and emulation ten times as
+	// much as a real CPU.
+	checkedFor = 20 * time.Second
+)
 
 // see is the settled state of a screen on which a prompt is awaited. It does
 // what needs no decision: it leaves a pager, and where nothing that is known
@@ -148,15 +156,19 @@ func (w *wait) see() (state, string, error) {
 	// seconds to say that one is wrong. One that has scrolled away counts no more.
 	asked := passwordPrompts(w.c.Screen())
 	w.answered = min(w.answered, asked)
-	if st == statePassword && asked == w.answered {
+	if st == statePassword && asked == w.answered && time.Since(w.answeredAt) < checkedFor {
 		st = stateChecking
 	}
 	key := ""
 	switch {
 	case st == statePager:
 		key = "q"
-	case st == stateNothing && w.c.Stage().Reached(Login) && !w.asks:
+	case st == stateNothing && w.c.Stage().Reached(Login):
 		key = "\r"
+	}
+	patience := hiddenFor
+	if w.asks {
+		patience = askedFor
 	}
 	now := time.Now()
 	switch {
@@ -165,7 +177,7 @@ func (w *wait) see() (state, string, error) {
 		if w.key, w.pressed = key, now; key != "q" {
 			return st, line, nil
 		}
-	case key == "" || now.Sub(w.pressed) < hiddenFor:
+	case key == "" || now.Sub(w.pressed) < patience:
 		return st, line, nil
 	}
 	w.pressed = now

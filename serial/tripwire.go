@@ -218,8 +218,8 @@ var Tripwires = []Tripwire{
 	{ID: "job-waits",
 		Means:   "a start job has run for more than five minutes: it may wait for something that waits for it",
 		Remedy:  "look at systemctl list-jobs and at the unit's running child (systemctl status): which unit waits for which?",
-		words:   []string{"job is running for"},
-		pattern: re(`A (?:start|stop) job is running for .*\((?:\d+h ?)?(?:[5-9]|[1-9]\d)min`)},
+		words:   []string{"job is "},
+		pattern: re(`A (?:start|stop) job is .*\((?:\d+h ?)?(?:[5-9]|[1-9]\d)min`)},
 	{ID: "device-timeout",
 		Means:   "systemd waited for a device that did not appear",
 		Remedy:  "see which device the line names; under emulation raise the unit's JobTimeoutSec",
@@ -248,7 +248,7 @@ var Tripwires = []Tripwire{
 	{ID: "init-hangs", silent: Init, silence: 300 * time.Second, Fatal: true,
 		Means:  "systemd went silent before there was a login prompt",
 		Remedy: "see which job the last spinner or Starting line names, and what that unit waits for"},
-	// The slowest image known logs in 150 s after its kernel, emulated.
+	// In the recorded boots a spinner turned alone for 58 s at most, emulated.
 	{ID: "job-hangs", silent: Init, silence: 150 * time.Second, spins: true, Fatal: true,
 		Means:  "systemd waits for a job that has no limit, and nothing else has happened since",
 		Remedy: "see what the unit that the spinner names waits for; give it a TimeoutStartSec, or take it out of the way to the login"},

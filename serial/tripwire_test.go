@@ -290,24 +290,34 @@ func TestASpinnerIsSilence(t *testing.T) {
 	for name, test := range map[string]struct {
 		job   string // at that time
 		other string // every minute
+		stops bool   // after two minutes
 		trips bool
 	}{
-		"no limit":                  {job: "Fault (%s / no limit)", trips: true},
-		"the job's limit will come": {job: "/dev/disk/by-label/x (%s / 10min)"},
-		"something else happens":    {job: "Fault (%s / no limit)", other: "[  OK  ] Started Something.\r\n"},
+		"no limit":                  {job: "running for Fault (%s / no limit)", trips: true},
+		"among several":             {job: "running fo…el Module configfs (%s / no limit)", trips: true},
+		"the job's limit will come": {job: "running for /dev/disk/by-label/x (%s / 10min)"},
+		"something else happens":    {job: "running for Fault (%s / no limit)", other: "[  OK  ] Started Something.\r\n"},
+		"another job begins":        {job: "running for Fault (%s / no limit)", other: "\r\x1b[K[*** ] A start job is running for Other (3s / no limit)\r\n\x1bM"},
+		"it stops":                  {job: "running for Fault (%s / no limit)", stops: true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := NewWatch(WatchConfig{})
+			time.Sleep(time.Hour) // a quiet kernel
 			w.Write([]byte(stage2 + "[  OK  ] Reached target Local File Systems.\r\n"))
 			last := time.Now()
 			var trip *Trip
-			for i := 1; i < 300 && trip == nil; i++ {
+			for i := 1; i < 299 && trip == nil; i++ {
 				time.Sleep(time.Second)
 				if i%60 == 0 && test.other != "" {
 					w.Write([]byte(test.other))
 				}
-				running := time.Duration(i) * time.Second
-				fmt.Fprintf(w, "\r\x1b[K[   *** ] A start job is running for "+test.job+"\r\n\x1bM", running)
+				if !test.stops || i < 120 {
+					ran := fmt.Sprintf("%dmin %ds", i/60, i%60)
+					if i < 60 {
+						ran = fmt.Sprintf("%ds", i)
+					}
+					fmt.Fprintf(w, "\r\x1b[K[   *** ] A start job is "+test.job+"\r\n\x1bM", ran)
+				}
 				trip = w.Idle(time.Now())
 			}
 			if !test.trips {
@@ -319,7 +329,7 @@ func TestASpinnerIsSilence(t *testing.T) {
 			assert.True(t, trip.Fatal)
 			assert.Equal(t, last, trip.At)
 			assert.Equal(t, 150*time.Second, time.Since(last))
-			assert.Contains(t, trip.Line, "no progress for 2m30s; last line: [   *** ] A start job is running for Fault (2m30s / no limit)")
+			assert.Contains(t, trip.Line, "no progress for 2m30s; last line: [   *** ] A start job is "+fmt.Sprintf(test.job, "2min 30s"))
 		})
 	}
 }

@@ -59,8 +59,10 @@ type wait struct {
 	pressed time.Time
 	// asks: a password may be asked for next, which Enter would answer.
 	asks bool
-	// answered are the password prompts on the screen that have their answer.
-	answered int
+	// answered are the password prompts on the screen that have their answer,
+	// the last since answeredAt.
+	answered   int
+	answeredAt time.Time
 }
 
 // begin takes the turn. Every wait that succeeds must end.

@@ -65,8 +65,8 @@ type Watch struct {
 	reached int       // the last milestone, by its place; -1 is none
 	heard   time.Time // when the last byte came
 	silent  bool      // Idle has reported this silence
-	moved   time.Time // when the last line came that shows progress
-	spins   bool      // the last line showed none
+	moved   time.Time // when the boot last got on, a job that has no limit apart
+	spins   bool      // the last line was of such a job
 	last    []byte    // that line, or its beginning
 	asked   bool      // Asked(true)
 	command bool      // a command was typed at a prompt that has not come back
@@ -172,7 +172,7 @@ func (w *Watch) Idle(now time.Time) *Trip {
 		if t.spins {
 			lasted, what = still, "no progress"
 		}
-		if limit == 0 || t.silent != w.stage || lasted < limit || t.spins && !w.spins {
+		if limit == 0 || t.silent != w.stage || lasted < limit || t.spins && (!w.spins || quiet > spinnerStops) {
 			continue
 		}
 		if w.stage == "" && w.lines.Offset() > 0 {
@@ -183,7 +183,7 @@ func (w *Watch) Idle(now time.Time) *Trip {
 		if len(bytes.TrimSpace(line)) == 0 {
 			line = w.last
 		}
-		trip := t.trip(w, open.Offset, fmt.Sprintf("%s for %s; last line: %s", what, lasted.Round(time.Second), line))
+		trip := t.trip(w, open.Offset, fmt.Sprintf("%s for %s; last line: %s", what, limit.Round(time.Second), line))
 		trip.At = now.Add(-lasted)
 		if !w.silent {
 			w.silent = true
@@ -193,6 +193,10 @@ func (w *Watch) Idle(now time.Time) *Trip {
 	}
 	return nil
 }
+
+// spinnerStops is the silence after which systemd's spinner, which turns every
+// second at least, does no longer.
+const spinnerStops = 10 * time.Second
 
 // Close ends the stream: the last line counts as it is, and what was held is
 // delivered, since no prompt came after it.

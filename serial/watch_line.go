@@ -2,6 +2,8 @@ package serial
 
 import (
 	"bytes"
+	"strconv"
+	"time"
 
 	"bootaudit/internal/screen"
 )
@@ -16,18 +18,36 @@ func (w *Watch) line(l screen.Line) {
 	if w.stage == Shell && restarting.Match(text) {
 		w.restarts = true
 	}
-	if w.spins = endless.Match(text); !w.spins {
-		w.moved = w.heard
-	}
+	w.progress(text)
 	w.last = append(w.last[:0], text[:min(len(text), maxTripLine)]...)
 	found := tables.find(l.Text)
 	w.milestone(milestoneOf(l.Text, found, w.reached), l)
 	w.trip(text, l, found)
 }
 
-// endless matches systemd's spinner where it turns for a job that has no limit.
-// One that has a limit ends, and says so.
-var endless = re(`A (?:start|stop) job is running for .* / no limit\)`)
+// endless matches systemd's spinner where it turns for a job that has no limit,
+// with how long that has run. One that has a limit ends, and says so. Systemd
+// cuts the middle out of a line that is too long.
+var endless = re(`A (?:start|stop) job is .*\((?:(\d+)h )?(?:(\d+)min )?(\d+)s / no limit\)`)
+
+// progress notes when the boot last got on: with any line but the spinner of an
+// endless job, and with the start of such a job.
+func (w *Watch) progress(text []byte) {
+	job := endless.FindSubmatch(text)
+	w.spins = job != nil
+	if !w.spins {
+		w.moved = w.heard
+		return
+	}
+	var ran time.Duration
+	for i, unit := range []time.Duration{time.Hour, time.Minute, time.Second} {
+		n, _ := strconv.Atoi(string(job[i+1])) // "" where the job is younger
+		ran += time.Duration(n) * unit
+	}
+	if began := w.heard.Add(-ran); began.After(w.moved) {
+		w.moved = began
+	}
+}
 
 var restarting = re(`^(?:\[ *\d+\.\d{6}\] )?(?:reboot: |Rebooting in |sysrq: Resetting)`)
 
@@ -121,6 +141,9 @@ func (w *Watch) reach(i int, l screen.Line) {
 	}
 	if w.cfg.OnMilestone != nil {
 		w.events = append(w.events, func() { w.cfg.OnMilestone(r) })
+	}
+	if m.Stage != w.stage {
+		w.moved = w.heard
 	}
 	w.reached, w.stage = i, m.Stage
 	if w.stage == Shell {

@@ -153,7 +153,7 @@ func (s *session) ssh(ctx context.Context) prereq.Result {
 		// sshd may refuse while it makes its host keys.
 		select {
 		case <-ctx.Done():
-			return prereq.Break(fmt.Sprintf("%d tries as %s on 127.0.0.1:%d, the last: %v (%v)", tries, c.User, s.vm.SSHPort, err, context.Cause(ctx)))
+			return with(prereq.Break(fmt.Sprintf("%d tries as %s on 127.0.0.1:%d, the last: %v (%v)", tries, c.User, s.vm.SSHPort, err, context.Cause(ctx))), out)
 		case <-time.After(time.Second):
 		}
 	}

@@ -2,6 +2,7 @@ package vmtest
 
 import (
 	"context"
+	"regexp"
 	"time"
 
 	"bootaudit/prereq"
@@ -68,8 +69,26 @@ var looks = map[string]look{
 	},
 	"volume-group": (*session).volumeGroup,
 	"address":      (*session).address,
-	"ssh":          (*session).ssh,
-	"commands":     (*session).commands,
+	"unplugged": func(s *session, ctx context.Context) prereq.Result {
+		if err := s.vm.Monitor(ctx, "set_link", map[string]any{"name": "net", "up": false}, nil); err != nil {
+			return s.broke(err)
+		}
+		return s.address(ctx)
+	},
+	// A user on the console must not be able to end the machine.
+	"poweroff": func(s *session, ctx context.Context) prereq.Result {
+		if err := s.vm.Console.Type(ctx, "systemctl --no-ask-password poweroff\r"); err != nil {
+			return s.broke(err)
+		}
+		for end := time.Now().Add(time.Minute); time.Now().Before(end) && s.vm.alive.Err() == nil; time.Sleep(100 * time.Millisecond) {
+			if said := refusedPoweroff.FindString(s.vm.Console.Screen()); said != "" {
+				return prereq.Hold(said)
+			}
+		}
+		return prereq.Break("nobody refused it: " + lastLines(s.vm.Console.Screen(), 5))
+	},
+	"ssh":      (*session).ssh,
+	"commands": (*session).commands,
 	// Until one of them fails.
 	"commands-again": func(s *session, ctx context.Context) prereq.Result {
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Second) {
@@ -92,6 +111,8 @@ var looks = map[string]look{
 		return prereq.Hold("nothing is left")
 	},
 }
+
+var refusedPoweroff = regexp.MustCompile(`.*(?:Interactive authentication required|Access denied).*`)
 
 // find is a check that looks for a fault, and the cause that it must name, as a
 // regular expression. Cause "" is a fault that must do no harm. Shows is what
@@ -146,16 +167,22 @@ var faultCases = []faultCase{
 	{faults: "reboot-loop", stage: serial.Bootloader, finds: []find{broken("boot", `^reboot-loop: `)}, change: func(m *Machine) { m.Reboot = true }},
 	{faults: "login-loop", stage: serial.Login, finds: []find{broken("boot", `^login-loop: `)}},
 	{faults: "root-refused", stage: serial.Shell, finds: []find{
-		shown("root", `(?s)cannot become root: sudo -i: .*su -: `, `su: .*\n`)}},
+		shown("root", `(?s)cannot become root: sudo -i: .*su -: `, `su: .*\n`),
+		ok("poweroff")}},
 	{faults: "autologin-root,no-networkd", stage: serial.Shell, finds: []find{
 		shown("login", `^logged in as root \(uid 0, by automatic login\); the contract promises nixos`, `root@nixos:`),
 		ok("control-line"),
 		broken("address", `^lan is there, but no DHCP client runs`)}},
-	{faults: "no-autologin,sudo-refused", stage: serial.Shell, finds: []find{
+	{faults: "no-autologin,sudo-refused,detection-error", stage: serial.Shell, finds: []find{
 		shown("login", `by login\); the contract promises an automatic login`, `nixos@nixos:`),
-		shown("root", `^root by su -; the contract promises sudo -i`, `sudo: .*\n`)}},
-	{faults: "sudo-password", stage: serial.Shell, finds: []find{
-		shown("root", `^root by su -; the contract promises sudo -i`, `sudo: .*\n`)}},
+		shown("root", `^root by su -; the contract promises sudo -i`, `sudo: .*\n`),
+		ok("control-line"),
+		broken("storage-status", `^the status is plan-only/detection-error; the contract accepts applied/auto-applied`)}},
+	{faults: "sudo-password,applied-without-effect", stage: serial.Shell, finds: []find{
+		shown("root", `^root by su -; the contract promises sudo -i`, `sudo: .*\n`),
+		ok("control-line"),
+		ok("storage-status"),
+		broken("volume-group", `^there is no volume group main, though the status says applied/auto-applied`)}},
 	{faults: "network-unit-missing", stage: serial.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `^the status is failed/`)}},
@@ -177,12 +204,13 @@ var faultCases = []faultCase{
 		ok("boot"),
 		broken("commands", `^missing: findmnt$`),
 		broken("storage-status", `^the status is plan-only/existing-storage-force-cleanup; the contract accepts applied/auto-applied`),
-		ok("ssh")}},
-	{faults: "silence", stage: serial.KernelLoad, finds: []find{broken("boot", `^(no-kernel-console|initrd-hangs|init-hangs): `)}, patience: 0.09},
-	{faults: "no-kernel-console", stage: serial.KernelLoad, finds: []find{broken("boot", `^no-kernel-console: `)}, patience: 0.09},
+		ok("ssh"),
+		broken("unplugged", `^lan has no carrier: its cable is unplugged`)}},
+	{faults: "silence", stage: serial.KernelLoad, finds: []find{broken("boot", `^(no-kernel-console|initrd-hangs|init-hangs): `)}, patience: 0.05},
+	{faults: "no-kernel-console", stage: serial.KernelLoad, finds: []find{broken("boot", `^no-kernel-console: `)}, patience: 0.05},
 	{faults: "flood", stage: serial.Login, orLater: true, limit: 60 * time.Second, finds: []find{
 		{look: "boot", cause: `^no (shell after login|root shell|answer of the console's root shell) .*the console was flooded: \d+ bytes`, mayHold: true}}},
-	{faults: "boot-hang", stage: serial.Init, finds: []find{broken("boot", `^job-hangs: .*A start job is running for Fault boot-hang \(`)}, patience: 0.1},
+	{faults: "boot-hang", stage: serial.Init, finds: []find{broken("boot", `^job-hangs: .*A start job is running for Fault boot-hang \(`)}, patience: 0.15},
 	{faults: "bare-prompt,no-carrier,status-without-detail", stage: serial.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `has STATE="applied" and DETAIL="", and will not have more: pre-nixos.service has ended`),
@@ -204,10 +232,4 @@ var faultCases = []faultCase{
 		{look: "volume-group", says: `^found: main .*; beside it: large `},
 		broken("residue", `^left over: .*vg_residue`)},
 		change: func(m *Machine) { m.Disks = []Disk{{MiB: 512}, {MiB: 256}, {MiB: 256}} }},
-}
-
-// elsewhere are the faults that other tests show.
-var elsewhere = map[string]string{
-	"applied-without-effect": "the scenario applied-without-effect",
-	"detection-error":        "the scenario detection-error",
 }

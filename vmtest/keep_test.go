@@ -17,6 +17,7 @@ import (
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
 	"bootaudit/internal/contract"
+	"bootaudit/iso"
 	"bootaudit/prereq"
 )
 
@@ -79,11 +80,22 @@ func TestVMDebianLive(t *testing.T) {
 			return "", err
 		}
 		defer release()
-		return fixtures.DebianLive(ctx, t.Output())
+		image, err := fixtures.DebianLive(ctx, t.Output())
+		if err != nil {
+			return "", &iso.NoImage{Outcome: prereq.Absent, Err: err}
+		}
+		return image, nil
 	}}
+	cache := string(cfg.CacheDir)
+	t.Cleanup(func() {
+		if kept, err := FindKept(cache, "debian-live-"); err == nil { // the test did not come to its end
+			_ = kept.End(context.Background(), cache)
+		}
+	})
 	suite := NewSuite(sub, cfg, watch(t))
-	suite.fleet.cleanVM().template.CPUs = 1 // as all that run side by side
 	t.Cleanup(suite.Close)
+	s := suite.fleet.cleanVM()
+	s.name, s.template.CPUs = "debian-live", 1 // as all that run side by side
 	asked := 0
 	for _, scenario := range suite.Scenarios[:4] {
 		for _, c := range scenario.Checks {
@@ -105,16 +117,13 @@ func TestVMDebianLive(t *testing.T) {
 	}
 	assert.GreaterOrEqual(t, asked, len(steps)+2)
 
-	s := suite.Scenarios[0].session
 	s.failed = true
 	for _, scenario := range suite.Scenarios[:3] {
 		suite.End(scenario, nil)
 	}
-	cache := string(cfg.CacheDir)
-	kept, err := FindKept(cache, "clean-disk-")
+	kept, err := FindKept(cache, "debian-live-")
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		_ = kept.End(context.Background(), cache)
 		if s.temp {
 			os.RemoveAll(kept.Folder)
 		}

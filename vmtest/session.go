@@ -1,6 +1,7 @@
 package vmtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -119,6 +120,12 @@ func (f *fleet) noTime(s *session, cost time.Duration) prereq.Result {
 		s.name, cost.Round(time.Second), f.timeout, max(0, time.Until(f.deadline)).Round(time.Second), want.Minutes()))
 }
 
+// patience is the subject's, more of it where a login may take longer than it
+// does by default.
+func (f *fleet) patience() float64 {
+	return cmp.Or(f.subject.Patience, 1) * max(1, f.cfg.LoginTimeout.Duration().Seconds()/300)
+}
+
 // do runs one check's look at the VM, with everyone else kept away. It ends in
 // time to save evidence before go test's own deadline.
 func (s *session) do(ctx context.Context, topic string, look func(context.Context) prereq.Result) prereq.Result {
@@ -205,7 +212,7 @@ func (s *session) start(ctx context.Context) prereq.Result {
 	if late() { // after the image's build, and the queue
 		return f.noTime(s, cost)
 	}
-	settings := Settings{Keep: f.cfg.Debug, Patience: f.subject.Patience, OnStage: s.onStage, OnTrip: s.onTrip}
+	settings := Settings{Keep: f.cfg.Debug, Patience: f.patience(), OnStage: s.onStage, OnTrip: s.onTrip}
 	if s.cast != nil {
 		settings.Recording = s.cast
 	}

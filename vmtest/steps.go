@@ -237,7 +237,7 @@ func (s *session) broke(err error) prereq.Result {
 	return r
 }
 
-var runningJob = regexp.MustCompile(`A (?:start|stop) job is running for [^\r\n]*?\)`)
+var runningJob = regexp.MustCompile(`A (?:start|stop) job is [^\r\n]*?\)`)
 
 // lastJob is the job that systemd's spinner showed last, if the boot has not
 // come to a login.

@@ -231,6 +231,7 @@ func TestOrphanHelper(t *testing.T) {
 // A test process that is killed in the middle of a boot leaves no QEMU.
 func TestNoOrphan(t *testing.T) {
 	needQEMU(t)
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // which nobody else sweeps
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOrphanHelper$", "-test.v")
 	cmd.Env = append(os.Environ(), orphanFolder+"="+t.TempDir())
 	out, err := cmd.StdoutPipe()
@@ -249,8 +250,11 @@ func TestNoOrphan(t *testing.T) {
 	assert.Eventually(t, func() bool { return !runs(pid) }, 2*time.Second, 10*time.Millisecond)
 	// What it left is removed by the next VM.
 	require.DirExists(t, sockets)
+	old := time.Now().Add(-2 * sweepAge)
+	require.NoError(t, os.Chtimes(filepath.Join(sockets, monitorSocket), old, old))
 	vm := launch(t, tiny(t, "next"))
 	assert.NoDirExists(t, sockets)
+	require.NoError(t, os.Chtimes(filepath.Join(vm.Machine.Sockets, monitorSocket), old, old))
 	sweep(filepath.Dir(vm.Machine.Sockets))
 	assert.FileExists(t, filepath.Join(vm.Machine.Sockets, monitorSocket))
 }

@@ -122,6 +122,9 @@ func (s *session) lastWords(ctx context.Context, unit string) string {
 	if unit == "" {
 		return ""
 	}
+	// What is known already does not wait long for it.
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	out, err := s.vm.Output(ctx, "journalctl --no-pager -q -b -o cat -n 4 _SYSTEMD_UNIT="+quote(unit))
 	if err != nil {
 		return ""

@@ -27,7 +27,7 @@ func fakeGuest(t *testing.T, states []string, jobs, address string) (run func(ca
 	write("systemctl", `#!/bin/sh
 case "$*" in
 *list-jobs*) cat "$FAKE/jobs" ;;
-*is-active*) exit 3 ;;
+*is-active*) [ -n "$CLIENT" ] || exit 3 ;;
 show*) n=$(cat "$FAKE/n" 2>/dev/null || echo 0)
 	[ -f "$FAKE/state-$n" ] || n=$((n - 1))
 	cat "$FAKE/state-$n"
@@ -57,6 +57,7 @@ const (
 	unitFailed = "LoadState=loaded ActiveState=failed Result=exit-code ExecMainStartTimestampMonotonic=5"
 	never      = "LoadState=loaded ActiveState=inactive ExecMainStartTimestampMonotonic=0"
 	active     = "LoadState=loaded ActiveState=active ExecMainStartTimestampMonotonic=5"
+	masked     = "LoadState=masked ActiveState=inactive ExecMainStartTimestampMonotonic=0"
 	notFound   = "LoadState=not-found ActiveState=inactive ExecMainStartTimestampMonotonic=0"
 )
 
@@ -71,6 +72,7 @@ func TestWaitUnit(t *testing.T) {
 		"fails":         {[]string{activating, unitFailed}, "", "inactive", "failed", "x.service failed (x.service load=loaded active=failed"},
 		"never":         {[]string{never}, "", "inactive", "never-started", "x.service was never started, and no job is left that would"},
 		"not found":     {[]string{notFound}, "", "active", "not-found", "x.service is not-found"},
+		"masked":        {[]string{masked}, "", "active", "masked", "x.service is masked"},
 		"ended instead": {[]string{activating, ended}, "", "active", "ended", "x.service has ended"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,6 +135,9 @@ func TestWaitAddress(t *testing.T) {
 	// The loopback stands for an interface that nobody will configure.
 	w = fakeGuest(t, []string{ended}, "", "")("await_address lo x.service")
 	assert.Equal(t, "no-dhcp-client", w.Verdict)
+
+	w = fakeGuest(t, []string{ended}, "", "")("export CLIENT=1; lease=0; await_address lo x.service")
+	assert.Equal(t, "no-lease", w.Verdict)
 
 	w = fakeGuest(t, nil, "", "")("await_address nosuchnic ''")
 	assert.Equal(t, "no-interface", w.Verdict)

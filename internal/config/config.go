@@ -39,7 +39,7 @@ type Config struct {
 	Debug   bool `env:"BOOT_IMAGE_DEBUG" doc:"keep the VM of a failed check and say how to attach to it"`
 
 	SpawnTimeout Seconds `env:"BOOT_IMAGE_VM_SPAWN_TIMEOUT" envDefault:"900" doc:"whole seconds for one VM, from start to end"`
-	LoginTimeout Seconds `env:"BOOT_IMAGE_VM_LOGIN_TIMEOUT" envDefault:"300" doc:"whole seconds from start to the first shell prompt"`
+	LoginTimeout Seconds `env:"BOOT_IMAGE_VM_LOGIN_TIMEOUT" envDefault:"300" doc:"whole seconds from start to the first shell prompt; more than 300 lengthen the silence limits in proportion"`
 
 	CacheDir      Path `env:"BOOT_IMAGE_CACHE" doc:"folder for built images and keys, instead of bootaudit in the user's cache folder"`
 	Artifacts     Path `env:"BOOT_IMAGE_ARTIFACTS" doc:"folder for this run's files; make audit sets it"`

@@ -18,28 +18,28 @@ seed() {
 		command -v $tool >/dev/null || { echo "$tool is not installed" >&2; exit 1; }
 	done
 	# What the first pass made of the disks goes first.
-	swapoff -a
+	try swapoff -a
 	for disk in "$1" "$2"; do
-		lsblk -n -r -o MOUNTPOINT "$disk" | grep / | while read -r point; do umount "$point"; done
+		lsblk -n -r -o MOUNTPOINT "$disk" | grep / | { while read -r point; do try umount "$point"; done; } || exit 1
 	done
 	for group in $(vgs --noheadings -o vg_name,pv_name 2>/dev/null | grep -e "$1" -e "$2" -e /dev/md | awk '{ print $1 }' | sort -u); do
 		try vgchange -q -an "$group"
 	done
 	try mdadm --stop --scan
 	for disk in "$1" "$2"; do
-		for part in $(lsblk -n -r -p -o NAME "$disk" | tail -n +2); do wipefs -q -a -f "$part"; done
+		for part in $(lsblk -n -r -p -o NAME "$disk" | tail -n +2); do try wipefs -q -a -f "$part"; done
 		try wipefs -q -a -f "$disk"
-		blockdev --rereadpt "$disk" 2>/dev/null
+		try blockdev --rereadpt "$disk"
 	done
-	udevadm settle
+	try udevadm settle
 	# The array is new, so there is nothing to synchronise.
 	try mdadm --create /dev/md127 --run --force --assume-clean --metadata=1.2 --level=1 --raid-devices=2 "$1" "$2"
 	try mdadm --detail /dev/md127
 	try pvcreate -q -y -ff /dev/md127
 	try vgcreate -q vg_residue /dev/md127
 	try lvcreate -q -y -Wn -n lv_residue -l 100%FREE vg_residue
-	udevadm settle
-	echo "$3" | try dd of=/dev/vg_residue/lv_residue conv=fsync status=none
+	try udevadm settle
+	echo "$3" | try dd of=/dev/vg_residue/lv_residue conv=fsync status=none || exit 1
 	found=$(head -c ${#3} /dev/vg_residue/lv_residue) # read back
 	[ "$found" = "$3" ] || { echo "the marker reads back as '$found'" >&2; exit 1; }
 	try blkid "$1"

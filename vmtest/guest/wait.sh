@@ -92,7 +92,8 @@ settled() {
 	esac
 	[ -n "$why" ]
 }
-tied='' last='' knot='' over='' limit=''
+# lease is the patience with a DHCP client, in seconds.
+tied='' last='' knot='' over='' limit='' lease=60
 
 # verdict WORD UNIT ends the wait; unless it ended well, it tells who waits for
 # whom.
@@ -175,7 +176,7 @@ await_address() {
 			# Nobody will set it up any more, and a DHCP client that is well gets
 			# its answer in seconds.
 			read -r now rest </proc/uptime
-			[ "${over:=${now%.*}}" -gt $((${now%.*} - 60)) ] || verdict no-lease "${2:-multi-user.target}"
+			[ "${over:=${now%.*}}" -gt $((${now%.*} - lease)) ] || verdict no-lease "${2:-multi-user.target}"
 		fi
 		! late || verdict timeout "${2:-multi-user.target}"
 		pause ''
