@@ -175,11 +175,11 @@ var faultCases = []faultCase{
 		broken("address", `^lan is there, but no DHCP client runs`)}},
 	{faults: "no-autologin,sudo-refused,detection-error", stage: serial.Shell, finds: []find{
 		shown("login", `by login\); the contract promises an automatic login`, `nixos@nixos:`),
-		shown("root", `^root by su -; the contract promises sudo -i`, `sudo: .*\n`),
+		shown("root", `^root by su -; the contract promises sudo -i`, `(?s)sudo: .*root@nixos:`),
 		ok("control-line"),
 		broken("storage-status", `^the status is plan-only/detection-error; the contract accepts applied/auto-applied`)}},
 	{faults: "sudo-password,applied-without-effect", stage: serial.Shell, finds: []find{
-		shown("root", `^root by su -; the contract promises sudo -i`, `sudo: .*\n`),
+		shown("root", `^root by su -; the contract promises sudo -i`, `(?s)sudo: .*root@nixos:`),
 		ok("control-line"),
 		ok("storage-status"),
 		broken("volume-group", `^there is no volume group main, though the status says applied/auto-applied`)}},
