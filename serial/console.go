@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"sync"
 	"time"
 
@@ -29,6 +30,11 @@ type Config struct {
 	// pump: they must not wait.
 	OnStage func(Reached)
 	OnTrip  func(Trip)
+	// Alarms are what this image in particular prints when it is in trouble.
+	Alarms []Alarm
+	// Notices match, from their beginning, the lines that this image writes to
+	// its console unasked: a prompt above them still waits.
+	Notices []*regexp.Regexp
 	// Patience multiplies the silence limits of [Tripwires]; 0 is 1.
 	Patience float64
 }
@@ -103,7 +109,7 @@ func New(rw io.ReadWriteCloser, cfg Config) (*Console, error) {
 	// That the guest no longer reads is seen by those who wait for its answer.
 	c.out = newOutlet(rw, func(error) {})
 	c.screen = screen.New(screen.Config{Cols: cfg.Cols, Rows: cfg.Rows, Reply: func(p []byte) { c.out.offer(append([]byte(nil), p...)) }})
-	c.watch = NewWatch(WatchConfig{OnStage: c.onStage, OnTrip: c.onTrip, Patience: cfg.Patience})
+	c.watch = NewWatch(WatchConfig{OnStage: c.onStage, OnTrip: c.onTrip, Alarms: cfg.Alarms, Patience: cfg.Patience})
 	c.work.Go(func() {
 		defer kill()
 		c.pump()

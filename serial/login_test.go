@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +103,7 @@ sleep 3; [ "$p" = toor ] && exec rootshell; exit 1`,
 			}
 			t.Parallel()
 			g := startGuest(t, someUser(test.sudo, test.su), "sh", "-c", "exec "+test.getty)
-			c := newConsole(t, g, Config{})
+			c := newConsole(t, g, Config{Notices: []*regexp.Regexp{re(`^LAN IPv4 address`)}})
 			ctx := limited(t, 50*time.Second)
 			who, err := c.Login(ctx, test.account)
 			if test.loginErr != "" {

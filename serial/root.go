@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -108,7 +109,7 @@ func (w *wait) escalate(command, password string) (Who, error) {
 				return Who{}, err
 			}
 		case stateUser, stateRoot:
-			said := after(w.c.Screen(), command)
+			said := after(w.c.Screen(), command, w.c.cfg.Notices)
 			who, err := w.identify()
 			if err == nil && who.UID != 0 && said != "" {
 				err = refusal(said)
@@ -156,7 +157,7 @@ func refusal(said string) error {
 
 // after is what the screen shows between the last line that ends in command and
 // the prompt, noise apart.
-func after(text, command string) string {
+func after(text, command string, notices []*regexp.Regexp) string {
 	rows := strings.Split(strings.TrimRight(text, "\n "), "\n")
 	for i := len(rows) - 1; i >= 0; i-- {
 		if !strings.HasSuffix(strings.TrimRight(rows[i], " "), command) {
@@ -166,7 +167,7 @@ func after(text, command string) string {
 		for _, row := range rows[i+1 : max(i+1, len(rows)-1)] {
 			row = strings.TrimSpace(kernelText.ReplaceAllString(row, ""))
 			_, prompt := PromptEnd([]byte(row)) // Enter was pressed there
-			if row != "" && !prompt && !statusLine.MatchString(row) && row != "Password:" {
+			if row != "" && !prompt && !noise(row, notices) && row != "Password:" {
 				said = append(said, row)
 			}
 		}

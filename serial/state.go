@@ -2,6 +2,7 @@ package serial
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -51,20 +52,29 @@ const near = 12
 // line, and whole lines from the init system, wall(1) and notices.
 var (
 	kernelText = re(`\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? .*$`)
-	statusLine = re(`^\[(?: {2}OK {2}|FAILED|DEPEND|[ *]{6}| INFO | WARN )\] |^(?: {9}|)(?:Starting|Started|Stopping|Stopped) .*\.\.\.$|^Broadcast message from |^LAN IPv4 address|^The system (?:will|is going)|^Message from syslogd@`)
+	statusLine = re(`^\[(?: {2}OK {2}|FAILED|DEPEND|[ *]{6}| INFO | WARN )\] |^(?: {9}|)(?:Starting|Started|Stopping|Stopped) .*\.\.\.$|^Broadcast message from |^The system (?:will|is going)|^Message from syslogd@`)
 	menuText   = re(`^boot: *$|Automatic boot in \d+ second|Press \[Tab\] to edit options|The highlighted entry will be executed automatically|^Boot in \d+ s\.`)
 	bootedText = re(`^Loading \S+|^Booting `)
 )
 
+// noise is true of a whole line that is no answer of the guest's: see
+// [Config.Notices] for those that are an image's own.
+func noise(line string, notices []*regexp.Regexp) bool {
+	return statusLine.MatchString(line) || slices.ContainsFunc(notices, func(n *regexp.Regexp) bool {
+		at := n.FindStringIndex(line)
+		return at != nil && at[0] == 0
+	})
+}
+
 // readState reads a screen of which the cursor is in row. A prompt counts when
 // everything below it is noise. The line that decided comes with it.
-func readState(text string, row int, stage Stage) (state, string) {
+func readState(text string, row int, stage Stage, notices []*regexp.Regexp) (state, string) {
 	rows := strings.Split(text, "\n")
 	row = min(row, len(rows)-1)
 	for i := row; i >= 0; i-- {
 		full := strings.TrimRight(rows[i], " ")
 		line := strings.TrimRight(kernelText.ReplaceAllString(full, ""), " ")
-		if line == "" || statusLine.MatchString(line) {
+		if line == "" || noise(line, notices) {
 			continue
 		}
 		for _, p := range prompts {
@@ -101,7 +111,7 @@ func (c *Console) look() (state, string) {
 	// looked at in vain.
 	text := c.screen.Text()
 	_, row := c.screen.Cursor()
-	return readState(text, row, c.watch.Stage())
+	return readState(text, row, c.watch.Stage(), c.cfg.Notices)
 }
 
 // settled waits until the screen has said the same for d, or less when it has

@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -34,6 +35,8 @@ func TestReadState(t *testing.T) {
 		{"busybox root", "~ # ", Shell, stateRoot},
 		{"prompt under kernel lines", "[nixos@nixos:~]$ [   61.000001] a\r\n[   61.100001] b\r\n", Shell, stateUser},
 		{"prompt far above", "[nixos@nixos:~]$ " + strings.Repeat("[   61.000001] I/O error, dev vda\r\n", 40), Shell, stateUser},
+		{"prompt under the image's news", "[nixos@nixos:~]$ \r\nnews of the day: none\r\n", Shell, stateUser},
+		{"prompt under other news", "[nixos@nixos:~]$ \r\nno news of the day\r\n", Shell, stateNothing},
 		{"a command at the prompt", "[nixos@nixos:~]$ sudo -i", Shell, stateNothing},
 		{"a command's output", "[nixos@nixos:~]$ echo x\r\nx\r\n", Shell, stateNothing},
 		{"initramfs", "BusyBox v1.36\r\n\r\n(initramfs) ", Initrd, stateInitrd},
@@ -48,7 +51,7 @@ func TestReadState(t *testing.T) {
 		s := screen.New(screen.Config{Cols: 132, Rows: 50})
 		_, _ = s.Write([]byte(test.bytes))
 		_, at := s.Cursor()
-		got, line := readState(s.Text(), at, test.stage)
+		got, line := readState(s.Text(), at, test.stage, []*regexp.Regexp{re(`^news of the day`)})
 		assert.Equal(t, test.want, got, "%s: %q", test.name, line)
 	}
 }
@@ -57,7 +60,7 @@ func FuzzReadState(f *testing.F) {
 	f.Add("nixos login: \n[ 1.000000] x", 1)
 	f.Add(strings.Repeat("\n", 60), 200)
 	f.Fuzz(func(t *testing.T, text string, row int) {
-		got, _ := readState(text, row, Login)
+		got, _ := readState(text, row, Login, nil)
 		assert.NotEmpty(t, got)
 	})
 }

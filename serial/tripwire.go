@@ -31,6 +31,13 @@ type Tripwire struct {
 	spins bool
 }
 
+// Alarm is a line of trouble that one image is known for, as those of [Tripwires]
+// are of any. It ends no wait.
+type Alarm struct {
+	ID, Means, Remedy string
+	Pattern           *regexp.Regexp // of a visible line
+}
+
 // A kernel message may stand anywhere in a line, behind its time stamp: it is
 // printed into whatever else is being written. Without a stamp it must start
 // the line, else it is somebody's quotation.
@@ -293,21 +300,4 @@ var Tripwires = []Tripwire{
 	{ID: "login-hangs", silent: Login, silence: 180 * time.Second, Fatal: true,
 		Means:  "there was a login and no shell prompt after it",
 		Remedy: "see what the login shell runs before its prompt (profile, login notice)"},
-
-	// What the pre-nixos image says of itself.
-	{ID: "provisioning-failed",
-		Means:   "the provisioner failed",
-		Remedy:  "read journalctl -u pre-nixos -b in the guest",
-		words:   []string{"pre-nixos: "},
-		pattern: re(`^pre-nixos: .*(?:[Pp]rovisioning failed|failed)\b.*\.?$`)},
-	{ID: "storage-detection-error",
-		Means:   "the provisioner could not tell whether the disks hold data, and touched nothing",
-		Remedy:  "read journalctl -u pre-nixos -b; a floppy controller (/dev/fd0) is a known cause: remove it from the machine",
-		words:   []string{"Storage detection encountered an error"},
-		pattern: re(`^pre-nixos: Storage detection encountered an error`)},
-	{ID: "lan-unavailable",
-		Means:   "the guest got no address on lan",
-		Remedy:  "check that the image embeds a root key (without one there is no lan) and that the machine has a NIC with DHCP",
-		words:   []string{"LAN IPv4 address unavailable"},
-		pattern: re(`^LAN IPv4 address unavailable`)},
 }

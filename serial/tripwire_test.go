@@ -155,15 +155,6 @@ var tripCases = map[string]struct{ trips, harmless []string }{
 	"reboot-loop": {
 		[]string{strings.Repeat(stage1, 3)},
 		[]string{strings.Repeat(stage1, 2), banner + strings.Repeat("\x1b[1;1HAutomatic boot in 3 seconds...", 10)}},
-	"provisioning-failed": {
-		[]string{atLogin + "pre-nixos: Provisioning failed.\r\n"},
-		[]string{atLogin + "pre-nixos: Storage provisioning completed automatically.\r\n", atLogin + "Oct 1 nixos x[1]: pre-nixos: Provisioning failed.\r\n"}},
-	"storage-detection-error": {
-		[]string{atLogin + "pre-nixos: Storage detection encountered an error; provisioning ran in plan-only mode.\r\n"},
-		[]string{atShell + "grep 'Storage detection encountered an error' x\r\n"}},
-	"lan-unavailable": {
-		[]string{atLogin + "LAN IPv4 address unavailable (preferred interface \"lan\" not found)\r\n"},
-		[]string{atLogin + "LAN IPv4 address: 10.0.2.15\r\n"}},
 }
 
 // trips are the IDs that a console touches. It is fed byte by byte.
@@ -204,6 +195,29 @@ func TestTripwires(t *testing.T) {
 	}
 	for id := range tripCases {
 		assert.True(t, seen[id], "there is no tripwire %s", id)
+	}
+}
+
+// An image's own alarms are news like any other, and no command's output is.
+func TestAlarms(t *testing.T) {
+	alarm := Alarm{ID: "provisioning-failed", Means: "the provisioner failed", Remedy: "read its journal", Pattern: re(`^pre-nixos: Provisioning failed`)}
+	for console, want := range map[string]int{
+		atLogin + "pre-nixos: Provisioning failed.\r\npre-nixos: Provisioning failed.\r\n":                                     1,
+		atLogin + "Oct 1 nixos x[1]: pre-nixos: Provisioning failed.\r\n":                                                      0,
+		atShell + "cat notice\r\n\x1b[?2004l\rpre-nixos: Provisioning failed.\r\n\x1b[?2004h[nixos@nixos:~]$ ":                 0,
+		atShell + "provision\r\n\x1b[?2004l\rpre-nixos: Provisioning failed.\r\n[   99.123456] Kernel panic - not syncing\r\n": 2,
+	} {
+		var seen []Trip
+		w := NewWatch(WatchConfig{Alarms: []Alarm{alarm}, OnTrip: func(t Trip) { seen = append(seen, t) }})
+		w.Write([]byte(console))
+		w.Close()
+		require.Len(t, seen, want, "%q", console)
+		if want > 0 {
+			assert.Equal(t, alarm.ID, seen[0].ID)
+			assert.Equal(t, alarm.Remedy, seen[0].Remedy)
+			assert.False(t, seen[0].Fatal)
+			assert.Contains(t, seen[0].Line, "Provisioning failed")
+		}
 	}
 }
 

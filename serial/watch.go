@@ -44,6 +44,8 @@ type WatchConfig struct {
 	OnTrip  func(Trip)       // each tripwire, once per boot
 	// OnMilestone is told of every milestone, of which a stage may have several.
 	OnMilestone func(Reached)
+	// Alarms are what this image in particular prints when it is in trouble.
+	Alarms []Alarm
 	// Patience multiplies every silence limit; 0 is 1. The limits in the table
 	// are for an emulated CPU.
 	Patience float64

@@ -23,6 +23,13 @@ func (w *Watch) line(l screen.Line) {
 	found := tables.find(l.Text)
 	w.milestone(milestoneOf(l.Text, found, w.reached), l)
 	w.trip(text, l, found)
+	for _, a := range w.cfg.Alarms {
+		if !w.tripped[a.ID] && a.Pattern.Match(text) {
+			row := Tripwire{ID: a.ID, Means: a.Means, Remedy: a.Remedy}
+			w.touch(row.trip(w, l.Offset, string(text)))
+			return
+		}
+	}
 }
 
 // endless matches systemd's spinner where it turns for a job that has no limit,
@@ -169,16 +176,22 @@ func (w *Watch) trip(text []byte, l screen.Line, found rows) {
 				continue
 			}
 		}
-		trip := t.trip(w, l.Offset, string(text))
-		if w.asked || w.command {
-			if len(w.held) < len(Tripwires) {
-				w.held = append(w.held, trip)
-			}
-			continue
+		if w.touch(t.trip(w, l.Offset, string(text))) {
+			return // the first row that matches a line names it
 		}
-		w.deliver(trip)
-		return // the first row that matches a line names it
 	}
+}
+
+// touch delivers a trip, unless it must be held.
+func (w *Watch) touch(trip Trip) (delivered bool) {
+	if w.asked || w.command {
+		if len(w.held) < len(Tripwires) {
+			w.held = append(w.held, trip)
+		}
+		return false
+	}
+	w.deliver(trip)
+	return true
 }
 
 func (w *Watch) release() {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +43,7 @@ func (s *session) commands(ctx context.Context) prereq.Result {
 		return s.broke(err)
 	}
 	if missing := strings.Fields(out); len(missing) > 0 {
+		slices.Sort(missing)
 		return prereq.Break("missing: " + strings.Join(missing, ", "))
 	}
 	return prereq.Hold(fmt.Sprintf("all %d are there", len(names)))

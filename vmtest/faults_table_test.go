@@ -208,7 +208,7 @@ var faultCases = []faultCase{
 		broken("unplugged", `^lan has no carrier: its cable is unplugged`)}},
 	{faults: "silence", stage: serial.KernelLoad, finds: []find{broken("boot", `^(no-kernel-console|initrd-hangs|init-hangs): `)}, patience: 0.05},
 	{faults: "no-kernel-console", stage: serial.KernelLoad, finds: []find{broken("boot", `^no-kernel-console: `)}, patience: 0.05},
-	{faults: "flood", stage: serial.Login, orLater: true, limit: 60 * time.Second, finds: []find{
+	{faults: "flood", stage: serial.Login, orLater: true, limit: 45 * time.Second, finds: []find{
 		{look: "boot", cause: `^no (shell after login|root shell|answer of the console's root shell) .*the console was flooded: \d+ bytes`, mayHold: true}}},
 	{faults: "boot-hang", stage: serial.Init, finds: []find{broken("boot", `^job-hangs: .*A start job is running for Fault boot-hang \(`)}, patience: 0.15},
 	{faults: "bare-prompt,no-carrier,status-without-detail", stage: serial.Shell, finds: []find{

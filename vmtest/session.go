@@ -212,7 +212,7 @@ func (s *session) start(ctx context.Context) prereq.Result {
 	if late() { // after the image's build, and the queue
 		return f.noTime(s, cost)
 	}
-	settings := Settings{Keep: f.cfg.Debug, Patience: f.patience(), OnStage: s.onStage, OnTrip: s.onTrip}
+	settings := Settings{Contract: f.subject.Contract, Keep: f.cfg.Debug, Patience: f.patience(), OnStage: s.onStage, OnTrip: s.onTrip}
 	if s.cast != nil {
 		settings.Recording = s.cast
 	}

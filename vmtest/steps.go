@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/internal/contract"
 	"bootaudit/prereq"
 	"bootaudit/serial"
 )
@@ -268,11 +269,13 @@ func (s *session) tripwireCheck(need string) prereq.Check {
 	return s.row(need, "tripwires", "the console shows no sign of trouble", "the table of tripwires on every line", "every boot",
 		"see what each line means in bootaudit explain serial.log", "boot",
 		func(context.Context) prereq.Result {
-			// Without a root key an image may promise just this.
-			keyless := s.fleet.subject.Contract.Network.NeedsRootKey && !s.keyed
-			seen := slices.DeleteFunc(s.seen(), func(t serial.Trip) bool { return keyless && t.ID == "lan-unavailable" })
+			alarms := s.fleet.subject.Contract.Alarms
+			seen := slices.DeleteFunc(s.seen(), func(t serial.Trip) bool {
+				// Without a root key an image may promise just this.
+				return !s.keyed && slices.ContainsFunc(alarms, func(a contract.Alarm) bool { return a.ID == t.ID && a.NeedsRootKey })
+			})
 			if len(seen) == 0 {
-				return prereq.Hold(fmt.Sprintf("none of %d tripwires was touched", len(serial.Tripwires)))
+				return prereq.Hold(fmt.Sprintf("none of %d tripwires was touched", len(serial.Tripwires)+len(alarms)))
 			}
 			var words, lines []string
 			for _, t := range seen {

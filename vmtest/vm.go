@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"bootaudit/internal/contract"
 	"bootaudit/internal/qmp"
 	"bootaudit/serial"
 )
@@ -29,6 +30,9 @@ const (
 type Settings struct {
 	// Keep lets QEMU outlive this process; else it is killed with it.
 	Keep bool
+	// Contract says which lines of the console are the image's own alarms and
+	// notices; the zero value is none.
+	Contract contract.Contract
 	// Patience multiplies the limits of the console's silences; 0 is 1.
 	Patience float64
 	// Recording gets the console as an asciicast.
@@ -102,6 +106,19 @@ func Launch(ctx context.Context, m Machine, settings Settings) (*VM, error) {
 	return vm, nil
 }
 
+// known are the lines of the console that an image's contract knows of: all
+// are notices, some of them alarms.
+func known(c contract.Contract) (alarms []serial.Alarm, notices []*regexp.Regexp) {
+	for _, a := range c.Announcements {
+		notices = append(notices, a.Pattern.Regexp)
+	}
+	for _, a := range c.Alarms {
+		alarms = append(alarms, serial.Alarm{ID: a.ID, Means: a.Means, Remedy: a.Remedy, Pattern: a.Pattern.Regexp})
+		notices = append(notices, a.Pattern.Regexp)
+	}
+	return alarms, notices
+}
+
 // connect opens the monitor and the guest's ports while the guest is stopped.
 func (vm *VM) connect(ctx context.Context) (err error) {
 	ctx, cancel := vm.bound(ctx)
@@ -121,7 +138,9 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("console: %w", err)
 	}
+	alarms, notices := known(vm.settings.Contract)
 	vm.Console, err = serial.New(console, serial.Config{
+		Alarms: alarms, Notices: notices,
 		Recording: vm.settings.Recording, Patience: vm.settings.Patience, OnStage: vm.onStage, OnTrip: vm.onTrip,
 	})
 	if err != nil {

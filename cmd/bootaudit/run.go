@@ -98,6 +98,7 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, ke
 		fmt.Fprintf(os.Stderr, "%4.0fs %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
 	}
 	vm, err := vmtest.Launch(ctx, m, vmtest.Settings{
+		Contract:  terms,
 		Recording: recording,
 		OnStage:   func(r serial.Reached) { say("%s", r.Stage) },
 		OnTrip:    func(t serial.Trip) { say("%s: %s", t.ID, t.Means) },

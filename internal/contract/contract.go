@@ -27,6 +27,7 @@ type Contract struct {
 	Units         []Unit         `toml:"units"`
 	Storage       Storage        `toml:"storage"`
 	Announcements []Announcement `toml:"announcements"`
+	Alarms        []Alarm        `toml:"alarms"`
 	Logs          []string       `toml:"logs"` // files in the guest to save after a failure; globs
 }
 
@@ -123,6 +124,15 @@ type Announcement struct {
 	ID           string  `toml:"id"`
 	Pattern      Pattern `toml:"pattern"`
 	NeedsRootKey bool    `toml:"needs_root_key"`
+}
+
+// Alarm is a line that the image prints on its console when it is in trouble.
+type Alarm struct {
+	ID           string  `toml:"id"`
+	Pattern      Pattern `toml:"pattern"` // of a line without escape sequences
+	Means        string  `toml:"means"`   // what has happened
+	Remedy       string  `toml:"remedy"`
+	NeedsRootKey bool    `toml:"needs_root_key"` // without a root key it is no trouble
 }
 
 // Pattern is a regular expression in RE2 syntax.

@@ -61,6 +61,22 @@ func TestParseReportsAll(t *testing.T) {
 	assert.EqualError(t, err, "c.toml:2: unknown key \"x\"\nc.toml:3: unknown key \"y\"")
 }
 
+// Each alarm with a line that raises it, and one that must not.
+func TestPreNixOSAlarms(t *testing.T) {
+	lines := map[string][2]string{
+		"provisioning-failed":     {"pre-nixos: Provisioning failed.", "pre-nixos: Storage provisioning completed automatically."},
+		"storage-detection-error": {"pre-nixos: Storage detection encountered an error; provisioning ran in plan-only mode.", "grep 'Storage detection encountered an error' x"},
+		"lan-unavailable":         {`LAN IPv4 address unavailable (preferred interface "lan" not found)`, "LAN IPv4 address: 10.0.2.15"},
+	}
+	alarms := PreNixOS().Alarms
+	require.Len(t, alarms, len(lines))
+	for _, a := range alarms {
+		require.Contains(t, lines, a.ID)
+		assert.True(t, a.Pattern.MatchString(lines[a.ID][0]), a.ID)
+		assert.False(t, a.Pattern.MatchString(lines[a.ID][1]), a.ID)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "none.toml"))
 	assert.ErrorIs(t, err, os.ErrNotExist)

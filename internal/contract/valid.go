@@ -103,6 +103,17 @@ func (c Contract) faults() []fault {
 			add(key+"pattern", "is missing")
 		}
 	}
+	for i, a := range c.Alarms {
+		key := fmt.Sprintf("alarms.%d.", i+1)
+		for _, field := range []struct{ name, value string }{{"id", a.ID}, {"means", a.Means}, {"remedy", a.Remedy}} {
+			if field.value == "" {
+				add(key+field.name, "is missing")
+			}
+		}
+		if a.Pattern.Regexp == nil {
+			add(key+"pattern", "is missing")
+		}
+	}
 	return all
 }
 

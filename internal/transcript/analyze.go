@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"bootaudit/internal/contract"
 	"bootaudit/internal/screen"
 	"bootaudit/serial"
 )
@@ -36,8 +37,13 @@ func newAnalyzer() *analyzer {
 	a.out.Stages = []string{}
 	a.lines.Each = a.line
 	a.lines.Sequence = a.sequence
+	var alarms []serial.Alarm
+	for _, al := range contract.PreNixOS().Alarms {
+		alarms = append(alarms, serial.Alarm{ID: al.ID, Means: al.Means, Remedy: al.Remedy, Pattern: al.Pattern.Regexp})
+	}
 	a.watch = serial.NewWatch(serial.WatchConfig{
-		Now: func() time.Time { return a.now.instant() },
+		Alarms: alarms,
+		Now:    func() time.Time { return a.now.instant() },
 		OnMilestone: func(r serial.Reached) {
 			if r.Milestone == "autologin" {
 				a.stage("issue", r.Offset, r.Line)
