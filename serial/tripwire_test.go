@@ -329,6 +329,8 @@ func TestASpinnerIsSilence(t *testing.T) {
 					ran := fmt.Sprintf("%dmin %ds", i/60, i%60)
 					if i < 60 {
 						ran = fmt.Sprintf("%ds", i)
+					} else if i%60 == 0 {
+						ran = fmt.Sprintf("%dmin", i/60)
 					}
 					fmt.Fprintf(w, "\r\x1b[K[   *** ] A start job is "+test.job+"\r\n\x1bM", ran)
 				}

@@ -35,7 +35,7 @@ func (w *Watch) line(l screen.Line) {
 // endless matches systemd's spinner where it turns for a job that has no limit,
 // with how long that has run. One that has a limit ends, and says so. Systemd
 // cuts the middle out of a line that is too long.
-var endless = re(`A (?:start|stop) job is .*\((?:(\d+)h )?(?:(\d+)min )?(\d+)s / no limit\)`)
+var endless = re(`A (?:start|stop) job is .*\((?:(\d{1,4})h )?(?:(\d{1,2})min )?(?:(\d{1,2})s )?/ no limit\)`)
 
 // progress notes when the boot last got on: with any line but the spinner of an
 // endless job, and with the start of such a job.
@@ -48,7 +48,7 @@ func (w *Watch) progress(text []byte) {
 	}
 	var ran time.Duration
 	for i, unit := range []time.Duration{time.Hour, time.Minute, time.Second} {
-		n, _ := strconv.Atoi(string(job[i+1])) // "" where the job is younger
+		n, _ := strconv.Atoi(string(job[i+1])) // "" is none
 		ran += time.Duration(n) * unit
 	}
 	if began := w.heard.Add(-ran); began.After(w.moved) {
