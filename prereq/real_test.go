@@ -26,13 +26,13 @@ func realNix(t *testing.T, flake, substituter string) (Host, config.Config) {
 	}
 	h := ThisHost()
 	if _, err := h.LookPath("nix"); err != nil {
-		t.Skipf("%v; apt-get install nix-bin", err)
+		config.Lacking(t, err, "; apt-get install nix-bin")
 	}
 	h.Environ = append(slices.Clone(h.Environ), "NIX_CONFIG=substituters = "+substituter)
 	all, err := newTable(HostChecks(h, config.Config{Flake: "x"}))
 	require.NoError(t, err)
 	if f := all.resolve(t.Context(), "nix-store"); f.Outcome != Holds {
-		t.Skip(f.words())
+		config.Lacking(t, f.words())
 	}
 	return h, config.Config{Flake: flake}
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
 	"bootaudit/vmtest"
@@ -61,10 +59,7 @@ func standIn(t *testing.T) string {
 	t.Helper()
 	iso, err := fixtures.StandIn(t.Context(), t.Output())
 	if err != nil {
-		cfg, configErr := config.Load()
-		require.NoError(t, configErr)
-		require.False(t, cfg.Require, "no stand-in to boot: %v", err)
-		t.Skipf("no stand-in to boot: %v", err)
+		config.Lacking(t, "no stand-in to boot: ", err)
 	}
 	return iso
 }

@@ -78,10 +78,7 @@ func TestVMFaults(t *testing.T) {
 				began := time.Now()
 				r := s.do(t.Context(), find.look, looks[find.look].on(s))
 				if r.Outcome == prereq.Unknown || r.Outcome == prereq.Absent {
-					if cfg.Require {
-						t.Fatal(r.Detail)
-					}
-					t.Skip(r.Detail)
+					config.Lacking(t, r.Detail)
 				}
 				require.NotNil(t, s.vm, r.Detail)
 				at, kind := s.evidence(find, c.limit, i == 0, began)

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/internal/config"
 	"bootaudit/serial"
 )
 
@@ -29,11 +30,7 @@ func needQEMU(t testing.TB) {
 		t.Skip("starts QEMU; -short asks for none")
 	}
 	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		words := fmt.Sprintf("%v; %v", ErrNoQEMU, err)
-		if loadConfig(t).Require {
-			t.Fatal(words)
-		}
-		t.Skip(words)
+		config.Lacking(t, fmt.Sprintf("%v; %v", ErrNoQEMU, err))
 	}
 }
 

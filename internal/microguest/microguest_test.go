@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"bootaudit/internal/config"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -44,7 +46,7 @@ func qemu(t *testing.T) string {
 	}
 	path, err := exec.LookPath("qemu-system-x86_64")
 	if err != nil {
-		t.Skip(err)
+		config.Lacking(t, err)
 	}
 	return path
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"bootaudit/internal/config"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -155,7 +157,7 @@ func TestRealQEMU(t *testing.T) {
 	}
 	qemu, err := exec.LookPath("qemu-system-x86_64")
 	if err != nil {
-		t.Skip("no qemu-system-x86_64 on the PATH; install qemu-system-x86")
+		config.Lacking(t, "no qemu-system-x86_64 on the PATH; install qemu-system-x86")
 	}
 	socket := filepath.Join(t.TempDir(), "qmp")
 	cmd := exec.CommandContext(t.Context(), qemu, "-nodefaults", "-display", "none", "-machine", "none",
