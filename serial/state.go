@@ -53,6 +53,8 @@ const near = 12
 var (
 	kernelText = re(`\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? .*$`)
 	statusLine = re(`^\[(?: {2}OK {2}|FAILED|DEPEND|[ *]{6}| INFO | WARN )\] |^(?: {9}|)(?:Starting|Started|Stopping|Stopped) .*\.\.\.$|^Broadcast message from |^The system (?:will|is going)|^Message from syslogd@`)
+	// What a kernel message or a spinner begins with, where no more of it has come.
+	halfNoise  = re(`\[ *(?:\d+(?:\.\d*)?\]?)?$|^\[[ *]{0,6}\]?$`)
 	menuText   = re(`^boot: *$|Automatic boot in \d+ second|Press \[Tab\] to edit options|The highlighted entry will be executed automatically|^Boot in \d+ s\.`)
 	bootedText = re(`^Loading \S+|^Booting `)
 )
@@ -74,6 +76,9 @@ func readState(text string, row int, stage Stage, notices []*regexp.Regexp) (sta
 	for i := row; i >= 0; i-- {
 		full := strings.TrimRight(rows[i], " ")
 		line := strings.TrimRight(kernelText.ReplaceAllString(full, ""), " ")
+		if i == row {
+			line = strings.TrimRight(halfNoise.ReplaceAllString(line, ""), " ")
+		}
 		if line == "" || noise(line, notices) {
 			continue
 		}
