@@ -36,8 +36,8 @@ func bootText(b *testing.B, size int) string {
 
 // BenchmarkConsole puts a recorded boot through go-expect as it comes (its own
 // Regexp matcher waits for a word that comes last), through the filter of escape
-// sequences alone, through the filter and the screen, through the watch, and through the whole pump with and without an
-// Expect. Each row prints MB/s and how many times plain go-expect that is, in
+// sequences alone, through the filter and the screen, through the watch, and
+// through the whole pump with and without an Expect. Each row prints MB/s and how many times plain go-expect that is, in
 // the same run. Plain go-expect's time grows with the square of the size: its
 // row for 1 MiB would take minutes, and is computed from 100 KiB's.
 func BenchmarkConsole(b *testing.B) {

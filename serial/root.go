@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Root makes the shell on the console a root shell by the account's ways: sudo -i,
-// and su - where sudo refuses. Login must have succeeded. The error names how each way failed.
+// Root makes the shell on the console a root shell by the account's ways: sudo
+// -i, and su - where sudo refuses, when it names none. Login must have
+// succeeded. The error names how each way failed.
 func (c *Console) Root(ctx context.Context, account Account) (Who, error) {
 	w, err := c.begin(ctx, "root shell")
 	if err != nil {

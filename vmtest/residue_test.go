@@ -11,6 +11,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// callee is a command that notes how it was called, fails when that is FAILS, and
+// else answers as on two disks that a first pass has laid out.
+const callee = `#!/bin/sh
+call="${0##*/} $*"
+echo "$call" >>"$LOG"
+case $call in "$FAILS"*) echo no >&2; exit 3 ;; esac
+case $call in
+*MOUNTPOINT*) echo /mnt ;;
+*NAME*) echo /dev/b; echo /dev/b1 ;;
+vgs*) echo large /dev/b1 ;;
+esac
+`
+
 // TestSeedStopsAtTheFirstFailure runs the seed on commands that only say that
 // they were called: whichever fails, nothing comes after it, and it is named.
 func TestSeedStopsAtTheFirstFailure(t *testing.T) {
@@ -34,15 +47,13 @@ func TestSeedStopsAtTheFirstFailure(t *testing.T) {
 				require.NoError(t, os.Symlink(path, filepath.Join(dir, harmless)))
 			}
 			log := filepath.Join(dir, "log")
-			fake := "#!/bin/sh\nname=${0##*/}\necho \"$name $*\" >>" + log + "\ncase \"$name $*\" in \"" + test.fails + "\"*) echo no >&2; exit 3 ;; esac\ncase \"$name $*\" in\n" +
-				"*MOUNTPOINT*) echo /mnt ;; *NAME*) echo /dev/b; echo /dev/b1 ;; vgs*) echo large /dev/b1 ;; esac\n"
 			for _, name := range []string{"swapoff", "lsblk", "umount", "vgs", "vgchange", "mdadm", "wipefs", "blockdev", "udevadm", "pvcreate", "vgcreate", "lvcreate", "blkid", "dd"} {
-				require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(fake), 0o755))
+				require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(callee), 0o755))
 			}
 			shell, err := exec.LookPath("sh")
 			require.NoError(t, err)
 			cmd := exec.CommandContext(t.Context(), shell, "-c", residueScript+"\nseed /dev/b /dev/c marker")
-			cmd.Env = []string{"PATH=" + dir}
+			cmd.Env = []string{"PATH=" + dir, "LOG=" + log, "FAILS=" + test.fails}
 			var said strings.Builder
 			cmd.Stderr = &said
 			require.Error(t, cmd.Run())
