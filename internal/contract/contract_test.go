@@ -35,6 +35,8 @@ func TestParseErrors(t *testing.T) {
 		{"syntax", good + "uid = \n", "c.toml:4: "},
 		{"type", good + "uid = 'many'\n", "c.toml:4: "},
 		{"pattern", good + "[[announcements]]\nid = 'a'\npattern = 'a('\n", "c.toml:6: "},
+		{"alarm without pattern", good + "[[alarms]]\nid = 'a'\nmeans = 'b'\nremedy = 'c'\n", "c.toml:4: alarms.1.pattern: is missing"},
+		{"alarm without remedy", good + "[[alarms]]\nid = 'a'\npattern = 'a'\nmeans = 'b'\n", "c.toml:4: alarms.1.remedy: is missing"},
 		{"missing user", "name = 'x'\n[login]\nuid = 3\n", "c.toml:2: login.user: is missing"},
 		{"missing table", "name = 'x'\n", "c.toml: login.user: is missing"},
 		{"missing name", "[login]\nuser='x'\n", "c.toml: name: is missing"},
