@@ -94,6 +94,19 @@ func TestExpectKeepsItsDeadline(t *testing.T) {
 	}
 }
 
+// A wait that begins late in a flood may see nothing of it dropped meanwhile; its
+// error names the flood all the same.
+func TestAnEarlierFloodIsNamed(t *testing.T) {
+	c, guest := pipeConsole(t, Config{})
+	send(t, guest, strings.Repeat("flood of text\r\n", 4*window/15))
+	require.Eventually(t, func() bool { return c.queue.lost() > 0 }, 10*time.Second, 10*time.Millisecond)
+	_, err := c.Expect(limited(t, 50*time.Millisecond), regexp.MustCompile(`never comes`))
+	var wait *WaitError
+	require.ErrorAs(t, err, &wait)
+	assert.Positive(t, wait.Dropped)
+	assert.Contains(t, err.Error(), "bytes came too fast to be looked at")
+}
+
 func TestFloodTakesBoundedMemory(t *testing.T) {
 	c, guest := pipeConsole(t, Config{Transcript: io.Discard})
 	before := heap()

@@ -16,7 +16,7 @@ type WaitError struct {
 	Waited  time.Duration // for how long
 	Stage   Stage         // which the boot had reached
 	Screen  string        // what a terminal showed
-	Dropped int64         // bytes of a flood that were not looked at meanwhile
+	Dropped int64         // bytes of a flood, since the console began, that nobody has looked at
 	Err     error
 }
 
@@ -47,11 +47,10 @@ func (e *WaitError) Unwrap() error { return e.Err }
 
 // wait is one method's turn to wait for the guest.
 type wait struct {
-	c       *Console
-	ctx     context.Context
-	want    string
-	start   time.Time
-	dropped int64
+	c     *Console
+	ctx   context.Context
+	want  string
+	start time.Time
 	// old is a trip that this wait does not end by.
 	old *TripError
 	// key is what see would press, since pressed or when it last did.
@@ -67,7 +66,7 @@ type wait struct {
 
 // begin takes the turn. Every wait that succeeds must end.
 func (c *Console) begin(ctx context.Context, want string) (*wait, error) {
-	w := &wait{c: c, ctx: ctx, want: want, start: time.Now(), dropped: c.queue.lost()}
+	w := &wait{c: c, ctx: ctx, want: want, start: time.Now()}
 	select {
 	case c.turn <- struct{}{}:
 		return w, nil
@@ -117,5 +116,5 @@ func (w *wait) fail(err error) error {
 		return err
 	}
 	return &WaitError{Want: w.want, Waited: time.Since(w.start), Stage: w.c.Stage(), Screen: w.c.Screen(),
-		Dropped: w.c.queue.lost() - w.dropped, Err: err}
+		Dropped: w.c.queue.lost(), Err: err}
 }
