@@ -370,7 +370,7 @@ func TestBeat(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		p.see("building '/nix/store/" + strings.Repeat("a", 32) + "-squashfs.img.drv'...")
 		time.Sleep(10 * time.Second)
-		p.see("copying path '/nix/store/" + strings.Repeat("a", 32) + "-bash-5.2' from 'https://cache.nixos.org'...")
+		p.see("copying path '/nix/store/" + strings.Repeat("a", 32) + "-bash-5.2' from 'https://cache.example'...")
 		time.Sleep(10 * time.Second)
 		stop()
 		assert.Equal(t, "nix build: 10s, evaluating (the last build took 5m0s)\n"+

@@ -11,35 +11,39 @@ import (
 
 	"bootaudit/internal/config"
 	"bootaudit/internal/microguest"
+	"bootaudit/internal/mirror"
 )
 
 // fakeHost is a host as data. newFakeHost's is one where every check holds;
 // each test case spoils something of it.
 type fakeHost struct {
-	cfg     config.Config
-	files   fstest.MapFS
-	errs    map[string]error // by path, for files that cannot be looked at
-	environ []string
-	uid     int
-	cpus    int
-	temp    string
-	path    map[string]string // program -> its path
-	pathErr error             // for what is not in path
-	outputs map[string]Output // by what the command line contains; the longest match wins
-	servers map[string]Answer // by URL
-	offline error             // for what is not in servers
-	free    map[string]uint64 // by path; else plenty
-	freeErr error
-	write   error
-	kvm     error // of opening /dev/kvm
-	onKVM   error // of the micro-guest's run
-	onTCG   error
-	network error
-	standIn string
-	cannot  error // why the stand-in cannot be built
+	cfg      config.Config
+	files    fstest.MapFS
+	errs     map[string]error // by path, for files that cannot be looked at
+	environ  []string
+	uid      int
+	cpus     int
+	temp     string
+	path     map[string]string // program -> its path
+	pathErr  error             // for what is not in path
+	outputs  map[string]Output // by what the command line contains; the longest match wins
+	servers  map[string]Answer // by URL
+	offline  error             // for what is not in servers
+	free     map[string]uint64 // by path; else plenty
+	freeErr  error
+	write    error
+	kvm      error // of opening /dev/kvm
+	onKVM    error // of the micro-guest's run
+	onTCG    error
+	network  error
+	standIn  string
+	cannot   error // why the stand-in cannot be built
+	noMirror error // why no mirror is known
 }
 
 const cache, flakeDir = "https://cache.example.org/nix-cache-info", "/home/me/flake"
+
+const mirrorOf = "http://mirror.example/debian"
 
 func newFakeHost() *fakeHost {
 	h := &fakeHost{
@@ -70,7 +74,7 @@ func newFakeHost() *fakeHost {
 			qemu + " -device help": says(`name "virtio-net-pci", bus PCI` + "\n" + `name "virtio-blk-pci", bus PCI` + "\n" + `name "virtio-rng-pci"` + "\n" + `name "virtio-serial-pci"` + "\n" + `name "virtserialport"` + "\n"),
 			qemu + " -accel help":  says("Accelerators supported in QEMU binary:\ntcg\nkvm\n"),
 			"sh -c":                says("1048576\n"),
-			"go env":               says(`{"GOVERSION":"go1.26.8","GOMOD":"/src/bootaudit/go.mod","GOPROXY":"https://proxy.golang.org"}`),
+			"go env":               says(`{"GOVERSION":"go1.26.8","GOMOD":"/src/bootaudit/go.mod","GOPROXY":"https://modules.example"}`),
 			"go list":              says("fmt\n"),
 			".venv/bin/python":     says("pytest 8.3 pexpect 4.9\n"),
 			"nix --version":        says("nix (Nix) 2.8.0\n"),
@@ -87,8 +91,8 @@ func newFakeHost() *fakeHost {
 			"show-config --json":   says(`{"substituters":{"value":["https://cache.example.org/?priority=3"]}}`),
 		},
 		servers: map[string]Answer{
-			cache:  {Status: 200, Body: "StoreDir: /nix/store\nPriority: 40\n"},
-			mirror: {Status: 200, Body: "Origin: Debian\nCodename: bookworm\n"},
+			cache:              {Status: 200, Body: "StoreDir: /nix/store\nPriority: 40\n"},
+			mirrorOf + release: {Status: 200, Body: "Origin: Debian\nCodename: bookworm\n"},
 		},
 		offline: errors.New("dial tcp: lookup: no such host"),
 		free:    map[string]uint64{},
@@ -166,6 +170,12 @@ func (f *fakeHost) host() Host {
 		},
 		Open:     func(string) error { return f.kvm },
 		Writable: func(string) error { return f.write },
-		StandIn:  func(config.Config) (string, error) { return f.standIn, f.cannot },
+		Mirror: func(ctx context.Context, configured string) (mirror.Mirror, error) {
+			if configured != "" {
+				return mirror.Find(ctx, configured)
+			}
+			return mirror.Mirror{Debian: mirrorOf, From: "apt's sources"}, f.noMirror
+		},
+		StandIn: func(config.Config) (string, error) { return f.standIn, f.cannot },
 	}
 }

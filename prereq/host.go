@@ -19,6 +19,7 @@ import (
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
 	"bootaudit/internal/microguest"
+	"bootaudit/internal/mirror"
 	"bootaudit/internal/tools"
 )
 
@@ -41,6 +42,8 @@ type Host struct {
 	Open func(path string) error
 	// Writable says why a file cannot be made in a folder.
 	Writable func(dir string) error
+	// Mirror is where the packages of a stand-in come from; see [mirror.Find].
+	Mirror func(ctx context.Context, configured string) (mirror.Mirror, error)
 	// StandIn says where the stand-in image is, or else why it cannot be built.
 	StandIn func(config.Config) (built string, err error)
 }
@@ -80,6 +83,7 @@ func ThisHost() Host {
 			}
 			return errors.Join(f.Close(), os.Remove(f.Name()))
 		},
+		Mirror: mirror.Find,
 		StandIn: func(cfg config.Config) (string, error) {
 			if iso := fixtures.Built(cfg); iso != "" {
 				return iso, nil

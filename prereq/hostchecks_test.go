@@ -161,7 +161,7 @@ var hostCases = []hostCase{
 	{"go-version", "fails", out("go env", fails("go: cannot find GOROOT directory")), Broken, "GOROOT"},
 
 	{"go-modules", "", nil, Holds, "no network is needed"},
-	{"go-modules", "to be fetched", out("GOPROXY=off go list", fails("module lookup disabled by GOPROXY=off")), Holds, "fetched from https://proxy.golang.org"},
+	{"go-modules", "to be fetched", out("GOPROXY=off go list", fails("module lookup disabled by GOPROXY=off")), Holds, "fetched from https://modules.example"},
 	{"go-modules", "not to be had", out("go list", fails("dial tcp: no such host\n")), Absent, "neither here nor to be had: dial tcp: no such host"},
 	{"go-modules", "elsewhere", out("go env", says(`{"GOVERSION":"go1.26.8","GOMOD":"/dev/null"}`)), Unknown, "not started in the module's folder"},
 
@@ -191,12 +191,14 @@ var hostCases = []hostCase{
 	{"stand-in-tools", "a flake", nil, NotNeeded, "the target, a flake, does without it"},
 	{"stand-in-mirror", "", standIn, Holds, "HTTP 200"},
 	{"stand-in-mirror", "built", func(h *fakeHost) { standIn(h); h.standIn = "/c/stand-in.iso" }, NotNeeded, "built already"},
-	{"stand-in-mirror", "offline", func(h *fakeHost) { standIn(h); delete(h.servers, mirror) }, Absent, "no such host, without a proxy"},
+	{"stand-in-mirror", "offline", func(h *fakeHost) { standIn(h); delete(h.servers, mirrorOf+release) }, Absent, "no such host, without a proxy"},
 	{"stand-in-mirror", "refused", func(h *fakeHost) {
 		standIn(h)
-		h.servers[mirror] = Answer{Status: 403, Proxy: "http://proxy:3128", Body: "blocked"}
+		h.servers[mirrorOf+release] = Answer{Status: 403, Proxy: "http://proxy:3128", Body: "blocked"}
 	}, Broken, "HTTP 403, through the proxy http://proxy:3128"},
-	{"stand-in-mirror", "captive portal", func(h *fakeHost) { standIn(h); h.servers[mirror] = Answer{Status: 200, Body: "<html>Log in"} }, Broken, "<html>Log in"},
+	{"stand-in-mirror", "captive portal", func(h *fakeHost) { standIn(h); h.servers[mirrorOf+release] = Answer{Status: 200, Body: "<html>Log in"} }, Broken, "<html>Log in"},
+	{"stand-in-mirror", "unknown", func(h *fakeHost) { standIn(h); h.noMirror = errors.New("no apt here") }, Absent, "no apt here"},
+	{"stand-in-mirror", "a folder", func(h *fakeHost) { standIn(h); h.cfg.Mirror = "file:///srv/debian" }, Holds, "file:///srv/debian, by BOOT_IMAGE_MIRROR"},
 	{"stand-in-mirror", "an ISO", iso, NotNeeded, forISO},
 
 	{"nix-present", "", nil, Holds, "/home/me/.nix-profile/bin/nix"},

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"bootaudit/internal/config"
+	"bootaudit/internal/mirror"
 )
 
-// mirror is where the stand-in's packages come from.
-const mirror = "http://deb.debian.org/debian/dists/bookworm/Release"
+// release is the file that every mirror of the stand-in's packages has, below its
+// address.
+const release = "/dists/bookworm/Release"
 
 func (a auditor) standInChecks() []Check {
 	return a.only(config.StandIn, []Check{
@@ -21,9 +23,9 @@ func (a auditor) standInChecks() []Check {
 			Probe:     a.standInTools,
 		}, {
 			ID: "stand-in-mirror", Section: SectionHost, When: "for the stand-in, until it is built",
-			Condition: "Debian's mirror answers",
-			How:       "GET " + mirror,
-			Remedy:    "allow the host (or its proxy: http_proxy) to reach deb.debian.org, or audit an image that is there: BOOT_IMAGE_ISO",
+			Condition: "a mirror of Debian is known, and answers",
+			How:       "apt-get indextargets, or " + mirror.Variable + "; GET MIRROR" + release,
+			Remedy:    "allow the host (or its proxy: http_proxy) to reach the mirror, name another one in " + mirror.Variable + ", or audit an image that is there: BOOT_IMAGE_ISO",
 			Timeout:   6 * time.Second,
 			Probe:     a.standInMirror,
 		},
@@ -51,8 +53,15 @@ func (a auditor) standInMirror(ctx context.Context) Result {
 	if built, _ := a.StandIn(a.cfg); built != "" {
 		return Skip("the stand-in is built already: " + built)
 	}
-	server := a.visit(ctx, mirror)
-	r := Hold(server.String())
+	from, err := a.Mirror(ctx, a.cfg.Mirror)
+	if err != nil {
+		return Miss(err.Error())
+	}
+	if strings.HasPrefix(from.Debian, "file:") {
+		return Hold(from.Debian + ", by " + from.From)
+	}
+	server := a.visit(ctx, from.Debian+release)
+	r := Hold(server.String() + ", by " + from.From)
 	switch {
 	case server.err != nil:
 		r = Miss(server.String())

@@ -41,6 +41,8 @@ type Config struct {
 	SpawnTimeout Seconds `env:"BOOT_IMAGE_VM_SPAWN_TIMEOUT" envDefault:"900" doc:"whole seconds for one VM, from start to end"`
 	LoginTimeout Seconds `env:"BOOT_IMAGE_VM_LOGIN_TIMEOUT" envDefault:"300" doc:"whole seconds from start to the first shell prompt; more than 300 lengthen the silence limits in proportion"`
 
+	Mirror string `env:"BOOT_IMAGE_MIRROR" doc:"address of a mirror of Debian's packages, and after a blank of its security updates, to build the stand-in from, instead of the mirror of the host's apt"`
+
 	CacheDir      Path `env:"BOOT_IMAGE_CACHE" doc:"folder for built images and keys, instead of bootaudit in the user's cache folder"`
 	Artifacts     Path `env:"BOOT_IMAGE_ARTIFACTS" doc:"folder for this run's files; make audit sets it"`
 	LogRoot       Path `env:"BOOT_IMAGE_VM_LOG_ROOT" doc:"folder below which each VM run makes a folder of its own, when BOOT_IMAGE_ARTIFACTS is not set"`
