@@ -69,13 +69,13 @@ func (s *Screen) put(r rune) {
 		}
 		s.feedLine(y)
 		s.out = append(s.out, '\r')
-		x, y, pending = s.where()
+		_, y, pending = s.where()
 	}
 	if pending && s.wrap {
 		if s.insert {
 			s.feedLine(y)
 			s.out = append(s.out, '\r')
-			x, _, pending = s.where()
+			_, _, pending = s.where()
 		} else {
 			s.leaving(y)
 		}
