@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bootaudit/internal/tools"
 	"bootaudit/prereq"
 	"bootaudit/serial"
 )
@@ -61,9 +62,12 @@ type Machine struct {
 	// FWCfg are strings that the guest reads from
 	// /sys/firmware/qemu_fw_cfg/by_name/<name>/raw.
 	FWCfg map[string]string
-	// Network gives the guest a network card behind QEMU's NAT, and forwards
-	// a port on 127.0.0.1 that QEMU picks to its port 22.
+	// Network gives the guest a network card on a network of QEMU's own, with
+	// DHCP, and forwards a port on 127.0.0.1 that QEMU picks to its port 22.
 	Network bool
+	// Outside lets the guest reach further by that card: what listens on the
+	// host, on its loopback too (10.0.2.2), and whatever the host reaches.
+	Outside bool
 	// Reboot lets the guest restart itself; else a restart ends the VM.
 	Reboot bool
 	// Account is whom to log in as, where the console does not log anybody in
@@ -189,6 +193,8 @@ func (m Machine) CommandLine() []string {
 	add := func(words ...string) { args = append(args, words...) }
 
 	add("-name", opt(m.Name), "-nodefaults", "-no-user-config", "-display", "none", "-S")
+	// Should a guest break out of its devices, it can start no program.
+	add("-sandbox", tools.Sandbox)
 	if !m.Reboot {
 		add("-no-reboot")
 	}
@@ -244,8 +250,12 @@ func (m Machine) CommandLine() []string {
 		add("-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
 	}
 	if m.Network {
+		reach := "restrict=on,"
+		if m.Outside {
+			reach = ""
+		}
 		// romfile=: without the boot ROM the firmware does not try PXE.
-		add("-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22", "-device", "virtio-net-pci,netdev=net,romfile=")
+		add("-netdev", "user,id=net,"+reach+"hostfwd=tcp:127.0.0.1:0-:22", "-device", "virtio-net-pci,netdev=net,romfile=")
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.FWCfg)) {
 		add("-fw_cfg", "name="+opt(name)+",string="+opt(m.FWCfg[name]))

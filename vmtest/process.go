@@ -133,7 +133,12 @@ func (p *process) exit() string {
 	words := p.err.Error()
 	var status *exec.ExitError
 	if errors.As(p.err, &status) {
-		if ws, ok := status.Sys().(syscall.WaitStatus); ok && ws.Signaled() && ws.Signal() == syscall.SIGKILL && !p.asked.Load() {
+		ws, ok := status.Sys().(syscall.WaitStatus)
+		switch {
+		case !ok || !ws.Signaled():
+		case ws.Signal() == syscall.SIGSYS:
+			words += "; QEMU did what its sandbox denies (-sandbox in command.txt)"
+		case ws.Signal() == syscall.SIGKILL && !p.asked.Load():
 			words += ", not by us"
 			if oomKills() > p.kills {
 				words += "; the host ran out of memory meanwhile and its kernel killed somebody: give the host or its cgroup more, or the machine less"

@@ -228,6 +228,10 @@ func (s *session) start(ctx context.Context) prereq.Result {
 	r := prereq.Hold(fmt.Sprintf("QEMU %s runs the machine on %s", vm.Version, machine.Accelerator))
 	r.Command = strings.TrimSpace(shellCommand(vm.Machine.CommandLine()))
 	r.Evidence = "accelerator: " + why + "\nfiles: " + folder
+	if machine.Network && machine.Outside {
+		r.Risk = "the guest reaches what listens on this host, on its loopback too, and whatever this host reaches"
+		r.FollowUp = `take network = "outside" out of the contract, unless the image cannot do without`
+	}
 	return r
 }
 

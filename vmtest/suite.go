@@ -162,6 +162,7 @@ func (s *session) work(ctx context.Context) (Machine, error) {
 	s.image = image
 	m.ISO = path
 	m.MemoryMiB = subject.MemoryMiB
+	m.Outside = m.Outside || subject.Contract.Machine.Network == contract.Outside
 	s.keyed = image.Root != nil &&
 		len(image.Root.AuthorizedKeys(subject.Contract.RootKey.Files, subject.Contract.Name)) > 0
 	if subject.KeyAtBoot != "" && !s.keyless && subject.RootKey.Authorized != "" {

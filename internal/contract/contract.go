@@ -17,6 +17,7 @@ import (
 // promised, and what would look at it is not needed.
 type Contract struct {
 	Name          string         `toml:"name"`
+	Machine       Machine        `toml:"machine"`
 	Console       Console        `toml:"console"`
 	Login         Login          `toml:"login"`
 	Root          Root           `toml:"root"`
@@ -30,6 +31,17 @@ type Contract struct {
 	Alarms        []Alarm        `toml:"alarms"`
 	Logs          []string       `toml:"logs"` // files in the guest to save after a failure; globs
 }
+
+// Machine is what the image needs of the machine that it is booted on.
+type Machine struct {
+	// Network is how far the guest's network card reaches: "" is QEMU's own DHCP
+	// server only, "outside" the host too, and whatever that reaches.
+	Network string `toml:"network"`
+}
+
+// Outside is the value of Machine.Network for a guest that needs the Internet,
+// or a server on the host.
+const Outside = "outside"
 
 // Console is where the kernel and the login prompt must appear.
 type Console struct {

@@ -49,6 +49,7 @@ func TestParseErrors(t *testing.T) {
 		{"volumes", good + "[storage]\nvolumes = ['a']\n", "c.toml:5: storage.volumes: needs storage.volume_group"},
 		{"relative path", good + "[storage]\nstatus_file = 'run/x'\n", `c.toml:5: storage.status_file: "run/x" is not a clean absolute path`},
 		{"command", "name = 'x'\ncommands = ['ls', '/bin/ls']\n[login]\nuser='y'\n", `c.toml:2: commands: entry 2, "/bin/ls", is not a program's base name`},
+		{"machine's network", good + "[machine]\nnetwork = 'inside'\n", `c.toml:5: machine.network: "inside" is not one of outside`},
 		{"address", good + "[network]\naddress = 'static'\n", "c.toml:5: network.address: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -44,6 +44,7 @@ func (c Contract) faults() []fault {
 	if c.Name == "" {
 		add("name", "is missing")
 	}
+	oneOf("machine.network", c.Machine.Network, Outside)
 	name("console.device", c.Console.Device, deviceName, "a console's name such as ttyS0")
 	if c.Login.User == "" {
 		add("login.user", "is missing")

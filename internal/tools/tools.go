@@ -31,6 +31,10 @@ var UEFI = []Tool{
 	{Files: []string{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd"}, Package: "ovmf", Why: "is the firmware of a UEFI boot"},
 }
 
+// Sandbox is QEMU's -sandbox for every guest: what QEMU has no need of to run
+// one, the kernel refuses it.
+const Sandbox = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
 // Nix is what building and evaluating a flake takes.
 var Nix = []Tool{
 	{Command: "nix", Package: "nix-bin", Why: "evaluates the flake and builds its image"},

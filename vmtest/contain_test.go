@@ -1,0 +1,105 @@
+package vmtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/prereq"
+)
+
+// Who has got hold of QEMU, by its monitor or from inside the guest, can start
+// no program with it: the kernel ends QEMU first.
+func TestQEMUStartsNoProgram(t *testing.T) {
+	vm := launch(t, tiny(t, "hello"))
+	proof := filepath.Join(t.TempDir(), "started")
+	err := vm.Monitor(t.Context(), "migrate", map[string]any{"uri": "exec:touch " + proof + "; cat >/dev/null"}, nil)
+	require.ErrorIs(t, err, ErrEnded)
+	assert.ErrorContains(t, err, "its sandbox denies")
+	<-vm.Done()
+	assert.NoFileExists(t, proof)
+}
+
+// listener answers "reached" to whoever connects, until ctx ends.
+func listener(ctx context.Context, address string) (port string, err error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp4", net.JoinHostPort(address, "0"))
+	if err != nil {
+		return "", err
+	}
+	context.AfterFunc(ctx, func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintln(conn, "reached")
+			conn.Close()
+		}
+	}()
+	_, port, err = net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+// dial connects from the guest and prints what it is told, or why not.
+const dial = "timeout 20 bash -c 'exec 3<>/dev/tcp/%s/%s && head -n 1 <&3' 2>&1 || echo no: $?\n"
+
+// reaches asks the guest what it can reach beside itself: what listens on the
+// host's loopback, on an address of the host's own, and the server of names.
+func (s *session) reaches(ctx context.Context) prereq.Result {
+	if r := s.address(ctx); r.Outcome != prereq.Holds {
+		return r
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	places := [][2]string{{"10.0.2.3", "53"}}
+	for guests, hosts := range map[string]string{"10.0.2.2": "127.0.0.1", ownAddress(): ownAddress()} {
+		if guests == "" {
+			continue // a host without a network
+		}
+		port, err := listener(ctx, hosts)
+		if err != nil {
+			return prereq.Doubt(err.Error())
+		}
+		places = append(places, [2]string{guests, port})
+	}
+	var reached []string
+	said := ""
+	for _, place := range places {
+		out, err := s.vm.Output(ctx, fmt.Sprintf(dial, place[0], place[1]))
+		if err != nil {
+			return s.broke(err)
+		}
+		said += fmt.Sprintf("%s port %s: %s", place[0], place[1], out)
+		if strings.HasPrefix(out, "reached") {
+			reached = append(reached, place[0])
+		}
+	}
+	if len(reached) == 0 {
+		return with(prereq.Hold("the guest reaches nothing"), said)
+	}
+	slices.Sort(reached)
+	return with(prereq.Break("the guest reaches "+strings.Join(reached, ", ")), said)
+}
+
+// ownAddress is an IPv4 address of the host's that is no loopback, or "".
+func ownAddress() string {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return ""
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() {
+			return n.IP.String()
+		}
+	}
+	return ""
+}
