@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup audit test short bench lint clean
+.PHONY: help setup audit test short slow bench lint clean
 
 # What to audit: nothing set is the stand-in image that bootaudit builds.
 ISO ?= $(BOOT_IMAGE_ISO)
@@ -31,12 +31,15 @@ audit: setup ## audit this host, the image and a boot of it; leaves audit/latest
 	@run=$$PWD/audit/$$(date -u +%Y-%m-%dT%H%M%SZ); mkdir -p "$$run"; \
 	BOOT_IMAGE_REQUIRE=1 BOOT_IMAGE_ARTIFACTS="$$run" $(AUDIT) 2>&1 | $(BOOTAUDIT) report -o "$$run"
 
-test: setup ## run every test, the boots included
-	go test -timeout $(TIMEOUT) ./...
+test: setup ## run every test with the race detector, the boots included
+	go test -race -timeout $(TIMEOUT) ./...
 
 # -p 4: most of the time of these tests is spent waiting.
 short: ## run the tests that need no QEMU, with the race detector
 	go test -short -race -p 4 ./...
+
+slow: setup ## run the boots that are too slow for make test: every fault; writes docs/faults.md
+	go test -timeout $(TIMEOUT) ./vmtest -run '^TestVM(Faults|Example)$$' -every -table ../docs/faults.md
 
 bench: setup ## run the benchmarks
 	go test -run '^$$' -bench . ./...

@@ -136,12 +136,11 @@ func TestNoImage(t *testing.T) {
 	} {
 		f := newFleet(Subject{Contract: contract.PreNixOS(), ISO: func(context.Context) (string, error) { return path, nil }}, config.Config{}, Watcher{})
 		s := f.cleanVM()
-		start := time.Now()
 		r := s.start(t.Context())
+		assert.Nil(t, s.vm, "QEMU was started for %s", path)
 		s.close(nil)
 		assert.Equal(t, prereq.Broken, r.Outcome, path)
 		assert.Contains(t, r.Detail, want)
-		assert.Less(t, time.Since(start), 5*time.Second)
 	}
 }
 

@@ -24,7 +24,8 @@ func ExampleMachine_CommandLine() {
 	// if=none,id=cd,media=cdrom,format=raw,readonly=on,file=my,, image.iso
 }
 
-// TestVMExample is the boot test of docs/writing-a-boot-test.md.
+// TestVMExample is the boot test of docs/writing-a-boot-test.md. Its VM serves
+// another one too.
 func TestVMExample(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots the stand-in in QEMU; -short asks for no boot")
@@ -52,6 +53,7 @@ func TestVMExample(t *testing.T) {
 	if !strings.Contains(vm.Screen(), "root@nixos") {
 		t.Errorf("no root prompt on the screen:\n%s", vm.Screen())
 	}
+	t.Run("interleaving", func(t *testing.T) { interleaving(t, vm) })
 }
 
 // standIn is the path of the image that bootaudit builds for itself.

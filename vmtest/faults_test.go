@@ -3,9 +3,11 @@ package vmtest
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +22,6 @@ import (
 	"bootaudit/internal/cast"
 	"bootaudit/internal/config"
 	"bootaudit/prereq"
-	"bootaudit/serial"
 )
 
 // TestEveryFaultIsTested: a knob that nobody turns shows nothing.
@@ -32,13 +33,22 @@ func TestEveryFaultIsTested(t *testing.T) {
 	}
 }
 
-// verdictLimit is the longest that the audit may take from the evidence, on the
-// console or in the guest, to the verdict that names the cause.
-const verdictLimit = 5 * time.Second
+// every asks for what is too slow for each run of the tests: all the cases of
+// [TestVMFaults], not only those that show what no other test does, and more
+// commands in noise.
+var every = flag.Bool("every", false, "boot the stand-in with every one of its faults, and run more commands in noise")
 
-// TestVMFaults boots the stand-in with each of its faults and asserts the cause
-// that the audit names, and how far the boot had come. It prints how long after
-// the evidence each verdict came.
+// tableFile gets the table of verdicts, as a page.
+var tableFile = flag.String("table", "", "write the verdicts on the faults, with their seconds, to this file")
+
+// ranOut is what a verdict says whose wait had come to its limit. A fault that
+// can be seen ends the wait that it spoils, however long that might have lasted.
+var ranOut = regexp.MustCompile(`are over \(BOOT_IMAGE_|go test's -timeout|no prompt came back|after all the time for it|no answer within|deadline exceeded`)
+
+// TestVMFaults boots the stand-in with its faults and asserts the cause that the
+// audit names, how far the boot had come, and that the evidence, not a limit,
+// ended the wait. It prints how long after the evidence each verdict came. All
+// of its cases: make slow.
 func TestVMFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots the stand-in in QEMU with each of its faults; -short asks for no boot")
@@ -49,9 +59,17 @@ func TestVMFaults(t *testing.T) {
 	}
 	t.Parallel()
 	table := faultTable{}
-	t.Cleanup(func() { t.Logf("from the evidence to the verdict:\n%s", table.String()) })
+	t.Cleanup(func() {
+		t.Logf("from the evidence to the verdict:\n%s", table.String())
+		if *tableFile != "" {
+			assert.NoError(t, os.WriteFile(*tableFile, []byte(table.page()), 0o644))
+		}
+	})
 	for _, c := range faultCases {
 		t.Run(c.faults, func(t *testing.T) {
+			if !c.gate && !*every {
+				t.Skip("is booted by make slow (go test ./vmtest -run TestVMFaults -every)")
+			}
 			// One CPU each: two of them use a small host better than one does.
 			t.Parallel()
 			cfg := cfg
@@ -102,9 +120,8 @@ func TestVMFaults(t *testing.T) {
 				if i == 0 && !(c.orLater && stage.Reached(c.stage)) {
 					assert.Equal(t, c.stage, stage)
 				}
-				if find.cause != "" {
-					assert.Less(t, late, s.slowed(verdictLimit), "from the evidence (%s) to the verdict", kind)
-					assert.Greater(t, late, -time.Second, "the verdict came before its evidence (%s)", kind)
+				if find.cause != "" && c.limit == 0 {
+					assert.NotRegexp(t, ranOut, r.Detail, "the limit ended the wait, not the evidence (%s)", kind)
 				}
 			}
 		})
@@ -146,16 +163,6 @@ func (s *session) evidence(f find, limit time.Duration, first bool, began time.T
 	}
 }
 
-// slowed is a limit for an idle host, on which the stand-in's shell is there
-// after 20 s, made longer in proportion on a slower one.
-func (s *session) slowed(limit time.Duration) time.Duration {
-	shell := s.vm.stageAt(serial.Shell).At
-	if shell.IsZero() {
-		return limit
-	}
-	return time.Duration(float64(limit) * max(1, shell.Sub(s.vm.Started).Seconds()/20))
-}
-
 var quietFor = regexp.MustCompile(`^(?:nothing|no progress) for (\S+);`)
 
 // seenOnConsole is when the recording of the console first had a match of
@@ -182,28 +189,57 @@ func (s *session) seenOnConsole(pattern string) (at time.Time) {
 	return at
 }
 
+// faultTable is what was found of the faults, a row for each look.
 type faultTable struct {
 	mu   sync.Mutex
-	rows []string
+	rows [][]string
 }
+
+var faultColumns = []string{"fault", "check", "stage", "after", "evidence", "verdict"}
 
 func (f *faultTable) add(fault, look, stage string, late time.Duration, kind string, r prereq.Result) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	detail, _, _ := strings.Cut(r.Detail, "\n")
-	f.rows = append(f.rows, fmt.Sprintf("%s\t%s\t%s\t%.1f s\t%s\t%s: %.100s", fault, look, stage, late.Seconds(), kind, r.Outcome, detail))
+	f.rows = append(f.rows, []string{fault, look, stage, fmt.Sprintf("%.1f s", late.Seconds()), kind, fmt.Sprintf("%s: %.100s", r.Outcome, detail)})
+}
+
+// sorted are the rows by fault, in the order of the looks.
+func (f *faultTable) sorted() [][]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.SortedStableFunc(slices.Values(f.rows), func(a, b []string) int { return strings.Compare(a[0], b[0]) })
 }
 
 func (f *faultTable) String() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	slices.Sort(f.rows)
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "fault\tcheck\tstage\tafter\tevidence\tverdict")
-	for _, row := range f.rows {
-		fmt.Fprintln(w, row)
+	for _, row := range append([][]string{faultColumns}, f.sorted()...) {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	w.Flush()
+	return b.String()
+}
+
+// page is the table as docs/faults.md.
+func (f *faultTable) page() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Faults, and what is said of them
+
+Each fault is a knob of the stand-in image, booted for real (TCG, %d CPUs of the
+host's, two guests beside each other). *After* is the time from the evidence to
+the verdict: from the line on the console, from the unit's last change in the
+guest, from the end of a silence or, where it was there before anybody looked,
+from the look. Made by `+"`make slow`"+`; a figure of one run on one host.
+
+| %s |
+|%s
+`, runtime.NumCPU(), strings.Join(faultColumns, " | "), strings.Repeat("---|", len(faultColumns)))
+	for _, row := range f.sorted() {
+		for i := range row {
+			row[i] = strings.ReplaceAll(row[i], "|", "\\|")
+		}
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+	}
 	return b.String()
 }

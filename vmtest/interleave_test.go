@@ -16,16 +16,16 @@ import (
 	"bootaudit/vmtest"
 )
 
-// TestVMInterleaving runs commands of many sizes while the guest's console is
-// full of kernel messages, broadcasts, a spinner and a pager: 1,000 on the
-// control line and, at the same time, 200 on the console itself, and every
-// answer must be right.
-func TestVMInterleaving(t *testing.T) {
-	if testing.Short() {
-		t.Skip("boots the stand-in in QEMU; -short asks for no boot")
+// interleaving runs commands of many sizes while the guest's console is full of
+// kernel messages, broadcasts, a spinner and a pager: hundreds on the control
+// line and, at the same time, some on the console itself, and every answer must
+// be right. With -every they are 1,000 and 200.
+func interleaving(t *testing.T, guest *vmtest.Guest) {
+	onLine, onConsole, needs := 200, 40, 3*time.Minute
+	if *vmtest.Every {
+		onLine, onConsole, needs = 1000, 200, 10*time.Minute
 	}
-	t.Parallel()
-	const needs = 10 * time.Minute // beside another guest; a busy host is given up to 30
+	// A busy host is given more.
 	left := 30 * time.Minute
 	if end, ok := t.Deadline(); ok {
 		left = min(left, time.Until(end)-time.Minute)
@@ -33,7 +33,6 @@ func TestVMInterleaving(t *testing.T) {
 	if left < needs {
 		config.Lacking(t, fmt.Sprintf("needs %s, and %s are left: give go test -timeout 40m", needs, left.Round(time.Second)))
 	}
-	guest := vmtest.Start(t, vmtest.Machine{Name: "interleaving", ISO: standIn(t), CPUs: 1})
 	require.IsType(t, &serial.Control{}, guest.VM.Root)
 	ctx, cancel := context.WithTimeout(t.Context(), left)
 	defer cancel()
@@ -46,8 +45,8 @@ func TestVMInterleaving(t *testing.T) {
 		r            serial.Runner
 		n, at, bytes int
 	}{
-		{"control line", guest.VM.Root, 1000, 8, 20_000},
-		{"console", guest.VM.Console, 200, 1, 2000},
+		{"control line", guest.VM.Root, onLine, 8, 20_000},
+		{"console", guest.VM.Console, onConsole, 1, 2000},
 	} {
 		work.Go(func() {
 			start := time.Now()

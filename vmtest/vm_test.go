@@ -145,10 +145,9 @@ func TestBadMachines(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.m.Folder = t.TempDir()
-			start := time.Now()
 			_, err := Launch(t.Context(), test.m, Settings{})
 			assert.ErrorContains(t, err, test.want)
-			assert.Less(t, time.Since(start), 5*time.Second)
+			assert.NotErrorIs(t, err, context.DeadlineExceeded, "a limit found it, not QEMU or we")
 		})
 	}
 }
@@ -188,7 +187,7 @@ func TestEarlyEndIsReported(t *testing.T) {
 	require.Error(t, err)
 	select {
 	case <-vm.Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the end was not noticed")
 	}
 	err = context.Cause(vm.alive)
@@ -206,9 +205,8 @@ func TestStopLadder(t *testing.T) {
 	assert.ErrorContains(t, vm.Shutdown(ctx), "power off tiny: the guest does not")
 
 	require.NoError(t, syscall.Kill(vm.process.pid, syscall.SIGSTOP))
-	start := time.Now()
 	vm.Kill()
-	assert.Less(t, time.Since(start), 4*stopGrace)
+	assert.Equal(t, "signal: killed", vm.process.exit())
 }
 
 const orphanFolder = "BOOTAUDIT_TEST_ORPHAN"
@@ -245,7 +243,7 @@ func TestNoOrphan(t *testing.T) {
 	require.True(t, runs(pid))
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	assert.Eventually(t, func() bool { return !runs(pid) }, 2*time.Second, 10*time.Millisecond)
+	assert.Eventually(t, func() bool { return !runs(pid) }, time.Minute, 10*time.Millisecond)
 	// What it left is removed by the next VM.
 	require.DirExists(t, sockets)
 	old := time.Now().Add(-2 * sweepAge)
@@ -255,7 +253,7 @@ func TestNoOrphan(t *testing.T) {
 		sweep(filepath.Dir(sockets))
 		_, err := os.Stat(sockets)
 		return errors.Is(err, os.ErrNotExist)
-	}, 2*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	require.NoError(t, os.Chtimes(filepath.Join(vm.Machine.Sockets, monitorSocket), old, old))
 	sweep(filepath.Dir(vm.Machine.Sockets))
 	assert.FileExists(t, filepath.Join(vm.Machine.Sockets, monitorSocket))

@@ -1,0 +1,4 @@
+package vmtest
+
+// Every is for tests outside the package.
+var Every = every
