@@ -29,6 +29,8 @@ func TestText(t *testing.T) {
 		{"one\r\r\ntwo\r\nthree\rfour", "one\ntwo\nthree\nfour"},
 		{"\x00\x07\x08\x0b\x16\x7f\u0085\u009b", strings.Repeat("\uFFFD", 8)},
 		{"abc\u202edcb\u2066x\u2069\u200f\u061c", "abc\uFFFDdcb\uFFFDx\uFFFD\uFFFD\uFFFD"},
+		{"\x1b]0;not ended\nnext", "\uFFFD]0;not ended\nnext"},
+		{"\x1b\x1b[31m[2J", "\uFFFD[2J"},
 		{"bad \xff\xfe bytes", "bad \uFFFD bytes"},
 	} {
 		assert.Equal(t, test.want, plain.Text(test.in), "%q", test.in)
@@ -37,6 +39,8 @@ func TestText(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
+	f.Add("\x1b[\x1b[31m31m")
+	f.Add("\x1b]\x1b]0;\x07;\x07")
 	f.Add("\x1b]0;x\x07\x1b[31m\r\n\u202e\xff")
 	f.Fuzz(func(t *testing.T, s string) {
 		got := plain.Text(s)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/internal/plain"
 	"bootaudit/prereq"
 )
 
@@ -109,7 +110,7 @@ func (r *Run) machine() string {
 func (a *Audit) goSaid(run *Run) {
 	var b strings.Builder
 	for _, line := range run.Text {
-		fmt.Fprintln(&b, strings.TrimRight(clean(line), "\n"))
+		fmt.Fprintln(&b, strings.TrimRight(plain.Text(line), "\n"))
 	}
 	if run.textLost > 0 {
 		fmt.Fprintf(&b, "[... %d lines more ...]\n", run.textLost)
@@ -155,7 +156,7 @@ func (a *Audit) addPackage(run *Run, on string, p *Package, counts map[prereq.Ou
 		title := "package " + cleanLine(p.Name, 120) + " does not build"
 		output := ""
 		if log := run.builds[p.FailedBuild]; log != nil {
-			output = clean(log.String())
+			output = plain.Text(log.String())
 		}
 		a.Problems = append(a.Problems, Problem{Title: title, Output: output,
 			Again: command("go", "vet", local(p.Name))})

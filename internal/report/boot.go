@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"bootaudit/internal/plain"
 )
 
 // Boot is one VM as the report shows it.
@@ -42,7 +44,7 @@ func newBoot(vm VM) Boot {
 		Name: cleanLine(vm.Name, 80), Outcome: cleanLine(vm.Outcome, 40), QEMU: cleanLine(vm.QEMUVersion, 120),
 		Accelerator: cleanLine(vm.Accelerator, 20), Firmware: cleanLine(vm.Firmware, 20),
 		Ending: cleanLine(vm.Ending, 300), Folder: vm.Folder,
-		Command: bound(clean(command(vm.CommandLine...)), 8<<10),
+		Command: bound(plain.Text(command(vm.CommandLine...)), 8<<10),
 	}
 	for _, name := range slices.Sorted(maps.Keys(vm.Timings)) {
 		if s, ok := vm.Timings[name].(float64); ok {
@@ -68,7 +70,7 @@ func newBoot(vm VM) Boot {
 		b.Stages[i].Lasting = end - b.Stages[i].Seconds
 	}
 	for _, text := range vm.Errors[:min(len(vm.Errors), maxListed)] {
-		b.Errors = append(b.Errors, bound(strings.TrimSpace(clean(text)), 4<<10))
+		b.Errors = append(b.Errors, bound(strings.TrimSpace(plain.Text(text)), 4<<10))
 	}
 	for _, trip := range vm.Trips[:min(len(vm.Trips), maxListed)] {
 		b.Trips = append(b.Trips, Trip{ID: cleanLine(trip.ID, 60), Line: cleanLine(trip.Line, 300), Fatal: trip.Fatal, Seconds: trip.Seconds})

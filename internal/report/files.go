@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"bootaudit/internal/plain"
 )
 
 // Names of the files in an audit's folder.
@@ -94,7 +96,7 @@ func (a *Audit) Attach(near ...string) {
 		}
 		vm.addRecord(root)
 		screen, _ := readFile(root, "screen.txt", maxScreen)
-		vm.Screen = bound(clean(screen), maxScreen)
+		vm.Screen = bound(plain.Text(screen), maxScreen)
 		recording, whole := readFile(root, "console.cast", maxRecording)
 		vm.Recording = wholeLines(recording)
 		if !whole {

@@ -8,6 +8,7 @@ import (
 
 	"mvdan.cc/sh/v3/syntax"
 
+	"bootaudit/internal/plain"
 	"bootaudit/prereq"
 )
 
@@ -41,7 +42,7 @@ func (a *Audit) addBuilds(run *Run) {
 		named := slices.ContainsFunc(run.Packages, func(p *Package) bool { return p.FailedBuild == name })
 		if !named {
 			a.Problems = append(a.Problems, Problem{Title: cleanLine(name, 120) + " does not build",
-				Output: clean(run.builds[name].String())})
+				Output: plain.Text(run.builds[name].String())})
 		}
 	}
 }
@@ -93,7 +94,7 @@ func (p *Package) running() []*Test {
 func packageProblem(p *Package, unended []*Test) Problem {
 	name := cleanLine(p.Name, 120)
 	problem := Problem{Title: "package " + name + " failed outside its tests", Again: command("go", "test", "-v", local(p.Name)),
-		Output: bound(clean(strings.TrimSpace(p.output.String())), 8<<10)}
+		Output: bound(plain.Text(strings.TrimSpace(p.output.String())), 8<<10)}
 	if len(unended) == 0 {
 		return problem
 	}
@@ -118,7 +119,7 @@ var framing = regexp.MustCompile(`(?m)^(=== (RUN|PAUSE|CONT|NAME|ATTR|ARTIFACTS)
 
 // words is what a test printed, without go test's framing.
 func (t *Test) words() string {
-	return bound(strings.TrimSpace(framing.ReplaceAllString(clean(t.output.String()), "")), 8<<10)
+	return bound(strings.TrimSpace(framing.ReplaceAllString(plain.Text(t.output.String()), "")), 8<<10)
 }
 
 // lastWords is what a test printed, or else what a test around it did: a panic
@@ -154,15 +155,15 @@ func local(name string) string {
 	return cleanLine(name, 200)
 }
 
-// plain words need no quotes in a shell, but for the first.
-var plain = regexp.MustCompile(`^[A-Za-z0-9_./=:,@%+-]+$`)
+// bareWord matches a word that needs no quotes in a shell.
+var bareWord = regexp.MustCompile(`^[A-Za-z0-9_./=:,@%+-]+$`)
 
 // command is words as one types them in a shell, or nothing when a word cannot
 // be typed.
 func command(words ...string) string {
 	words = slices.Clone(words)
 	for i, word := range words {
-		if plain.MatchString(word) {
+		if bareWord.MatchString(word) {
 			continue
 		}
 		quoted, err := syntax.Quote(word, syntax.LangBash)

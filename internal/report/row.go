@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"bootaudit/internal/plain"
 	"bootaudit/prereq"
 )
 
@@ -66,7 +67,7 @@ func newRow(t *Test, f prereq.Finding, on string, anchors map[string]int) *Row {
 		ID: cleanLine(f.ID, 80), Section: f.Section,
 		Condition: cleanLine(f.Condition, 300), Command: cleanLine(unfold(cmp.Or(f.Command, f.How)), 1000),
 		Ran: f.Command != "", Outcome: f.Outcome, Detail: cleanLine(f.Detail, 600),
-		Evidence: bound(strings.Trim(clean(f.Evidence), "\n"), 2*prereq.MaxEvidence),
+		Evidence: bound(strings.Trim(plain.Text(f.Evidence), "\n"), 2*prereq.MaxEvidence),
 		Remedy:   cleanLine(f.Remedy, 600), Risk: cleanLine(f.Risk, 600), FollowUp: cleanLine(f.FollowUp, 600),
 		When: cleanLine(f.When, 300), Seconds: f.Seconds, Again: again(t), Failed: t.Status == "fail",
 	}

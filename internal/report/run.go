@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/internal/plain"
 	"bootaudit/prereq"
 )
 
@@ -175,7 +176,7 @@ func (r *Run) ofTest(p *Package, e *Event) News {
 		t.paused = false
 	case "output":
 		t.output.add(e.Output)
-		if m := progressLine.FindStringSubmatch(clean(e.Output)); m != nil {
+		if m := progressLine.FindStringSubmatch(plain.Text(e.Output)); m != nil {
 			return News{Test: t, Progress: &Progress{m[1], m[2], m[3]}}
 		}
 		if m := noteLine.FindStringSubmatch(e.Output); m != nil && !logged.MatchString(m[1]) {

@@ -3,44 +3,15 @@ package report
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"bootaudit/internal/plain"
 )
 
-// escapes matches the terminal sequences that a console prints: CSI, OSC that
-// is ended, character sets, and the short ones. An unended sequence is left,
-// so that it cannot hide what follows it; its ESC is replaced.
-var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]` +
-	`|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)` +
-	`|\x1b[ -/][0-~]` +
-	`|\x1b[=>78cDEHMNOZ]`)
-
-// clean makes text from a stream or a guest safe to show: without terminal
-// sequences, with LF ends of line, other control characters and those that
-// change the direction of writing replaced by U+FFFD.
-func clean(s string) string {
-	s = escapes.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
-	s = strings.ReplaceAll(s, "\r\r\n", "\n")
-	s = strings.ReplaceAll(s, "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case r == '\r':
-			return '\n'
-		case r < 0x20, r >= 0x7f && r < 0xa0, // C0, DEL, C1
-			r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, // direction
-			r == 0x2028, r == 0x2029, r == 0xfeff:
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-}
-
-// cleanLine is [clean] on one line, its white space joined, at most n runes.
+// cleanLine is [plain.Text] on one line, its white space joined, at most n runes.
 func cleanLine(s string, n int) string {
-	s = strings.Join(strings.Fields(clean(s)), " ")
+	s = strings.Join(strings.Fields(plain.Text(s)), " ")
 	if utf8.RuneCountInString(s) <= n {
 		return s
 	}

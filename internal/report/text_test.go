@@ -8,33 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestClean(t *testing.T) {
-	for _, c := range []struct{ in, want string }{
-		{"plain\ttext\n", "plain\ttext\n"},
-		{"\x1b[1;31mred\x1b[0m", "red"},
-		{"a\r\nb\r\r\nc\rd", "a\nb\nc\nd"},
-		{"\x1b]0;title\x07prompt\x1b]8;;x\x1b\\", "prompt"},
-		{"\x1b]0;not ended\nnext", "\uFFFD]0;not ended\nnext"},
-		{"\x1b(0lqk\x1b(B", "lqk"},
-		{"bell\x07 nul\x00 del\x7f csi\u009b", "bell\uFFFD nul\uFFFD del\uFFFD csi\uFFFD"},
-		{"bad \xff utf-8", "bad \uFFFD utf-8"},
-		{"exe.\u202efdp", "exe.\uFFFDfdp"},
-		{"\x1b\x1b[31m[2J", "\uFFFD[2J"},
-	} {
-		assert.Equal(t, c.want, clean(c.in), "%q", c.in)
-	}
-}
-
-func FuzzClean(f *testing.F) {
-	f.Add("\x1b[\x1b[31m31m")
-	f.Add("\x1b]\x1b]0;\x07;\x07")
-	f.Fuzz(func(t *testing.T, s string) {
-		if found := control.FindString(clean(s)); found != "" {
-			t.Errorf("%q is left of %q", found, s)
-		}
-	})
-}
-
 func TestTail(t *testing.T) {
 	var small, big tail
 	small.add("a short ")

@@ -7,6 +7,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"bootaudit/internal/plain"
 )
 
 // Page is the report for a person to read. What the guest printed is stripped
@@ -19,10 +21,10 @@ func (r Report) Page() string {
 		fmt.Fprintf(&b, "What to do: %s\n", cause.Remedy)
 	}
 	if shown, ok := r.evidence("cause"); ok {
-		fmt.Fprintf(&b, "Shown by byte %d: %s\n", shown.Offset, printable(shown.Line))
+		fmt.Fprintf(&b, "Shown by byte %d: %s\n", shown.Offset, plain.Line(shown.Line))
 	}
 	if r.Problem != "" {
-		fmt.Fprintf(&b, "The file could not be read to its end: %s\n", printable(r.Problem))
+		fmt.Fprintf(&b, "The file could not be read to its end: %s\n", plain.Line(r.Problem))
 	}
 	fmt.Fprintf(&b, "\nStages reached\n")
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -32,7 +34,7 @@ func (r Report) Page() string {
 			when = time.Duration(at * float64(time.Second)).Round(100 * time.Millisecond).String()
 		}
 		shown, _ := r.evidence("stage " + stage)
-		fmt.Fprintf(table, "  %s\t%s\tbyte %d\t%s\n", stage, when, shown.Offset, short(printable(shown.Line)))
+		fmt.Fprintf(table, "  %s\t%s\tbyte %d\t%s\n", stage, when, shown.Offset, short(plain.Line(shown.Line)))
 	}
 	table.Flush()
 	if len(r.Stages) == 0 {
@@ -54,15 +56,15 @@ func (r Report) Page() string {
 	} {
 		where := ""
 		if shown, ok := r.evidence(f.key); ok {
-			where = fmt.Sprintf("byte %d\t%s", shown.Offset, short(printable(shown.Line)))
+			where = fmt.Sprintf("byte %d\t%s", shown.Offset, short(plain.Line(shown.Line)))
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\n", f.name, printable(f.value), where)
+		fmt.Fprintf(table, "  %s\t%s\t%s\n", f.name, plain.Line(f.value), where)
 	}
 	table.Flush()
 	if len(r.Trips) > 0 {
 		fmt.Fprintf(&b, "\nNoticed on the way\n")
 		for _, t := range r.Trips {
-			fmt.Fprintf(&b, "  %s (%s), byte %d: %s\n    %s\n", t.ID, t.Means, t.Offset, short(printable(t.Line)), t.Remedy)
+			fmt.Fprintf(&b, "  %s (%s), byte %d: %s\n    %s\n", t.ID, t.Means, t.Offset, short(plain.Line(t.Line)), t.Remedy)
 		}
 	}
 	fmt.Fprintf(&b, "\n%d bytes of console, format: %s\n", r.Bytes, r.Format)
@@ -121,17 +123,4 @@ func short(s string) string {
 		return string(r[:most]) + "..."
 	}
 	return s
-}
-
-// printable replaces what a terminal would not print as a character.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }

@@ -38,7 +38,7 @@ var (
 var (
 	user  = "\x1b[?2004h" + own("\n") + "\x1b[1;32m[\x1b]0;nixos@nixos: ~\anixos@nixos:~]$\x1b[0m "
 	root  = "\x1b[?2004h" + own("\n") + "\x1b[1;31m[\x1b]0;root@nixos: ~\aroot@nixos:~]#\x1b[0m "
-	plain = "\x1b[?2004hPRE-NIXOS> "
+	bare = "\x1b[?2004hPRE-NIXOS> "
 )
 
 // run is a command typed at a prompt that is there already, its echo and its
@@ -49,7 +49,7 @@ func run(command, output string) string {
 
 // asRoot is how a root shell is come by.
 func asRoot() string {
-	return user + run("export PS1='PRE-NIXOS> '", "") + plain + run("sudo -i", notice) + root + run("export PS1='PRE-NIXOS> '", "") + plain
+	return user + run("export PS1='PRE-NIXOS> '", "") + bare + run("sudo -i", notice) + root + run("export PS1='PRE-NIXOS> '", "") + bare
 }
 
 const (
@@ -100,7 +100,7 @@ var synthetics = []synthetic{
 		facts{last: "shell", user: "nixos"}},
 	{"test answered by root", silent + user + run("su -", "") + "\x1b[?2004h# " + run(rootOrUser, "__ROOT__\n"),
 		facts{last: "root-shell", user: "nixos", root: true}},
-	{"uid between marks", silent + user + run("export PS1='PRE-NIXOS> '", "") + plain + run("exec sudo -s", "") + plain + run(mark, "__UID_MARK__77__0__UID_MARK__77__\n") + plain,
+	{"uid between marks", silent + user + run("export PS1='PRE-NIXOS> '", "") + bare + run("exec sudo -s", "") + bare + run(mark, "__UID_MARK__77__0__UID_MARK__77__\n") + bare,
 		facts{last: "root-shell", user: "nixos", root: true}},
 	{"uid 1000 between marks", silent + user + run(mark, "__UID_MARK__77__1000__UID_MARK__77__\n") + user,
 		facts{last: "shell", user: "nixos"}},
@@ -118,9 +118,9 @@ var synthetics = []synthetic{
 	{"power-off refused", silent + user + run("poweroff", refusedText) + user, facts{last: "shell", user: "nixos", shutdown: Refused}},
 	{"refused, then done", silent + user + run("poweroff", refusedText) + user + run("sudo poweroff", "\nThe system will power off now!\n") + g(poweredOff),
 		facts{last: "power-off", user: "nixos", shutdown: PowerDown}},
-	{"powered off on the prompt's line", talking + asRoot() + run("poweroff", "") + plain + "\x1b[?2004l\r" + g(poweredOff),
+	{"powered off on the prompt's line", talking + asRoot() + run("poweroff", "") + bare + "\x1b[?2004l\r" + g(poweredOff),
 		facts{last: "power-off", user: "nixos", root: true, shutdown: PowerDown}},
-	{"powered off behind a prompt", talking + asRoot() + run("poweroff", "") + plain + g(poweredOff),
+	{"powered off behind a prompt", talking + asRoot() + run("poweroff", "") + bare + g(poweredOff),
 		facts{last: "power-off", user: "nixos", root: true, shutdown: PowerDown}},
 	{"power-off only talked about", silent + user + run("echo reboot: Power down soon", "reboot: maybe\n") + user, facts{last: "shell", user: "nixos"}},
 
@@ -156,7 +156,7 @@ var synthetics = []synthetic{
 		facts{last: "shell", user: "nixos", state: "plan-only", detail: "existing-storage-force-cleanup"}},
 	{"applied, and the plan was empty", silent + user + run(journal, jStart+"Oct 13 00:07:25 nixos pre-nixos-start[836]: {\"event\": \"pre_nixos.apply.apply_plan.no_devices\", \"timestamp\": \"x\"}\n"+jFinished) + user + run(status, "STATE=applied\nDETAIL=auto-applied\n") + user,
 		facts{last: "shell", user: "nixos", state: "applied", detail: "auto-applied", cause: "applied-without-effect"}},
-	{"a pass that was stopped on purpose", silent + asRoot() + run(status, "STATE=applied\nDETAIL=auto-applied\n") + plain + run(journal, jStart+jKilled+jStart+jFinished) + plain,
+	{"a pass that was stopped on purpose", silent + asRoot() + run(status, "STATE=applied\nDETAIL=auto-applied\n") + bare + run(journal, jStart+jKilled+jStart+jFinished) + bare,
 		facts{last: "root-shell", user: "nixos", root: true, state: "applied", detail: "auto-applied"}},
 
 	{"unfinished: the file is asked for and not there", silent + user + run(status, "") + user + run(status, "") + user,
@@ -190,11 +190,11 @@ var synthetics = []synthetic{
 	{"announced behind a prompt", talking + user + g(lanLine+lanLine) + user, facts{last: "shell", user: "nixos", lan: "192.0.2.15", lines: 2}},
 	{"announced inside the issue", kernel + g("<<< Welcome to NixOS (x86_64) - ttyS0 >>>\nThe \"nixos\" and \"root\" accou"+lanLine+"nts have empty passwords.\n") + autoLogin + user,
 		facts{last: "shell", user: "nixos", lan: "192.0.2.15", lines: 1}},
-	{"announced around what was sent", talking + user + run("export PS1='PRE-NIXOS> '", "") + plain + "LAN IPv4 addr" + "id -un\n" + g("ess: 192.0.2.15\n") + g("id -un\n") + "\x1b[?2004l\r" + g("nixos\n") + plain,
+	{"announced around what was sent", talking + user + run("export PS1='PRE-NIXOS> '", "") + bare + "LAN IPv4 addr" + "id -un\n" + g("ess: 192.0.2.15\n") + g("id -un\n") + "\x1b[?2004l\r" + g("nixos\n") + bare,
 		facts{last: "shell", user: "nixos", lan: "192.0.2.15", lines: 1}},
-	{"all of a good pass", talking + own(lanLine+lanLine) + g(notice+lanLine) + asRoot() + run(status, "STATE=applied\nDETAIL=auto-applied\n") + plain + active + "\n" + g(lanLine+lanLine) + "LAN IPv4 address: 192.0.2.15\r\n" + g(active+"\n") + "\x1b[?2004l\r" + g("inactive\n") + plain + run("poweroff", "\nThe system will power off now!\n") + g(poweredOff),
+	{"all of a good pass", talking + own(lanLine+lanLine) + g(notice+lanLine) + asRoot() + run(status, "STATE=applied\nDETAIL=auto-applied\n") + bare + active + "\n" + g(lanLine+lanLine) + "LAN IPv4 address: 192.0.2.15\r\n" + g(active+"\n") + "\x1b[?2004l\r" + g("inactive\n") + bare + run("poweroff", "\nThe system will power off now!\n") + g(poweredOff),
 		facts{last: "power-off", user: "nixos", root: true, state: "applied", detail: "auto-applied", lan: "192.0.2.15", lines: 5, shutdown: PowerDown}},
-	{"a restarted pass announces again", talking + own(lanLine+lanLine) + g(notice+lanLine) + asRoot() + run("systemctl restart pre-nixos", notice+notice+lanLine+lanLine+lanLine+lanLine+"LAN IPv4 address: 192.0.2.15\n") + plain,
+	{"a restarted pass announces again", talking + own(lanLine+lanLine) + g(notice+lanLine) + asRoot() + run("systemctl restart pre-nixos", notice+notice+lanLine+lanLine+lanLine+lanLine+"LAN IPv4 address: 192.0.2.15\n") + bare,
 		facts{last: "root-shell", user: "nixos", root: true, lan: "192.0.2.15", lines: 7}},
 	{"announcements that are only spoken of", talking + user + run("grep 'LAN IPv4 address: 192.0.2.15' /x", "") + user + run("echo 'LAN IPv4 address: 192.0.2.15'", "") + user + run("journalctl -o cat -u pre-nixos", lanLine) + user,
 		facts{last: "shell", user: "nixos", lan: "192.0.2.15"}},
@@ -207,7 +207,7 @@ var synthetics = []synthetic{
 	{"kernel panic", kernel + g("[    1.234567] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"),
 		facts{last: "kernel-load", cause: "root-not-mounted"}},
 	{"emergency mode", talking[:strings.Index(talking, "\x1b[!p")] + g("You are in emergency mode.\nPress Enter for maintenance\n"), facts{last: "systemd", cause: "emergency-mode"}},
-	{"dmesg that was asked for", talking + asRoot() + run("dmesg", "[    0.000000] Linux version 6.12\n[    4.567890] BUG: unable to handle page fault for address: 0\n") + plain,
+	{"dmesg that was asked for", talking + asRoot() + run("dmesg", "[    0.000000] Linux version 6.12\n[    4.567890] BUG: unable to handle page fault for address: 0\n") + bare,
 		facts{last: "root-shell", user: "nixos", root: true}},
 	{"services stopped at shutdown are no boot", silent + asRoot() + run("poweroff", "[  OK  ] Stopped target Multi-User System.\n[  OK  ] Reached target System Power Off.\n") + g(poweredOff),
 		facts{last: "power-off", user: "nixos", root: true, shutdown: PowerDown}},
