@@ -14,6 +14,10 @@ export BOOT_IMAGE_ISO := $(ISO)
 export BOOT_IMAGE_FLAKE := $(FLAKE)
 export BOOT_IMAGE_CONTRACT := $(CONTRACT)
 
+# A variable misspelt would else be obeyed by not being heard.
+VARIABLES := ISO FLAKE CONTRACT TIMEOUT SETUP
+UNKNOWN := $(filter-out $(VARIABLES) BOOT_IMAGE_% PRE_NIXOS_%,$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
+
 # Go's own limit per package; every wait of ours ends before it.
 TIMEOUT ?= 60m
 # -p 1: one package after the other, from the cheapest checks to the boot.
@@ -25,7 +29,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: $(BOOTAUDIT) ## install what is missing, through apt; says first what and why
-	@$(BOOTAUDIT) setup $(SETUP)
+	@$(if $(UNKNOWN),$(BOOTAUDIT) setup -unknown '$(UNKNOWN)' -known '$(VARIABLES)',$(BOOTAUDIT) setup $(SETUP))
 
 audit: setup ## audit this host, the image and a boot of it; leaves audit/latest/report.md
 	@run=$$PWD/audit/$$(date -u +%Y-%m-%dT%H%M%SZ); mkdir -p "$$run"; \

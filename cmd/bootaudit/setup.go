@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
+	"bootaudit/internal/near"
 	"bootaudit/internal/setup"
 	"bootaudit/internal/tools"
 )
@@ -23,8 +25,16 @@ says first what and why, and does nothing when nothing is missing.
 func runSetup(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("setup", flag.ContinueOnError)
 	all := flags.Bool("all", false, "install what any target and the tests of bootaudit itself need, nix included")
+	unknown := flags.String("unknown", "", "`NAMES` of variables that make was given and does not know: fail, and say which were meant")
+	known := flags.String("known", "", "`NAMES` of the variables that make knows")
 	if status, done := parse(flags, args, setupUsage); done {
 		return status
+	}
+	if names := strings.Fields(*unknown); len(names) > 0 {
+		for _, name := range names {
+			fmt.Fprintf(os.Stderr, "make: there is no variable %s%s\n", name, near.Hint(name, strings.Fields(*known)))
+		}
+		return 2
 	}
 	cfg, err := config.Load()
 	if err != nil {

@@ -8,12 +8,15 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"bootaudit/internal/near"
 )
 
 // Kind is what is audited.
@@ -51,8 +54,31 @@ type Config struct {
 }
 
 // Load decodes the process's environment, once. Its error names every bad
-// variable.
-var Load = sync.OnceValues(func() (Config, error) { return decode(environ()) })
+// variable, and each that begins as ours do and is not known.
+var Load = sync.OnceValues(func() (Config, error) {
+	cfg, err := decode(environ())
+	return cfg, errors.Join(unknown(os.Environ()), err)
+})
+
+// prefix begins the name of a variable that is ours.
+const prefix = "BOOT_IMAGE_"
+
+// unknown is about the variables that have our prefix and are none of ours: a
+// word misspelt would else be obeyed by not being heard.
+func unknown(environ []string) error {
+	var names []string
+	for _, v := range Variables() {
+		names = append(names, v.Name)
+	}
+	var all []error
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, prefix) && value != "" && !slices.Contains(names, name) {
+			all = append(all, fmt.Errorf("environment: there is no variable %s%s", name, near.Hint(name, names)))
+		}
+	}
+	return errors.Join(all...)
+}
 
 // environ reads each of our variables by name: go test sees which ones a test
 // asks for, and does not serve it from its cache when one has changed. It does

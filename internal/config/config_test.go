@@ -23,6 +23,14 @@ func TestDefaults(t *testing.T) {
 	assert.False(t, cfg.Require)
 }
 
+func TestUnknownVariables(t *testing.T) {
+	require.NoError(t, unknown([]string{"PATH=/bin", "BOOT_IMAGE_ISO=x", "BOOT_IMAGE_IOS=", "BOOT=1", "PRE_NIXOS_OTHER=1"}))
+	err := unknown([]string{"BOOT_IMAGE_IOS=x.iso", "BOOT_IMAGE_REQUIRED=1", "BOOT_IMAGE_SOMETHING_ELSE_ENTIRELY=1"})
+	assert.ErrorContains(t, err, "environment: there is no variable BOOT_IMAGE_IOS; did you mean BOOT_IMAGE_ISO?\n"+
+		"environment: there is no variable BOOT_IMAGE_REQUIRED; did you mean BOOT_IMAGE_REQUIRE?\n"+
+		"environment: there is no variable BOOT_IMAGE_SOMETHING_ELSE_ENTIRELY; known are BOOT_IMAGE_FLAKE, BOOT_IMAGE_ATTR, ")
+}
+
 func TestTarget(t *testing.T) {
 	root, err := moduleRoot()
 	require.NoError(t, err)
