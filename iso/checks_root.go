@@ -131,10 +131,12 @@ func statusFaults(s contract.Storage, programs []fileText) prereq.Result {
 
 func firstLine(programs []fileText, what *regexp.Regexp) *match {
 	for _, p := range programs {
-		for i, line := range strings.Split(p.text, "\n") {
-			if what.MatchString(line) {
+		n := 0
+		for line := range strings.Lines(p.text) {
+			n++
+			if line = strings.TrimSuffix(line, "\n"); what.MatchString(line) {
 				line = strings.TrimSpace(line)
-				return &match{p.path, i + 1, line[:min(len(line), 200)]}
+				return &match{p.path, n, line[:min(len(line), 200)]}
 			}
 		}
 	}

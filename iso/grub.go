@@ -10,27 +10,25 @@ import (
 // grub holds the state of one menu being read. Conditions are not evaluated:
 // what stands in any branch counts.
 type grub struct {
-	menu     Menu
-	load     loader
-	vars     map[string]string
-	includes int
-	entry    *Entry
-	depth    int // of braces
-	entryAt  int // depth of the entry's own braces
-	titles   []string
-	opened   []bool // per brace: it opened a submenu
+	*reading
+	menu    Menu
+	vars    map[string]string
+	entry   *Entry
+	entryAt int      // how many braces were open before the entry's own
+	titles  []string // of the submenus, each with those above it
+	opened  []bool   // per brace: it opened a submenu
 }
 
-// parseGRUB reads a GRUB 2 configuration.
-func parseGRUB(name string, load loader) (Menu, error) {
+// parseGRUB reads a GRUB 2 configuration. What was read before an error comes
+// with it.
+func parseGRUB(name string, r *reading) (Menu, error) {
+	r.menu()
 	p := &grub{
-		load: load,
-		menu: Menu{File: name, Loader: "grub"},
-		vars: map[string]string{"prefix": "/" + path.Dir(name), "root": "", "config_directory": "/" + path.Dir(name)},
+		reading: r,
+		menu:    Menu{File: name, Loader: "grub"},
+		vars:    map[string]string{"prefix": "/" + path.Dir(name), "root": "", "config_directory": "/" + path.Dir(name)},
 	}
-	if err := p.file(name); err != nil {
-		return Menu{}, err
-	}
+	err := p.file(name, p.text)
 	p.menu.Waits, p.menu.Default = true, -1
 	if s, ok := p.vars["timeout"]; ok {
 		if seconds, err := strconv.Atoi(s); err == nil && seconds >= 0 {
@@ -38,7 +36,7 @@ func parseGRUB(name string, load loader) (Menu, error) {
 		}
 	}
 	p.menu.Default = p.defaultEntry()
-	return p.menu, nil
+	return p.menu, err
 }
 
 // defaultEntry is the index of the entry that $default names by number, id or
@@ -59,26 +57,25 @@ func (p *grub) defaultEntry() int {
 	return 0
 }
 
-func (p *grub) file(name string) error {
-	if p.includes++; p.includes > maxIncludes {
-		return nil
-	}
-	text, err := p.load(name)
-	if err != nil {
-		return err
-	}
-	s := &scanner{text: string(text), line: 1}
+func (p *grub) text(text string) error {
+	s := &scanner{text: text, line: 1, reading: p.reading}
 	for {
 		line := s.line
-		words, end := s.command(p.vars)
-		if len(words) > 0 {
-			if err := p.command(words, name, line); err != nil {
-				return err
-			}
+		if err := p.at(line); err != nil {
+			return err
+		}
+		words, end, err := s.command(p.vars)
+		if err == nil && len(words) > 0 {
+			err = p.command(words, line)
+		}
+		if err != nil {
+			return err
 		}
 		switch end {
 		case '{':
-			p.depth++
+			if len(p.opened) == maxBraces {
+				return p.over("more than %d braces in one another", maxBraces)
+			}
 			p.opened = append(p.opened, len(words) > 0 && words[0] == "submenu")
 		case '}':
 			p.closeBrace()
@@ -89,15 +86,15 @@ func (p *grub) file(name string) error {
 }
 
 func (p *grub) closeBrace() {
-	if p.depth == 0 {
+	depth := len(p.opened) - 1
+	if depth < 0 {
 		return
 	}
-	if p.opened[p.depth-1] && len(p.titles) > 0 {
+	if p.opened[depth] && len(p.titles) > 0 {
 		p.titles = p.titles[:len(p.titles)-1]
 	}
-	p.depth--
-	p.opened = p.opened[:p.depth]
-	if p.entry != nil && p.depth == p.entryAt {
+	p.opened = p.opened[:depth]
+	if p.entry != nil && depth == p.entryAt {
 		if p.entry.Kernel != "" {
 			p.menu.Entries = append(p.menu.Entries, *p.entry)
 		}
@@ -105,7 +102,7 @@ func (p *grub) closeBrace() {
 	}
 }
 
-func (p *grub) command(words []string, file string, line int) error {
+func (p *grub) command(words []string, line int) error {
 	for len(words) > 1 && (words[0] == "then" || words[0] == "else" || words[0] == "do") {
 		words = words[1:]
 	}
@@ -113,27 +110,27 @@ func (p *grub) command(words []string, file string, line int) error {
 	case "set":
 		for _, w := range words[1:] {
 			if name, value, ok := strings.Cut(w, "="); ok {
-				// Bounded, because a value may double itself on each line.
-				p.vars[name] = value[:min(len(value), 4096)]
+				p.vars[name] = value
 			}
 		}
 	case "serial":
 		p.menu.Serial = strings.Join(words, " ")
 	case "source", "configfile", ".":
 		if len(words) > 1 {
-			name := p.name(words[1])
-			if _, err := p.load(name); err == nil {
-				return p.file(name)
-			}
+			return p.file(p.name(words[1]), p.text)
 		}
 	case "submenu":
 		title, _ := titleAndID(words[1:])
-		p.titles = append(p.titles, title)
+		if len(p.titles) == maxBraces {
+			return p.over("more than %d submenus in one another", maxBraces)
+		}
+		p.titles = append(p.titles, p.below(title))
 	case "menuentry":
 		title, id := titleAndID(words[1:])
-		title = strings.Join(append(p.titles[:len(p.titles):len(p.titles)], title), ">")
-		p.entryAt = p.depth
-		p.entry = &Entry{ID: id, Title: title[:min(len(title), maxTitle)], File: file, Line: line}
+		file := p.open[len(p.open)-1]
+		p.entryAt = len(p.opened)
+		p.entry = &Entry{ID: id, Title: p.below(title), File: file, Line: line}
+		return p.reading.entry(file)
 	case "linux", "linux16", "linuxefi":
 		if p.entry != nil && len(words) > 1 {
 			p.entry.Kernel = p.name(words[1])
@@ -143,11 +140,24 @@ func (p *grub) command(words []string, file string, line int) error {
 	case "initrd", "initrd16", "initrdefi":
 		if p.entry != nil {
 			for _, w := range words[1:] {
+				if len(p.entry.Initrds) == maxInitrds {
+					return p.over("more than %d initrds", maxInitrds)
+				}
 				p.entry.Initrds = append(p.entry.Initrds, p.name(w))
 			}
 		}
 	}
 	return nil
+}
+
+// below is a title behind those of the submenus that it stands in, cut where
+// nobody would read on.
+func (p *grub) below(title string) string {
+	title = title[:min(len(title), maxTitle)]
+	if n := len(p.titles); n > 0 {
+		title = p.titles[n-1] + ">" + title
+	}
+	return title[:min(len(title), maxTitle)]
 }
 
 // titleAndID are those of a menu entry's words: options may stand before the
@@ -181,120 +191,4 @@ func (p *grub) name(s string) string {
 		}
 	}
 	return strings.TrimPrefix(path.Clean("/"+s), "/")
-}
-
-// scanner splits GRUB's shell language into commands.
-type scanner struct {
-	text string
-	pos  int
-	line int
-}
-
-// command is the next command's words and what ended it: newline, ';', '{',
-// '}' or 0 at the end of the text.
-func (s *scanner) command(vars map[string]string) (words []string, end byte) {
-	var word strings.Builder
-	started := false
-	finish := func() {
-		if started {
-			words = append(words, word.String())
-		}
-		word.Reset()
-		started = false
-	}
-	for s.pos < len(s.text) {
-		c := s.text[s.pos]
-		s.pos++
-		switch {
-		case c == '\n':
-			s.line++
-			finish()
-			return words, c
-		case c == ';' || c == '}' && !started:
-			finish()
-			return words, c
-		case c == '{' && !started:
-			finish()
-			return words, c
-		case c == ' ' || c == '\t' || c == '\r':
-			finish()
-		case c == '#' && !started:
-			for s.pos < len(s.text) && s.text[s.pos] != '\n' {
-				s.pos++
-			}
-		case c == '\\':
-			if s.pos < len(s.text) {
-				if s.text[s.pos] == '\n' {
-					s.line++
-				} else {
-					word.WriteByte(s.text[s.pos])
-					started = true
-				}
-				s.pos++
-			}
-		case c == '\'':
-			started = true
-			for s.pos < len(s.text) && s.text[s.pos] != '\'' {
-				s.literal(&word)
-			}
-			s.pos++
-		case c == '"':
-			started = true
-			for s.pos < len(s.text) && s.text[s.pos] != '"' {
-				if s.text[s.pos] == '$' {
-					s.pos++
-					word.WriteString(s.variable(vars))
-					continue
-				}
-				if s.text[s.pos] == '\\' && s.pos+1 < len(s.text) {
-					s.pos++
-				}
-				s.literal(&word)
-			}
-			s.pos++
-		case c == '$':
-			if strings.HasPrefix(s.text[s.pos:], "menuentry_id_option") {
-				word.WriteByte('$')
-				started = true
-				continue
-			}
-			if value := s.variable(vars); value != "" {
-				word.WriteString(value)
-				started = true
-			}
-		default:
-			word.WriteByte(c)
-			started = true
-		}
-	}
-	finish()
-	return words, 0
-}
-
-func (s *scanner) literal(word *strings.Builder) {
-	if s.text[s.pos] == '\n' {
-		s.line++
-	}
-	word.WriteByte(s.text[s.pos])
-	s.pos++
-}
-
-// variable is the value of the name at pos: $name or ${name}. One that is not
-// set, such as those that only GRUB itself knows, is empty.
-func (s *scanner) variable(vars map[string]string) string {
-	rest := s.text[s.pos:]
-	if strings.HasPrefix(rest, "{") {
-		end := strings.IndexAny(rest, "}\n")
-		if end < 0 || rest[end] == '\n' {
-			return ""
-		}
-		s.pos += end + 1
-		return vars[rest[1:end]]
-	}
-	n := 0
-	for n < len(rest) && (rest[n] == '_' || rest[n] >= '0' && rest[n] <= '9' || rest[n] >= 'a' && rest[n] <= 'z' || rest[n] >= 'A' && rest[n] <= 'Z') {
-		n++
-	}
-	s.pos += n
-	return vars[rest[:n]]
 }

@@ -82,41 +82,39 @@ func (e Entry) values(name string) []string {
 	return all
 }
 
-// maxTitle bounds what names an entry, in bytes.
+// maxTitle is where what names an entry is cut, in bytes.
 const maxTitle = 200
 
-// maxConfig bounds one configuration file, maxIncludes how many one menu reads.
-const (
-	maxConfig   = 1 << 20
-	maxIncludes = 64
-)
-
-// A loader reads a configuration by the path that another one names.
-type loader func(name string) (text []byte, err error)
-
 // findMenus parses each boot menu of the ISO. A folder's main configuration
-// stands for those that it includes.
+// stands for those that it includes. The menus before an error, and what was
+// read of the one that has it, come with it.
 func findMenus(img *Image) ([]Menu, error) {
-	load := func(name string) ([]byte, error) { return img.read(name, maxConfig) }
+	r := &reading{
+		load: func(name string) ([]byte, error) { return img.read(name, maxConfig+1) },
+		late: img.file.late,
+	}
 	var menus []Menu
 	seen := map[string]bool{}
 	for _, name := range img.tree.paths {
-		var m Menu
-		var err error
+		var parse func(string, *reading) (Menu, error)
 		switch base := strings.ToLower(path.Base(name)); {
 		case slices.Contains([]string{"isolinux.cfg", "syslinux.cfg", "extlinux.conf"}, base):
-			m, err = parseSyslinux(name, load)
+			parse = parseSyslinux
 		case base == "grub.cfg":
-			m, err = parseGRUB(name, load)
+			parse = parseGRUB
 		default:
 			continue
 		}
-		if err != nil {
-			return menus, err
-		}
+		m, err := parse(name, r)
 		// Of two files, one may be there to be read by the other.
 		if slices.ContainsFunc(m.Entries, func(e Entry) bool { return !seen[e.Where()] }) {
 			menus = append(menus, m)
+		}
+		if err == nil && len(menus) > maxMenus {
+			err = fmt.Errorf("%s: more than %d boot menus", name, maxMenus)
+		}
+		if err != nil {
+			return menus, err
 		}
 		for _, e := range m.Entries {
 			seen[e.Where()] = true

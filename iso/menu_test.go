@@ -1,11 +1,8 @@
 package iso
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"io/fs"
-	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -16,12 +13,12 @@ import (
 	"bootaudit/prereq"
 )
 
-func from(files map[string]string) loader {
+func from(files map[string]string) *reading {
 	all := fstest.MapFS{}
 	for name, text := range files {
 		all[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return func(name string) ([]byte, error) { return fs.ReadFile(all, name) }
+	return &reading{load: func(name string) ([]byte, error) { return fs.ReadFile(all, name) }}
 }
 
 func TestSyslinux(t *testing.T) {
@@ -186,15 +183,21 @@ func TestGRUBWaits(t *testing.T) {
 	}
 }
 
-func fuzzMenu(f *testing.F, parse func(string, loader) (Menu, error), seeds ...string) {
+func fuzzMenu(f *testing.F, parse func(string, *reading) (Menu, error), hostile []hostileMenu, seeds ...string) {
 	for _, s := range seeds {
 		f.Add(s)
 	}
+	for _, h := range hostile {
+		f.Add(h.text(2 << 10))
+	}
 	f.Fuzz(func(t *testing.T, text string) {
-		m, err := parse("dir/m.cfg", func(string) ([]byte, error) { return []byte(text), nil })
-		if err != nil {
+		if len(text) > maxConfig {
 			return
 		}
+		r := serving(text)
+		lines := 0
+		r.late = func() error { lines++; return nil }
+		m, err := parse("dir/m.cfg", r)
 		if m.Default >= len(m.Entries) {
 			t.Errorf("default %d of %d", m.Default, len(m.Entries))
 		}
@@ -205,15 +208,25 @@ func fuzzMenu(f *testing.F, parse func(string, loader) (Menu, error), seeds ...s
 			e.Consoles()
 			e.Label()
 		}
+		// What a parser has and does is in proportion to what it read.
+		if got, most := weight(m), 2*maxGrowth*r.in+2*slack; got > most {
+			t.Errorf("%d bytes of %d that were read: more than %d", got, r.in, most)
+		}
+		if lines > r.in+maxIncludes+1 {
+			t.Errorf("%d lines in %d bytes", lines, r.in)
+		}
+		if r.in > maxConfigs+maxConfig || r.out > maxGrowth*r.in+slack && err == nil {
+			t.Errorf("%d bytes read, %d made, and no error", r.in, r.out)
+		}
 	})
 }
 
 func FuzzSyslinux(f *testing.F) {
-	fuzzMenu(f, parseSyslinux, "LABEL a\nKERNEL k\nAPPEND initrd=a,b root=LABEL=\\x20 -\nINCLUDE m.cfg\n", "UI x\nTIMEOUT 9\nTEXT HELP\nENDTEXT\nMENU DEFAULT\nLABEL\nLINUX x\n")
+	fuzzMenu(f, parseSyslinux, hostileSyslinux, "LABEL a\nKERNEL k\nAPPEND initrd=a,b root=LABEL=\\x20 -\nINCLUDE m.cfg\n", "UI x\nTIMEOUT 9\nTEXT HELP\nENDTEXT\nMENU DEFAULT\nLABEL\nLINUX x\n")
 }
 
 func FuzzGRUB(f *testing.F) {
-	fuzzMenu(f, parseGRUB, "set a=$a$a\nmenuentry 'x' --id y {\nlinux ($root)/k ${z} \"q\\\"\"\n}\nsource $prefix/m", "submenu { } } { menuentry { linux $ ' \\")
+	fuzzMenu(f, parseGRUB, hostileGRUB, "set a=$a$a\nmenuentry 'x' --id y {\nlinux ($root)/k ${z} \"q\\\"\"\n}\nsource $prefix/m", "submenu { } } { menuentry { linux $ ' \\")
 }
 
 // FuzzText: what a unit, a sudoers file and a script are read with.
@@ -222,54 +235,18 @@ func FuzzText(f *testing.F) {
 	f.Add("%wheel ALL=(ALL:ALL) NOPASSWD:SETENV: ALL")
 	f.Add("run(['systemctl', 'start',\n 'sshd'])")
 	f.Fuzz(func(t *testing.T, text string) {
-		words(text)
-		sudoRule.FindStringSubmatch(text)
-		waitsFor([]fileText{{"f", text}}, []string{"sshd.service"})
-	})
-}
-
-func TestRockRidge(t *testing.T) {
-	loop := make([]byte, sector)
-	copy(loop, "CE\x1c\x01")
-	loop[20] = 28 // of sector 0, from byte 0, 28 bytes: itself
-	w := &walker{r: bytes.NewReader(loop), size: sector}
-	_, _, err := w.rockRidge(loop[:28])
-	assert.ErrorContains(t, err, "a continuation of 28 bytes, number 18")
-
-	long := append([]byte(nil), loop...)
-	copy(long[20:], "\xff\xff\xff\xff")
-	_, _, err = w.rockRidge(long[:28])
-	assert.ErrorContains(t, err, "a continuation of 4294967295 bytes")
-
-	name, relocated, err := w.rockRidge([]byte("NM\x08\x01\x01isoNM\x0a\x01\x00linuxRE\x04\x01"))
-	require.NoError(t, err)
-	assert.Equal(t, "isolinux", name)
-	assert.True(t, relocated)
-}
-
-// TestPathsAreBounded: an image of 100 KB whose 300 files have names of 60 KB,
-// all written once.
-func TestPathsAreBounded(t *testing.T) {
-	const names = 10 // the sector of what every name continues with
-	image := make([]byte, 40*sector)
-	for at := names * sector; at+255 <= len(image); at += 255 {
-		copy(image[at:], "NM\xff\x01\x01"+strings.Repeat("n", 250))
-	}
-	at := 0
-	for range 300 {
-		const length = 34 + 28
-		if at%sector+length > sector {
-			at += sector - at%sector
+		bytes := 0
+		for _, w := range words(text) {
+			bytes += len(w) + 1
 		}
-		record := image[at : at+length]
-		at += length
-		record[0], record[32], record[33] = length, 1, 'A'
-		copy(record[34:], "CE\x1c\x01")
-		binary.LittleEndian.PutUint32(record[34+4:], names)
-		binary.LittleEndian.PutUint32(record[34+20:], 60_000)
-	}
-	_, err := walk(bytes.NewReader(image), int64(len(image)), entry{size: names * sector, dir: true})
-	assert.ErrorContains(t, err, "its paths have more than 16 MiB")
+		if most := 3*len(text) + 1; bytes > most { // a byte that is no UTF-8 becomes three
+			t.Errorf("%d bytes of words, of %d", bytes, len(text))
+		}
+		sudoRule.FindStringSubmatch(text)
+		if found := waitsFor([]fileText{{"f", text}}, []string{"sshd.service"}); len(found) > maxMatches || len(found) > len(text) {
+			t.Errorf("%d matches in %d bytes", len(found), len(text))
+		}
+	})
 }
 
 func TestLabel(t *testing.T) {
@@ -290,48 +267,6 @@ func TestMenuGap(t *testing.T) {
 	r := menuGap(&Image{Menus: []Menu{quick, slow}})
 	assert.Equal(t, "slow.cfg waits 10s", r.Detail)
 	assert.NotEmpty(t, r.Risk)
-}
-
-func TestCatalogue(t *testing.T) {
-	c := make([]byte, 3*sector)
-	at := c[sector:]
-	copy(at, "\x01\x00\x00\x00")
-	copy(at[0x1c:], "\xaa\x55\x55\xaa")
-	copy(at[32:], "\x88\x00\x00\x00\x00\x00\x04\x00\x02\x00\x00\x00")
-	copy(at[64:], "\x90\xef\x01\x00")
-	copy(at[96:], "\x88\x00\x00\x00\x00\x00\x00\x08\x01\x00\x00\x00")
-	copy(at[128:], "\x91\x07\x01\x00")
-	copy(at[160:], "\x00")
-	sum := func() {
-		at[28], at[29] = 0, 0
-		var s uint16
-		for i := 0; i < 32; i += 2 {
-			s += uint16(at[i]) | uint16(at[i+1])<<8
-		}
-		at[28], at[29] = byte(-s), byte(-s>>8)
-	}
-	sum()
-	entries, err := readCatalogue(bytes.NewReader(c), int64(len(c)), 1)
-	require.NoError(t, err)
-	assert.Equal(t, []BootEntry{{"bios", true, 2, 4}, {"efi", true, 1, 2048}, {"0x7", false, 0, 0}}, entries)
-
-	at[40] = 9
-	_, err = readCatalogue(bytes.NewReader(c), int64(len(c)), 1)
-	assert.ErrorContains(t, err, "boot entry 1 (bios) points at sector 9 of 3")
-	at[0] = 2
-	_, err = readCatalogue(bytes.NewReader(c), int64(len(c)), 1)
-	assert.ErrorContains(t, err, "no validation entry")
-	_, err = readCatalogue(bytes.NewReader(c), int64(len(c)), 0)
-	assert.ErrorContains(t, err, "no El Torito boot record")
-	_, err = readCatalogue(bytes.NewReader(c), int64(len(c)), 99)
-	assert.Error(t, err)
-}
-
-func FuzzCatalogue(f *testing.F) {
-	f.Add(make([]byte, sector))
-	f.Fuzz(func(t *testing.T, c []byte) {
-		_, _ = readCatalogue(bytes.NewReader(append(c, make([]byte, sector)...)), int64(len(c)), 1)
-	})
 }
 
 func TestKinds(t *testing.T) {

@@ -2,12 +2,12 @@ package iso_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -154,15 +154,84 @@ func TestOpenHostile(t *testing.T) {
 			change(b)
 			file := filepath.Join(t.TempDir(), "hostile.iso")
 			require.NoError(t, os.WriteFile(file, b, 0o600))
-			start := time.Now()
-			img, err := iso.Open(file)
-			if err == nil {
-				err = errors.Join(img.BootErr, img.MenuErr, img.RootErr)
-				assert.NoError(t, img.Close())
-			}
+			cost := iso.Allocated(func() {
+				img, openErr := iso.Open(file)
+				if err = openErr; err == nil {
+					err = errors.Join(img.BootErr, img.MenuErr, img.RootErr)
+					assert.NoError(t, img.Close())
+				}
+			})
 			require.Error(t, err)
 			t.Log(err)
-			assert.Less(t, time.Since(start), 5*time.Second)
+			assert.Less(t, cost, 4*len(b)+8<<20)
+		})
+	}
+}
+
+// TestOpenHostileMenus: an image that is only opened, and then checked, costs
+// in proportion to its size; its menus' error says which bound it is over.
+func TestOpenHostileMenus(t *testing.T) {
+	s := fixtures.Small()
+	// The checks of menus go through each entry's arguments.
+	s.Files["isolinux/isolinux.cfg"] = "APPEND " + strings.Repeat("a ", 8000) + "\n" + strings.Repeat("LABEL a\nLINUX b\n", 10_000)
+	name := write(t, s)
+	info, err := os.Stat(name)
+	require.NoError(t, err)
+	cost := iso.Allocated(func() {
+		img := open(t, name)
+		require.ErrorContains(t, img.MenuErr, "isolinux/isolinux.cfg:4000: too much for a boot menu: more than 2000 entries") // and one is GRUB's
+		require.NotEmpty(t, img.Menus)
+		assert.NoError(t, img.RootErr)
+		found := results(t, ofISO(name))
+		assert.Equal(t, prereq.Broken, found["image-boot-menu"].Outcome)
+		assert.Contains(t, found["image-boot-menu"].Detail, "more than 2000 entries")
+	})
+	assert.Less(t, cost, 64*int(info.Size())+16<<20)
+
+	s = fixtures.Small()
+	for i := range 100 {
+		s.Files[fmt.Sprintf("boot/%d/grub.cfg", i)] = "menuentry a {\nlinux /boot/bzImage\n}\n"
+	}
+	img := open(t, write(t, s))
+	require.ErrorContains(t, img.MenuErr, "more than 64 boot menus")
+	assert.Len(t, img.Menus, 65)
+}
+
+// TestHostileRoot: files that unpack to far more than the image has, in every
+// place that is looked into, are read within a bound for all of them.
+func TestHostileRoot(t *testing.T) {
+	large := func(line string) string {
+		line += strings.Repeat(" #", 150) + "\n"
+		return strings.Repeat(line, (1<<20)/len(line))
+	}
+	nixos := fixtures.SmallNixOS()
+	s := fixtures.Small()
+	s.Root["etc/sudoers"] = large("ALL ALL=(ALL) ALL")
+	s.Root["etc/group"] = large("g:x:1:nixos,")
+	for i := range 20 {
+		s.Root[fmt.Sprintf("etc/sudoers.d/%d", i)] = s.Root["etc/sudoers"]
+		s.Root[fmt.Sprintf("usr/lib/pre-nixos/%d", i)] = large("/usr/lib/pre-nixos/x")
+		nixos.Root[fmt.Sprintf("%032d-pre-nixos-x/root_key.pub", i)] = large("ssh-ed25519 x")
+	}
+	for name, s := range map[string]fixtures.SmallISO{"debian": s, "nixos": nixos} {
+		t.Run(name, func(t *testing.T) {
+			img := open(t, write(t, s))
+			require.NoError(t, img.RootErr)
+			u, err := img.Root.Unit("pre-nixos.service")
+			require.NoError(t, err)
+			total := 0
+			cost := iso.Allocated(func() {
+				for _, p := range img.Root.Programs(u) {
+					total += len(iso.TextOf(p))
+				}
+				lines, _, _ := img.Root.Sudo("nixos")
+				total += len(lines)
+				for _, p := range img.Root.AuthorizedKeys([]string{"root_key.pub"}, "pre-nixos") {
+					total += len(iso.TextOf(p))
+				}
+			})
+			assert.Less(t, total, 9<<20)
+			assert.Less(t, cost, 128<<20)
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package iso
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strconv"
@@ -10,10 +11,9 @@ import (
 
 // syslinux holds the state of one menu being read.
 type syslinux struct {
+	*reading
 	menu      Menu
-	load      loader
 	dir       string // relative names are relative to it
-	includes  int
 	global    string // APPEND before the first LABEL
 	def       string
 	onTimeout string
@@ -31,41 +31,55 @@ type raw struct {
 	appended bool
 }
 
-// parseSyslinux reads an ISOLINUX, SYSLINUX or EXTLINUX configuration.
-func parseSyslinux(name string, load loader) (Menu, error) {
-	p := &syslinux{load: load, dir: path.Dir(name), menu: Menu{File: name, Loader: "syslinux"}}
-	if err := p.file(name); err != nil {
-		return Menu{}, err
+// parseSyslinux reads an ISOLINUX, SYSLINUX or EXTLINUX configuration. What was
+// read before an error comes with it.
+func parseSyslinux(name string, r *reading) (Menu, error) {
+	r.menu()
+	p := &syslinux{reading: r, dir: path.Dir(name), menu: Menu{File: name, Loader: "syslinux"}}
+	err := p.file(name, p.text)
+	if err != nil {
+		r.out = 0 // what was read before is made, too, within a bound of its own
 	}
+	if madeErr := p.make(); err == nil {
+		err = madeErr
+	}
+	return p.menu, err
+}
+
+// make makes the menu of what was read.
+func (p *syslinux) make() error {
 	p.menu.Waits = p.menu.Timeout == 0 && (p.prompt || p.ui)
 	p.menu.Default = -1
-	def := p.def
-	if p.marked != "" {
-		def = p.marked
-	}
-	if p.onTimeout != "" {
-		def = p.onTimeout
-	}
 	// DEFAULT may carry arguments of its own after the label.
-	def, _, _ = strings.Cut(def, " ")
+	def, _, _ := strings.Cut(cmp.Or(p.onTimeout, p.marked, p.def), " ")
+	var global *commandLine
 	for _, r := range p.raws {
-		args := r.append
-		if !r.appended {
-			args = p.global
-		}
-		if args == "-" {
-			args = ""
-		}
-		for _, arg := range strings.Fields(args) {
-			if value, ok := strings.CutPrefix(arg, "initrd="); ok {
-				r.Initrds = append(r.Initrds, p.names(value)...)
-				continue
-			}
-			r.Args = append(r.Args, arg)
-		}
 		if r.Kernel == "" {
 			continue
 		}
+		p.open, p.line = []string{r.File}, r.Line
+		var line *commandLine
+		var err error
+		if r.appended {
+			line, err = p.split(r.append)
+		} else {
+			if global == nil {
+				global, err = p.split(p.global)
+			}
+			line = global
+		}
+		if err == nil {
+			// What reads the menu goes through them for each entry, shared or not.
+			err = p.spend(line.cost)
+		}
+		if err != nil {
+			return err
+		}
+		if len(r.Initrds)+len(line.initrds) > maxInitrds {
+			return p.over("more than %d initrds", maxInitrds)
+		}
+		r.Initrds = append(r.Initrds, line.initrds...)
+		r.Args = line.args
 		if r.ID == def {
 			p.menu.Default = len(p.menu.Entries)
 		}
@@ -74,51 +88,92 @@ func parseSyslinux(name string, load loader) (Menu, error) {
 	if p.menu.Default < 0 && def == "" && p.ui && len(p.menu.Entries) > 0 {
 		p.menu.Default = 0 // the menu programs start on their first entry
 	}
-	return p.menu, nil
+	return nil
 }
 
-func (p *syslinux) file(name string) error {
-	if p.includes++; p.includes > maxIncludes {
-		return nil
+// commandLine is what an APPEND says.
+type commandLine struct {
+	args, initrds []string
+	cost          int
+}
+
+func (p *syslinux) split(text string) (*commandLine, error) {
+	line := &commandLine{}
+	if text == "-" {
+		return line, nil
 	}
-	text, err := p.load(name)
-	if err != nil {
-		return err
-	}
-	help := false
-	for i, line := range strings.Split(string(text), "\n") {
-		words := strings.Fields(line)
-		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+	for arg := range strings.FieldsSeq(text) {
+		line.cost += wordCost + len(arg)
+		if value, ok := strings.CutPrefix(arg, "initrd="); ok {
+			initrds, err := p.names(value)
+			if err != nil {
+				return nil, err
+			}
+			line.initrds = append(line.initrds, initrds...)
 			continue
 		}
-		key, rest := strings.ToLower(words[0]), strings.Join(words[1:], " ")
-		if key == "menu" && len(words) > 1 {
-			key += " " + strings.ToLower(words[1])
-			rest = strings.Join(words[2:], " ")
+		if len(arg) > maxWord {
+			return nil, p.over("a word of %d bytes, more than %d", len(arg), maxWord)
 		}
+		line.args = append(line.args, arg)
+	}
+	line.args, line.initrds = slices.Clip(line.args), slices.Clip(line.initrds)
+	return line, nil
+}
+
+func (p *syslinux) text(text string) error {
+	help, n := false, 0
+	for line := range strings.Lines(text) {
+		n++
+		if err := p.at(n); err != nil {
+			return err
+		}
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		key, rest := cutWord(line)
 		// TEXT HELP ... ENDTEXT is prose.
+		key = strings.ToLower(key[:min(len(key), maxTitle)])
 		if help = (help || key == "text") && key != "endtext"; help {
 			continue
 		}
-		if err := p.directive(key, rest, name, i+1); err != nil {
+		if len(line) > maxCommand {
+			return p.over("a line of %d bytes, more than %d", len(line), maxCommand)
+		}
+		if key == "menu" && rest != "" {
+			word, more := cutWord(rest)
+			key, rest = key+" "+strings.ToLower(word), more
+		}
+		if err := p.directive(key, strings.Join(strings.Fields(rest), " "), n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *syslinux) directive(key, rest, file string, line int) error {
+// cutWord is the first word of a line that starts with one, and what follows.
+func cutWord(line string) (word, rest string) {
+	i := strings.IndexAny(line, " \t\v\f\r\u0085\u00a0")
+	if i < 0 {
+		return line, ""
+	}
+	return line[:i], strings.TrimSpace(line[i:])
+}
+
+func (p *syslinux) directive(key, rest string, line int) error {
 	switch key {
 	case "menu begin":
 		p.depth, p.entry = p.depth+1, nil
 	case "menu end":
 		p.depth, p.entry = max(0, p.depth-1), nil
 	case "include", "menu include":
-		// Menus may name files that the ISO lacks; the loader skips them.
 		name, _, _ := strings.Cut(rest, " ")
-		if _, err := p.load(p.name(name)); err == nil {
-			return p.file(p.name(name))
+		name, err := p.path(name)
+		if err != nil {
+			return err
 		}
+		return p.file(name, p.text)
 	case "serial":
 		p.menu.Serial = "serial " + rest
 	case "timeout":
@@ -139,6 +194,10 @@ func (p *syslinux) directive(key, rest, file string, line int) error {
 	case "ontimeout":
 		p.onTimeout = rest
 	case "label":
+		file := p.open[len(p.open)-1]
+		if err := p.reading.entry(file); err != nil {
+			return err
+		}
 		rest = rest[:min(len(rest), maxTitle)]
 		p.entry = &raw{Entry: Entry{ID: rest, Title: rest, File: file, Line: line}}
 		p.raws = append(p.raws, p.entry)
@@ -164,27 +223,46 @@ func (p *syslinux) directive(key, rest, file string, line int) error {
 		// KERNEL also starts menu modules and boot sectors.
 		name := strings.ToLower(rest)
 		if !slices.ContainsFunc([]string{".c32", ".com", ".bin", ".bss", ".0"}, func(s string) bool { return strings.HasSuffix(name, s) }) {
-			p.entry.Kernel = p.name(rest)
+			var err error
+			p.entry.Kernel, err = p.path(rest)
+			return err
 		}
 	case "initrd":
-		p.entry.Initrds = append(p.entry.Initrds, p.names(rest)...)
+		initrds, err := p.names(rest)
+		p.entry.Initrds = append(p.entry.Initrds, initrds...)
+		if err == nil && len(p.entry.Initrds) > maxInitrds {
+			err = p.over("more than %d initrds", maxInitrds)
+		}
+		return err
 	}
 	return nil
 }
 
-func (p *syslinux) name(s string) string {
+// path is where in the ISO a name leads.
+func (p *syslinux) path(s string) (string, error) {
 	if path.IsAbs(s) {
-		return strings.TrimPrefix(path.Clean(s), "/")
+		return strings.TrimPrefix(path.Clean(s), "/"), p.word(len(s))
 	}
-	return path.Join(p.dir, s)
+	if err := p.word(len(p.dir) + 1 + len(s)); err != nil {
+		return "", err
+	}
+	return path.Join(p.dir, s), nil
 }
 
-func (p *syslinux) names(list string) []string {
+func (p *syslinux) names(list string) ([]string, error) {
 	var all []string
-	for _, s := range strings.Split(list, ",") {
-		if s != "" {
-			all = append(all, p.name(s))
+	for s := range strings.SplitSeq(list, ",") {
+		if s == "" {
+			continue
 		}
+		if len(all) == maxInitrds {
+			return all, p.over("more than %d initrds", maxInitrds)
+		}
+		name, err := p.path(s)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, name)
 	}
-	return all
+	return all, nil
 }

@@ -31,17 +31,29 @@ const (
 	maxDepth   = 24
 	// maxListing is more than a folder of a boot image ever takes.
 	maxListing = 4 << 20
-	// maxPaths bounds the bytes of all paths; continuations can make a name of
-	// a megabyte, and each folder repeats the names above it.
+	// maxListings is more than all of them take.
+	maxListings = 64 << 20
+	maxName     = 1 << 10 // bytes; Linux has 255
+	maxPath     = 4 << 10 // bytes; as Linux has it
+	// maxPaths bounds the bytes of all paths: each folder repeats the names
+	// above it. Of a small image, they are no more than four times its size.
 	maxPaths = 16 << 20
 )
 
 // walk indexes the tree below root. A folder that is its own ancestor is an
-// error.
+// error. Folders, and what their names continue in, stand in the image once
+// each: what is read of them is no more than the image has.
 func walk(r io.ReaderAt, size int64, root entry) (tree, error) {
-	w := &walker{r: r, size: size, tree: tree{byPath: map[string]entry{}, folded: map[string]string{}}, above: map[int64]bool{}}
+	w := newWalker(r, size)
 	err := w.visit("", root, 0)
 	return w.tree, err
+}
+
+func newWalker(r io.ReaderAt, size int64) *walker {
+	return &walker{
+		r: r, size: size, tree: tree{byPath: map[string]entry{}, folded: map[string]string{}}, above: map[int64]bool{},
+		left: min(size, maxListings) + sector, names: min(4*size+slack, maxPaths),
+	}
 }
 
 type walker struct {
@@ -50,7 +62,18 @@ type walker struct {
 	tree
 	above map[int64]bool // the folders being visited
 	skip  int            // bytes before Rock Ridge's fields
-	bytes int            // of the paths
+	left  int64          // bytes of listings that may still be read
+	names int64          // bytes of paths that may still be made
+}
+
+// read reads n bytes of a listing, or of what a name continues in.
+func (w *walker) read(n, at int64) ([]byte, error) {
+	if w.left -= n; w.left < 0 {
+		return nil, errors.New("malformed: its folders and names have more bytes than the image")
+	}
+	data := make([]byte, n)
+	_, err := w.r.ReadAt(data, at)
+	return data, err
 }
 
 func (w *walker) visit(dir string, e entry, depth int) error {
@@ -65,8 +88,8 @@ func (w *walker) visit(dir string, e entry, depth int) error {
 	}
 	w.above[e.at] = true
 	defer delete(w.above, e.at)
-	data := make([]byte, e.size)
-	if _, err := w.r.ReadAt(data, e.at); err != nil {
+	data, err := w.read(e.size, e.at)
+	if err != nil {
 		return fmt.Errorf("folder %s: %w", where, err)
 	}
 	more := "" // the file that goes on in the next record
@@ -88,8 +111,10 @@ func (w *walker) visit(dir string, e entry, depth int) error {
 		if hidden || base == "" || base == "." || base == ".." || strings.ContainsAny(base, "/\x00") {
 			continue
 		}
-		if w.bytes += len(dir) + 1 + len(base); w.bytes > maxPaths {
-			return fmt.Errorf("malformed: its paths have more than %d MiB", maxPaths>>20)
+		length := len(dir) + 1 + len(base)
+		if w.names -= int64(length); w.names < 0 || length > maxPath {
+			return fmt.Errorf("malformed: folder %.100s: a path of %d bytes: one may have %d KiB, all of them four times the image's bytes, or %d MiB",
+				where, length, maxPath>>10, maxPaths>>20)
 		}
 		name := path.Join(dir, base)
 		e := entry{
@@ -160,6 +185,9 @@ func (w *walker) rockRidge(fields []byte) (name string, relocated bool, err erro
 				if n > 5 {
 					name += string(f[5:])
 				}
+				if len(name) > maxName {
+					return "", false, fmt.Errorf("malformed: a name of more than %d bytes", maxName)
+				}
 			case "RE":
 				relocated = true
 			case "CE":
@@ -168,11 +196,10 @@ func (w *walker) rockRidge(fields []byte) (name string, relocated bool, err erro
 				}
 				at := int64(binary.LittleEndian.Uint32(f[4:]))*sector + int64(binary.LittleEndian.Uint32(f[12:]))
 				length := binary.LittleEndian.Uint32(f[20:])
-				if length > 64<<10 || continued > 16 || len(name) > 1024 {
+				if length > 64<<10 || continued > 16 {
 					return "", false, fmt.Errorf("malformed: a continuation of %d bytes, number %d", length, continued+1)
 				}
-				next = make([]byte, length)
-				if _, err := w.r.ReadAt(next, at); err != nil {
+				if next, err = w.read(int64(length), at); err != nil {
 					return "", false, err
 				}
 			case "ST":

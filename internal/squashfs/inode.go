@@ -13,8 +13,16 @@ type inode struct {
 	start    int64
 	offset   uint32 // in the fragment, or in the folder's first block
 	fragment uint32
-	blocks   []uint32
+	blocks   uint64 // how many
 	target   string
+	words    *stream // stands before the words of the blocks
+}
+
+// nextBlock is the size and kind of the file's next block.
+func (in inode) nextBlock() (uint32, error) {
+	var b [4]byte
+	err := in.words.read(b[:])
+	return binary.LittleEndian.Uint32(b[:]), err
 }
 
 func (f *FS) inode(ref uint64) (inode, error) {
@@ -50,7 +58,7 @@ func (f *FS) inode(ref uint64) (inode, error) {
 	case 3, 10:
 		b := body(8)
 		n := le.Uint32(b[4:])
-		if n > 1<<16 {
+		if n > maxLink {
 			return inode{}, fmt.Errorf("squashfs: a link of %d bytes", n)
 		}
 		in = inode{kind: Link, size: uint64(n), target: string(body(int(n)))}
@@ -71,13 +79,7 @@ func (f *FS) inode(ref uint64) (inode, error) {
 	if count > 1<<20 {
 		return inode{}, fmt.Errorf("squashfs: a file claims %d bytes", in.size)
 	}
-	words := body(int(count) * 4)
-	if err != nil {
-		return inode{}, fmt.Errorf("squashfs: inode: %w", err)
-	}
-	for i := range int(count) {
-		in.blocks = append(in.blocks, le.Uint32(words[i*4:]))
-	}
+	in.blocks, in.words = count, s
 	return in, nil
 }
 

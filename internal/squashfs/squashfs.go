@@ -59,10 +59,12 @@ const (
 	none       = 0xffffffff
 	// maxMeta bounds the cache of unpacked metadata, to 4 MiB.
 	maxMeta = 512
-	// maxFolder and maxEntries bound one folder.
-	maxFolder  = 64 << 20
-	maxEntries = 1 << 20
-	maxName    = 256 // bytes, as Linux has it
+	// maxFolder and maxEntries bound one folder; a NixOS store has some
+	// thousand entries.
+	maxFolder  = 8 << 20
+	maxEntries = 100_000
+	maxName    = 256     // bytes, as Linux has it
+	maxLink    = 4 << 10 // bytes, as Linux has it
 )
 
 // Open reads the header of the image that r holds in its first size bytes. The
@@ -129,8 +131,11 @@ func (f *FS) Entries(e Entry) ([]Entry, error) {
 			return nil, fmt.Errorf("squashfs: folder %s: %w", e.Name, err)
 		}
 		count, block := binary.LittleEndian.Uint32(h[:])+1, binary.LittleEndian.Uint32(h[4:])
-		if count > 256 || len(all) > maxEntries {
+		if count > 256 {
 			return nil, fmt.Errorf("squashfs: folder %s: malformed", e.Name)
+		}
+		if len(all)+int(count) > maxEntries {
+			return nil, fmt.Errorf("squashfs: folder %s: more than %d entries", e.Name, maxEntries)
 		}
 		for range count {
 			var b [8]byte
@@ -167,7 +172,8 @@ func (f *FS) Target(e Entry) (string, error) {
 	return in.target, nil
 }
 
-// ReadFile is the first limit bytes of a file.
+// ReadFile is the first limit bytes of a file. It takes no more memory than
+// that, and one block.
 func (f *FS) ReadFile(e Entry, limit int64) ([]byte, error) {
 	in, err := f.inode(e.ref)
 	if err != nil {
@@ -176,28 +182,35 @@ func (f *FS) ReadFile(e Entry, limit int64) ([]byte, error) {
 	if in.kind != File {
 		return nil, fmt.Errorf("squashfs: %s is not a file", e.Name)
 	}
-	want := int(min(int64(in.size), limit))
+	want := min(int64(in.size), limit)
 	var data []byte
 	at := in.start
-	for _, word := range in.blocks {
-		if len(data) >= want {
+	for range in.blocks {
+		if int64(len(data)) >= want {
 			break
 		}
-		size := int64(word &^ (1 << 24))
-		length := min(int(f.blockSize), int(in.size)-len(data))
-		block := make([]byte, length) // a hole
-		if size > 0 {
-			if block, err = f.unpackBlock(at, size, word&(1<<24) == 0); err != nil {
-				return nil, fmt.Errorf("squashfs: %s: %w", e.Name, err)
-			}
+		word, err := in.nextBlock()
+		if err != nil {
+			return nil, fmt.Errorf("squashfs: %s: %w", e.Name, err)
 		}
-		if len(block) != length {
+		size := int64(word &^ (1 << 24))
+		length := min(int64(f.blockSize), int64(in.size)-int64(len(data)))
+		keep := min(length, want-int64(len(data)))
+		if size == 0 { // a hole
+			data = append(data, make([]byte, keep)...)
+			continue
+		}
+		block, err := f.unpackBlock(at, size, word&(1<<24) == 0)
+		if err != nil {
+			return nil, fmt.Errorf("squashfs: %s: %w", e.Name, err)
+		}
+		if int64(len(block)) != length {
 			return nil, fmt.Errorf("squashfs: %s: a block of %d bytes, not %d", e.Name, len(block), length)
 		}
-		data = append(data, block...)
+		data = append(data, block[:keep]...)
 		at += size
 	}
-	if len(data) < want && in.fragment != none {
+	if int64(len(data)) < want && in.fragment != none {
 		block, err := f.fragment(in.fragment)
 		if err != nil {
 			return nil, fmt.Errorf("squashfs: %s: %w", e.Name, err)
@@ -206,12 +219,12 @@ func (f *FS) ReadFile(e Entry, limit int64) ([]byte, error) {
 		if to > int64(len(block)) {
 			return nil, fmt.Errorf("squashfs: %s: ends at byte %d of a fragment of %d", e.Name, to, len(block))
 		}
-		data = append(data, block[from:to]...)
+		data = append(data, block[from:min(to, from+want-int64(len(data)))]...)
 	}
-	if len(data) < want {
+	if int64(len(data)) < want {
 		return nil, fmt.Errorf("squashfs: %s: %d bytes instead of %d", e.Name, len(data), want)
 	}
-	return data[:want], nil
+	return data, nil
 }
 
 // fragment unpacks the block that holds the ends of several files.

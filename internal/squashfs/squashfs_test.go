@@ -172,7 +172,8 @@ func FuzzOpen(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(data)
 	}
-	f.Fuzz(func(_ *testing.T, data []byte) {
+	f.Add(xzFile("dictionary of 4 GiB", 40))
+	f.Fuzz(func(t *testing.T, data []byte) {
 		fs, err := Open(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
 			return
@@ -181,20 +182,48 @@ func FuzzOpen(f *testing.F) {
 		var visit func(e Entry)
 		visit = func(e Entry) {
 			entries, _ := fs.Entries(e)
+			if len(entries) > maxEntries {
+				t.Errorf("%d entries", len(entries))
+			}
 			for _, e := range entries {
 				if left--; left < 0 {
 					return
+				}
+				if len(e.Name) > maxName {
+					t.Errorf("a name of %d bytes", len(e.Name))
 				}
 				switch e.Kind {
 				case Folder:
 					visit(e)
 				case Link:
-					_, _ = fs.Target(e)
+					if target, _ := fs.Target(e); len(target) > maxLink {
+						t.Errorf("a link of %d bytes", len(target))
+					}
 				case File:
-					_, _ = fs.ReadFile(e, 1<<20)
+					const limit = 100_000
+					text, _ := fs.ReadFile(e, limit)
+					if len(text) > limit || cap(text) > 4*limit+int(fs.blockSize) {
+						t.Errorf("%d bytes in room for %d, of %d", len(text), cap(text), limit)
+					}
 				}
 			}
 		}
 		visit(fs.Root())
+		if len(fs.meta) > maxMeta {
+			t.Errorf("%d blocks in the cache", len(fs.meta))
+		}
+	})
+}
+
+// FuzzXZ: whatever a block claims, it is unpacked within its limit and a
+// multiple of it in memory.
+func FuzzXZ(f *testing.F) {
+	f.Add(xzFile("some text", 22))
+	f.Add(xzFile("dictionary of 4 GiB", 40))
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		const limit = 8 << 10
+		if out, err := unpackXZ(packed, limit); err == nil && len(out) > limit {
+			t.Errorf("%d bytes", len(out))
+		}
 	})
 }

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	lzo "github.com/anchore/go-lzo"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/ulikunitz/xz"
 )
 
 // An unpacker decompresses one block, to at most limit bytes.
@@ -31,17 +29,7 @@ func newUnpacker(compressor uint16) (unpacker, error) {
 			return out[:n], nil
 		}, nil
 	case 4:
-		unpack := streamed(func(r io.Reader) (io.Reader, error) {
-			return xz.ReaderConfig{DictCap: 1 << 20, SingleStream: true}.NewReader(r)
-		})
-		return func(packed []byte, limit int) ([]byte, error) {
-			out, err := unpack(packed, limit)
-			if err != nil && strings.Contains(err.Error(), "filter") {
-				// mksquashfs -Xbcj: the library knows none but LZMA2.
-				err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
-			}
-			return out, err
-		}, nil
+		return unpackXZ, nil
 	case 5:
 		return func(packed []byte, limit int) ([]byte, error) {
 			out := make([]byte, limit)
@@ -77,10 +65,15 @@ func streamed(open func(io.Reader) (io.Reader, error)) unpacker {
 		if err != nil {
 			return nil, err
 		}
-		out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-		if err == nil && len(out) > limit {
-			err = errTooLarge
-		}
-		return out, err
+		return readAll(r, limit)
 	}
+}
+
+// readAll reads to the end, which must come within limit bytes.
+func readAll(r io.Reader, limit int) ([]byte, error) {
+	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if err == nil && len(out) > limit {
+		err = errTooLarge
+	}
+	return out, err
 }
