@@ -58,7 +58,7 @@ func (r *Root) groups(user string) []string {
 	}
 	// NixOS makes its users at activation, from a list in the store.
 	files := r.together()
-	activate, err := files.read(r.System + "/activate")
+	activate, err := files.read(r.System+"/activate", maxScript)
 	if err != nil {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (r *Root) groups(user string) []string {
 		if !strings.HasSuffix(name, "users-groups.json") {
 			continue
 		}
-		text, err := files.read(name)
+		text, err := files.read(name, maxScript)
 		if err != nil {
 			continue
 		}
@@ -115,7 +115,7 @@ func (r *Root) sudo(user string) (lines []match, ok bool, err error) {
 	read := false
 	all := r.together()
 	for _, file := range files {
-		text, readErr := all.read(file)
+		text, readErr := all.read(file, maxScript)
 		if readErr != nil {
 			err = readErr
 			continue
@@ -159,7 +159,7 @@ func (r *Root) authorizedKeys(files []string, product string) []fileText {
 	var found []fileText
 	all := r.together()
 	try := func(name string) {
-		if text, err := all.read(name); err == nil && strings.TrimSpace(text) != "" {
+		if text, err := all.read(name, maxScript); err == nil && strings.TrimSpace(text) != "" {
 			found = append(found, fileText{name, strings.TrimSpace(text)})
 		}
 	}

@@ -231,7 +231,7 @@ func TestHostileRoot(t *testing.T) {
 				}
 			})
 			assert.Less(t, total, 9<<20)
-			assert.Less(t, cost, 128<<20)
+			assert.Less(t, cost, 384<<20)
 		})
 	}
 }

@@ -28,6 +28,8 @@ type Root struct {
 	store   string // folder of the squashfs that is /nix/store
 	folders map[string][]squashfs.Entry
 	cached  int // entries in folders
+
+	unitLinks []unitLink // nil until they were read
 }
 
 const (
@@ -216,7 +218,11 @@ func (r *Root) find(dir string, limit int, match func(base string) bool) []strin
 	return found
 }
 
-var errNotThere = errors.New("is not in the image")
+var (
+	errNotThere = errors.New("is not in the image")
+	// errNull is where systemd's links lead that switch something off.
+	errNull = errors.New("is a link to /dev/null")
+)
 
 // resolve is the place in the squashfs of an absolute path, links followed.
 func (r *Root) resolve(name string) (at string, e squashfs.Entry, err error) {
@@ -251,6 +257,14 @@ func (r *Root) resolve(name string) (at string, e squashfs.Entry, err error) {
 		target, err := r.fs.Target(e)
 		if err != nil {
 			return "", e, err
+		}
+		if dest := target; len(todo) == 0 {
+			if !path.IsAbs(dest) {
+				dest = path.Join("/", at, dest)
+			}
+			if path.Clean(dest) == "/dev/null" {
+				return "", e, fmt.Errorf("%s %w", name, errNull)
+			}
 		}
 		if path.IsAbs(target) {
 			at, target = ".", r.place(target)

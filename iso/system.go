@@ -1,6 +1,7 @@
 package iso
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -68,12 +69,12 @@ type together struct {
 
 func (r *Root) together() *together { return &together{r, maxTogether} }
 
-func (t *together) read(name string) (string, error) {
-	if t.left <= 0 {
-		return "", fmt.Errorf("%s is not read: the files before it have %d MiB", name, maxTogether>>20)
+func (t *together) read(name string, limit int64) (string, error) {
+	data, err := t.readFile(name, min(limit, t.left+1))
+	if t.left -= int64(len(data)); t.left < 0 {
+		t.left = 0
+		return "", errors.New("not read: it, and the files before it, have more than is read in all")
 	}
-	data, err := t.readFile(name, min(maxScript, t.left))
-	t.left -= int64(len(data))
 	return string(data), err
 }
 
@@ -125,7 +126,7 @@ func (r *Root) programs(u Unit) []fileText {
 	for len(queue) > 0 {
 		name := queue[0]
 		queue = queue[1:]
-		text, err := files.read(name)
+		text, err := files.read(name, maxScript)
 		if err != nil {
 			continue
 		}

@@ -1,20 +1,21 @@
 package iso
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/coreos/go-systemd/v22/unit"
-
 	"bootaudit/internal/squashfs"
 )
 
-// unitFolders are where systemd looks for units, the first having precedence.
+// unitFolders are where systemd looks for units, the first having precedence
+// (systemd.unit(5), "Unit File Load Path"); what only a running system has is
+// left out. NixOS has all its units in /etc/systemd/system.
 var unitFolders = []string{
-	"/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
+	"/etc/systemd/system.control", "/etc/systemd/system", "/etc/systemd/system.attached", "/run/systemd/system",
+	"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
 }
 
 // Unit is a systemd unit with its drop-ins, as the image has it.
@@ -23,184 +24,281 @@ type Unit struct {
 	Files   []string // that it is made of, the main one first
 	Masked  bool
 	WantsIn []string // targets whose .wants or .requires folder links to it
-	options []*unit.UnitOption
+	options []option
 }
 
-// maxUnit bounds a unit file, which is text of some hundred bytes.
-const maxUnit = 256 << 10
+// What a unit may be made of; an image that has more is told so.
+const (
+	maxUnit     = 256 << 10 // bytes of a file, which has some hundred
+	maxUnits    = 1 << 20   // bytes of all of them
+	maxDropIns  = 200
+	maxAliases  = 8 // links from one name to the next; systemd, too, follows 8
+	maxUnitLink = 20_000
+)
 
 // Unit reads a unit of the image; an instance such as getty@tty1.service is
-// made of its template and its own drop-ins.
-func (r *Root) Unit(name string) (Unit, error) {
+// made of its template and the drop-ins of both.
+func (r *Root) Unit(name string) (u Unit, err error) {
+	err = r.img.do(func() error {
+		u, err = r.unit(name)
+		return err
+	})
+	return u, err
+}
+
+func (r *Root) unit(name string) (Unit, error) {
 	u := Unit{Name: name}
+	files := &together{r, maxUnits}
 	names := []string{name}
-	if before, after, ok := strings.Cut(name, "@"); ok && !strings.HasPrefix(after, ".") {
-		names = append(names, before+"@"+path.Ext(name))
-	}
-	for _, n := range names {
-		for _, folder := range unitFolders {
-			file := folder + "/" + n
-			if r.masked(file) {
-				u.Masked, u.Files = true, []string{file}
-				return u, nil
-			}
-			if r.Exists(file) && u.Files == nil {
-				if err := u.read(r, file); err != nil {
-					return u, err
-				}
-			}
+	var main fragment
+	for id := name; ; {
+		f, err := r.fragment(id)
+		if err != nil {
+			return u, err
 		}
-	}
-	if u.Files == nil {
-		return u, fmt.Errorf("%s %w: looked in %s", name, errNotThere, strings.Join(unitFolders, ", "))
-	}
-	// Drop-ins apply in the order of their names, the instance's after the
-	// template's of the same folder.
-	for _, n := range slices.Backward(names) {
-		seen := map[string]bool{}
-		var dropIns []string
-		for _, folder := range unitFolders {
-			for _, base := range r.List(folder + "/" + n + ".d") {
-				if strings.HasSuffix(base, ".conf") && !seen[base] {
-					seen[base] = true
-					dropIns = append(dropIns, folder+"/"+n+".d/"+base)
-				}
-			}
+		if f.file == "" {
+			return u, fmt.Errorf("%s %w: looked in %s", id, errNotThere, strings.Join(unitFolders, ", "))
 		}
-		slices.SortFunc(dropIns, func(a, b string) int { return strings.Compare(path.Base(a), path.Base(b)) })
-		for _, file := range dropIns {
-			if err := u.read(r, file); err != nil {
+		if main = f; f.alias == "" {
+			break
+		}
+		if id = f.alias; len(names) > maxAliases {
+			return u, fmt.Errorf("%s: more than %d links from unit to unit", name, maxAliases)
+		}
+		names = append(names, id)
+	}
+	// A unit file that is empty, or a link to /dev/null, is masked
+	// (systemd.unit(5), "Description").
+	text, err := files.unit(main.file)
+	if errors.Is(err, errNull) || err == nil && text == "" {
+		u.Masked, u.Files = true, []string{main.file}
+		return u, nil
+	}
+	if err == nil {
+		err = u.add(main.file, text)
+	}
+	if err != nil {
+		return u, err
+	}
+	if names, err = r.otherNames(names); err != nil {
+		return u, err
+	}
+	dropIns, err := r.dropIns(names)
+	if err != nil {
+		return u, err
+	}
+	for _, file := range dropIns {
+		switch text, err := files.unit(file); {
+		case errors.Is(err, errNull): // switched off
+		case err != nil:
+			return u, err
+		default:
+			if err := u.add(file, text); err != nil {
 				return u, err
 			}
 		}
 	}
-	for _, folder := range unitFolders {
-		for _, base := range r.List(folder) {
-			for _, kind := range []string{".wants", ".requires"} {
-				if target, ok := strings.CutSuffix(base, kind); ok && slices.Contains(r.List(folder+"/"+base), name) {
-					u.WantsIn = append(u.WantsIn, target)
-				}
-			}
-		}
-	}
+	u.WantsIn = r.wantedIn(names)
 	return u, nil
 }
 
-func (u *Unit) read(r *Root, file string) error {
-	text, err := r.ReadFile(file, maxUnit)
+// unit is the text of a unit file or a drop-in.
+func (t *together) unit(file string) (string, error) {
+	text, err := t.read(file, maxUnit+1)
+	if err == nil && len(text) > maxUnit {
+		err = fmt.Errorf("more than %d KiB", maxUnit>>10)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", file, err)
+	}
+	return text, err
+}
+
+func (u *Unit) add(file, text string) error {
+	options, err := parseUnit(text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	options, err := unit.DeserializeOptions(bytes.NewReader(text))
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	if text != "" {
+		u.Files = append(u.Files, file)
 	}
-	u.Files = append(u.Files, file)
 	u.options = append(u.options, options...)
 	return nil
 }
 
-// masked reports whether a unit file is a link to /dev/null.
-func (r *Root) masked(file string) (masked bool) {
-	_ = r.img.do(func() error {
-		at, _, err := r.resolve(path.Dir(file))
+// fragment is what the unit folders have under a unit's name.
+type fragment struct {
+	file  string // "" when there is none
+	alias string // the unit that it is a link to
+}
+
+// fragment finds a unit's own file, or its template's where it has none: of
+// each, the first folder's counts (systemd.unit(5), "Unit File Load Path"), be
+// it a mask.
+func (r *Root) fragment(name string) (fragment, error) {
+	for _, n := range []string{name, template(name)} {
+		for _, folder := range unitFolders {
+			e, ok := r.lookup(folder, n)
+			if n == "" || !ok {
+				continue
+			}
+			alias, err := r.alias(folder, e)
+			if err != nil {
+				return fragment{}, err
+			}
+			file := folder + "/" + n
+			if _, _, err := r.resolve(file); err != nil && !errors.Is(err, errNull) {
+				continue // a link that leads nowhere
+			}
+			return fragment{file, instance(alias, name)}, nil
+		}
+	}
+	return fragment{}, nil
+}
+
+// alias is the unit that an entry of a unit folder is another name of: a link
+// to a name in one of the folders (systemd.unit(5), "Description": aliases).
+// One that leads elsewhere is a unit whose file lies there.
+func (r *Root) alias(folder string, e squashfs.Entry) (string, error) {
+	if e.Kind != squashfs.Link {
+		return "", nil
+	}
+	target, err := r.fs.Target(e)
+	if err != nil {
+		return "", err
+	}
+	if !path.IsAbs(target) {
+		target = path.Join(folder, target)
+	}
+	base := path.Base(target)
+	if base == e.Name || path.Ext(base) != path.Ext(e.Name) || !slices.Contains(unitFolders, path.Dir(target)) {
+		return "", nil
+	}
+	return base, nil
+}
+
+// otherNames adds the aliases of a unit to the names that led to it.
+func (r *Root) otherNames(names []string) ([]string, error) {
+	aliases, err := r.aliases()
+	if err != nil {
+		return nil, err
+	}
+	main := names[len(names)-1]
+	ids := []string{main, template(main)}
+	for range maxAliases {
+		for _, a := range aliases {
+			if slices.Contains(ids, a.to) && !slices.Contains(ids, a.from) && len(ids) < maxDropIns {
+				ids = append(ids, a.from)
+			}
+		}
+	}
+	for _, id := range ids[2:] {
+		if id = instance(id, main); !slices.Contains(names, id) {
+			names = append(names, id)
+		}
+	}
+	return names, nil
+}
+
+type unitLink struct{ from, to string }
+
+// aliases are the links of the unit folders from one unit to another, those of
+// the first folder that has the name.
+func (r *Root) aliases() ([]unitLink, error) {
+	if r.unitLinks != nil {
+		return r.unitLinks, nil
+	}
+	links := []unitLink{}
+	seen := map[string]bool{}
+	for _, folder := range unitFolders {
+		at, _, err := r.resolve(folder)
 		if err != nil {
-			return err
+			continue
 		}
 		entries, err := r.list(at)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if i, ok := search(entries, path.Base(file)); ok && entries[i].Kind == squashfs.Link {
-			target, err := r.fs.Target(entries[i])
-			masked = target == "/dev/null"
-			return err
+		for _, e := range entries {
+			if seen[e.Name] {
+				continue
+			}
+			if seen[e.Name] = true; len(seen) > maxUnitLink {
+				return nil, fmt.Errorf("more than %d names in %s", maxUnitLink, strings.Join(unitFolders, ", "))
+			}
+			to, err := r.alias(folder, e)
+			if err != nil {
+				return nil, err
+			}
+			if to != "" {
+				links = append(links, unitLink{e.Name, to})
+			}
 		}
-		return nil
-	})
-	return masked
-}
-
-// All is every value of a setting that may be repeated; an empty one clears
-// those before it.
-func (u Unit) All(section, name string) []string {
-	var all []string
-	for _, o := range u.options {
-		if o.Section != section || o.Name != name {
-			continue
-		}
-		value := strings.ReplaceAll(o.Value, "\\\n", " ")
-		if strings.TrimSpace(value) == "" {
-			all = nil
-			continue
-		}
-		all = append(all, strings.TrimSpace(value))
 	}
-	return all
+	r.unitLinks = links
+	return links, nil
 }
 
-// Last is the value of a setting that counts once.
-func (u Unit) Last(section, name string) string {
-	if all := u.All(section, name); len(all) > 0 {
-		return all[len(all)-1]
+// lookup is a folder's entry, its link not followed.
+func (r *Root) lookup(folder, name string) (squashfs.Entry, bool) {
+	at, _, err := r.resolve(folder)
+	if err != nil {
+		return squashfs.Entry{}, false
+	}
+	entries, err := r.list(at)
+	if err != nil {
+		return squashfs.Entry{}, false
+	}
+	i, ok := search(entries, name)
+	if !ok {
+		return squashfs.Entry{}, false
+	}
+	return entries[i], true
+}
+
+// wantedIn are the units whose .wants or .requires folder has one of the
+// names. A link to /dev/null there takes the place of those of the same name
+// in later folders (systemd.unit(5), on .wants/ and .requires/).
+func (r *Root) wantedIn(names []string) []string {
+	var in []string
+	seen := map[string]bool{}
+	for _, folder := range unitFolders {
+		for _, base := range r.names(folder) {
+			for _, kind := range []string{".wants", ".requires"} {
+				target, ok := strings.CutSuffix(base, kind)
+				if !ok {
+					continue
+				}
+				for _, name := range names {
+					link := base + "/" + name
+					if _, ok := r.lookup(folder+"/"+base, name); !ok || seen[link] {
+						continue
+					}
+					seen[link] = true
+					if _, _, err := r.resolve(folder + "/" + link); !errors.Is(err, errNull) && !slices.Contains(in, target) {
+						in = append(in, target)
+					}
+				}
+			}
+		}
+	}
+	return in
+}
+
+// template is the template of an instance's name; "" for other units.
+func template(name string) string {
+	if before, after, ok := strings.Cut(name, "@"); ok && !strings.HasPrefix(after, ".") {
+		return before + "@" + path.Ext(name)
 	}
 	return ""
 }
 
-// Words is the words of all values of a setting that lists them.
-func (u Unit) Words(section, name string) []string {
-	var all []string
-	for _, value := range u.All(section, name) {
-		all = append(all, words(value)...)
+// instance is the unit that a name means where the unit like is meant: of a
+// template, the instance that like is one of.
+func instance(name, like string) string {
+	_, of, ok := strings.Cut(like, "@")
+	if before, ext, isTemplate := strings.Cut(name, "@."); isTemplate && ok && template(like) != "" {
+		return before + "@" + strings.TrimSuffix(of, path.Ext(like)) + "." + ext
 	}
-	return all
-}
-
-// Environment is the variables that the unit sets for its programs.
-func (u Unit) Environment() map[string]string {
-	env := map[string]string{}
-	for _, w := range u.Words("Service", "Environment") {
-		if name, value, ok := strings.Cut(w, "="); ok {
-			env[name] = value
-		}
-	}
-	return env
-}
-
-// words splits a value as systemd does: at blanks outside quotes.
-func words(s string) []string {
-	var all []string
-	var word strings.Builder
-	var quote rune
-	started, escaped := false, false
-	for _, c := range s {
-		switch {
-		case escaped:
-			word.WriteRune(c)
-			escaped = false
-		case c == '\\' && quote != '\'':
-			escaped, started = true, true
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			} else {
-				word.WriteRune(c)
-			}
-		case c == '"' || c == '\'':
-			quote, started = c, true
-		case c == ' ' || c == '\t' || c == '\n':
-			if started {
-				all = append(all, word.String())
-				word.Reset()
-				started = false
-			}
-		default:
-			word.WriteRune(c)
-			started = true
-		}
-	}
-	if started {
-		all = append(all, word.String())
-	}
-	return all
+	return name
 }
