@@ -7,11 +7,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
+	"bootaudit/internal/command"
 	"bootaudit/internal/nix"
 	"bootaudit/internal/rootkey"
 )
@@ -66,13 +67,19 @@ func execNix(ctx context.Context, args, env []string, w io.Writer) ([]byte, erro
 		// downloads are worth nix's own patience.
 		flags = append(flags, nix.FailFast...)
 	}
-	cmd := exec.CommandContext(ctx, tool, append(flags, args...)...)
-	cmd.Env, cmd.Stderr = env, w
-	// nix ends its builders when it is asked to; killed, it cannot.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	return cmd.Output()
+	out, err := command.Command{
+		Args: slices.Concat([]string{tool}, flags, args), Env: env, Stderr: w, MaxOutput: maxAnswer,
+		// nix ends its builders when it is asked to; killed, it cannot.
+		Grace: 5 * time.Second,
+	}.Run(ctx)
+	if err == nil && out.Cut {
+		err = fmt.Errorf("nix %s printed more than %d MiB", args[0], maxAnswer>>20)
+	}
+	return []byte(out.Stdout), err
 }
+
+// maxAnswer bounds what nix prints, in bytes.
+const maxAnswer = 16 << 20
 
 // installable is a part of the flake, for nix's command line.
 func (f *Flake) installable(attr string) string { return f.Ref + "#" + attr }

@@ -1,17 +1,16 @@
 package prereq
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"bootaudit/internal/command"
 )
 
 // Command is a program to run on a [Host].
@@ -46,30 +45,12 @@ type Output struct {
 const maxOutput = 4 << 20
 
 func runCommand(ctx context.Context, c Command) Output {
-	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
-	cmd.Dir, cmd.Env = c.Dir, c.Env
-	stdout, stderr := &bounded{}, &bounded{}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	// The whole process group ends with it: a shell's or nix's children would
-	// hold our pipes open.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	err := cmd.Run()
-	if ctx.Err() != nil && err != nil {
-		err = ctx.Err()
+	out, err := command.Command{Args: c.Args, Dir: c.Dir, Env: c.Env, MaxOutput: maxOutput}.Run(ctx)
+	// What it said stands in its output, and who asked names it.
+	if e := (*command.Error)(nil); errors.As(err, &e) {
+		err = e.Err
 	}
-	return Output{Stdout: stdout.kept.String(), Stderr: stderr.kept.String(), Err: err}
-}
-
-// bounded keeps the beginning of what is written to it.
-type bounded struct{ kept bytes.Buffer }
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if room := maxOutput - b.kept.Len(); room > 0 {
-		b.kept.Write(p[:min(len(p), room)])
-	}
-	return len(p), nil
+	return Output{Stdout: out.Stdout, Stderr: out.Stderr, Err: err}
 }
 
 // answer runs a program that is expected to end with status 0. Otherwise its

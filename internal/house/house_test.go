@@ -27,7 +27,7 @@ var rules = []struct {
 	{"prereq", []string{"fixtures", "internal/"}, "the host is checked before there is an image"},
 	{"iso", []string{"prereq", "internal/"}, "an image is opened without booting it"},
 	{"serial", []string{"internal/screen", "internal/cast", "internal/words"}, "a console knows nothing of QEMU or images"},
-	{"fixtures", []string{"internal/config", "internal/flock", "internal/mirror", "internal/nix", "internal/tools"}, "the stand-in is an image like any other"},
+	{"fixtures", []string{"internal/command", "internal/config", "internal/flock", "internal/mirror", "internal/nix", "internal/tools"}, "the stand-in is an image like any other"},
 	{"vmtest", []string{"serial", "iso", "prereq", "internal/"}, "the boot is the last and dearest question"},
 }
 

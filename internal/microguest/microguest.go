@@ -21,8 +21,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"bootaudit/internal/command"
 )
 
 //go:generate sh -c "as --32 -o guest.o guest.asm && ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o guest.bin guest.o && rm guest.o"
@@ -116,24 +117,19 @@ func (m Machine) boot(ctx context.Context, image string, port int) (report Repor
 	report.Command = m.CommandLine(image, port)
 	ctx, kill := context.WithCancelCause(ctx)
 	defer kill(nil)
-	cmd := exec.CommandContext(ctx, report.Command[0], report.Command[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.WaitDelay = time.Second
 	stderr := &watcher{onWord: map[string]func(){
 		"KVM internal error": func() {
 			time.AfterFunc(lastWords, func() { kill(errors.New("KVM stopped the guest")) })
 		},
 	}}
-	cmd.Stderr = stderr
 	stdout, console := io.Pipe()
-	cmd.Stdout = console
-
 	start := time.Now()
-	if err := cmd.Start(); err != nil {
-		return report, err
-	}
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait(); console.Close() }()
+	go func() {
+		_, err := command.Command{Args: report.Command, Stdout: console, Stderr: stderr}.Run(ctx)
+		ended <- err
+		console.Close()
+	}()
 
 	var said strings.Builder
 	var spoke string // the last of the guest's words that we know
@@ -169,8 +165,12 @@ func (m Machine) boot(ctx context.Context, image string, port int) (report Repor
 	if m.Network {
 		want = answer
 	}
-	if spoke == want && cmd.ProcessState.ExitCode() == exitStatus {
+	var exit *exec.ExitError
+	if spoke == want && errors.As(err, &exit) && exit.ExitCode() == exitStatus {
 		return report, nil
+	}
+	if e := (*command.Error)(nil); errors.As(err, &e) {
+		err = e.Err
 	}
 	return report, m.failure(ctx, report, err, time.Since(start))
 }
