@@ -42,16 +42,17 @@ type BuildError struct {
 func (e *BuildError) Error() string { return fmt.Sprintf("%v (whole log: %s)", e.Err, e.Log) }
 func (e *BuildError) Unwrap() error { return e.Err }
 
-// Build builds the image, once. Where the output has not exactly one ISO, the
-// error comes with the rest of the build.
+// Build builds the image, once; again after a caller whose context ended
+// meanwhile. Where the output has not exactly one ISO, the error comes with the
+// rest of the build.
 func (f *Flake) Build(ctx context.Context) (Build, error) {
-	f.buildOnce.Do(func() {
-		f.built, f.buildErr = f.build(ctx)
-		if f.buildErr == nil {
-			f.built.ISO, f.buildErr = findISO(f.built.StorePath)
+	return f.built.Get(ctx, func(ctx context.Context) (Build, error) {
+		b, err := f.build(ctx)
+		if err == nil {
+			b.ISO, err = findISO(b.StorePath)
 		}
+		return b, err
 	})
-	return f.built, f.buildErr
 }
 
 func (f *Flake) build(ctx context.Context) (Build, error) {

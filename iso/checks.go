@@ -5,17 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"bootaudit/internal/contract"
+	"bootaudit/internal/once"
 	"bootaudit/prereq"
 )
 
 // Subject is what the image checks look at.
 type Subject struct {
 	Contract contract.Contract
-	// ISO is the image's path. It may build the image first; it is called once.
+	// ISO is the image's path. It may build the image first; it is called once,
+	// and again after a call whose context ended.
 	ISO func(context.Context) (string, error)
 	// Flake is what the image is built from; nil when it is given as a file.
 	Flake *Flake
@@ -55,9 +56,7 @@ const maxDetail = 1200
 type view struct {
 	Subject
 
-	once    sync.Once // guards image and openErr
-	image   *Image
-	openErr error
+	image once.Value[*Image]
 }
 
 var errNoImage = errors.New("no image is given")
@@ -76,6 +75,9 @@ func (e *NoImage) Unwrap() error { return e.Err }
 func noImage(err error) prereq.Result {
 	if missing := (*NoImage)(nil); errors.As(err, &missing) {
 		return prereq.Result{Outcome: missing.Outcome, Detail: err.Error()}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return prereq.Doubt("there was no image in time: " + err.Error())
 	}
 	return prereq.Break(err.Error())
 }
@@ -96,24 +98,21 @@ func (v *view) within(ctx context.Context) (context.Context, context.CancelFunc)
 // open makes and opens the image on its first call. It stays open to the end
 // of the process, as any check may be the last to read it.
 func (v *view) open(ctx context.Context) (*Image, error) {
-	v.once.Do(func() {
+	return v.image.Get(ctx, func(ctx context.Context) (*Image, error) {
 		if v.ISO == nil {
-			v.openErr = errNoImage
-			return
+			return nil, errNoImage
 		}
 		ctx, cancel := v.within(ctx)
 		defer cancel()
 		name, err := v.ISO(ctx)
-		switch {
-		case err != nil && errors.Is(context.Cause(ctx), errDeadline):
-			v.openErr = &NoImage{Outcome: prereq.Unknown, Err: fmt.Errorf("%w: %w", errDeadline, err)}
-		case err != nil:
-			v.openErr = err
-		default:
-			v.image, v.openErr = Open(name)
+		if err == nil {
+			return Open(name)
 		}
+		if errors.Is(context.Cause(ctx), errDeadline) {
+			err = &NoImage{Outcome: prereq.Unknown, Err: fmt.Errorf("%w: %w", errDeadline, err)}
+		}
+		return nil, err
 	})
-	return v.image, v.openErr
 }
 
 // onImage is a probe of the opened image.

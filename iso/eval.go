@@ -85,20 +85,20 @@ in {
   units = builtins.listToAttrs (map (n: { name = n; value = unit n; }) names);
 }`
 
-// evaluate reads the flake's configuration, once.
+// evaluate reads the flake's configuration, once; again after a caller whose
+// context ended meanwhile.
 func (f *Flake) evaluate(ctx context.Context, terms contract.Contract) (evaluation, error) {
-	f.evalOnce.Do(func() {
+	return f.evaluated.Get(ctx, func(ctx context.Context) (e evaluation, err error) {
 		lines := &tail{}
 		out, err := f.nix(ctx, lines, "eval", "--impure", "--json", f.installable(f.configAttr()), "--apply", query(terms))
 		if err != nil {
-			f.evalErr = nixError(err, lines.String())
-			return
+			return e, nixError(err, lines.String())
 		}
-		if err := json.Unmarshal(out, &f.evaluated); err != nil {
-			f.evalErr = fmt.Errorf("nix eval prints what is not JSON of the asked shape: %w", err)
+		if err := json.Unmarshal(out, &e); err != nil {
+			return e, fmt.Errorf("nix eval prints what is not JSON of the asked shape: %w", err)
 		}
+		return e, nil
 	})
-	return f.evaluated, f.evalErr
 }
 
 func query(terms contract.Contract) string {

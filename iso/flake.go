@@ -9,11 +9,11 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"bootaudit/internal/command"
 	"bootaudit/internal/nix"
+	"bootaudit/internal/once"
 	"bootaudit/internal/rootkey"
 )
 
@@ -32,11 +32,8 @@ type Flake struct {
 	// run calls nix; a test replaces it.
 	run runNix
 
-	buildOnce, evalOnce sync.Once
-	built               Build
-	buildErr            error
-	evaluated           evaluation
-	evalErr             error
+	built     once.Value[Build]
+	evaluated once.Value[evaluation]
 }
 
 // runNix runs nix with arguments, its stderr going to w.

@@ -361,6 +361,56 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// TestCallerGivesUp: what a caller's own end did to the build, the evaluation
+// or the image is not what the next one gets.
+func TestCallerGivesUp(t *testing.T) {
+	out := output(t, "iso/a.iso")
+	answers := script{"build": prints(built(out)), "path-info": prints("[]"), "eval": prints(`{"volumeID":"X"}`)}
+	f := flake(t, nil)
+	f.run = func(ctx context.Context, args, env []string, w io.Writer) ([]byte, error) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return answers.run(ctx, args, env, w)
+	}
+	calls := 0
+	v := &view{Subject: Subject{Flake: f}}
+	gone, cancel := context.WithCancel(t.Context())
+	use := func(ctx context.Context) (buildErr, evalErr, openErr error) {
+		_, buildErr = f.Build(ctx)
+		_, evalErr = f.evaluate(ctx, contract.Contract{})
+		_, openErr = v.open(ctx)
+		return
+	}
+	// They have their turn, and then their context ends.
+	first := f.run
+	f.run = func(ctx context.Context, args, env []string, w io.Writer) ([]byte, error) {
+		cancel()
+		return first(ctx, args, env, w)
+	}
+	for _, err := range []error{func() error { _, err := f.Build(gone); return err }(), func() error {
+		gone, cancel = context.WithCancel(t.Context())
+		_, err := f.evaluate(gone, contract.Contract{})
+		return err
+	}(), func() error {
+		gone, cancel = context.WithCancel(t.Context())
+		v.ISO = func(ctx context.Context) (string, error) { calls++; cancel(); return "", ctx.Err() }
+		_, err := v.open(gone)
+		return err
+	}()} {
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	f.run, v.ISO = first, func(context.Context) (string, error) { calls++; return "/nowhere.iso", nil }
+	for range 2 {
+		buildErr, evalErr, openErr := use(t.Context())
+		require.NoError(t, buildErr)
+		require.NoError(t, evalErr)
+		require.EqualError(t, openErr, "no such file: /nowhere.iso")
+	}
+	assert.Equal(t, 2, calls, "that the file is not there is kept")
+	assert.Equal(t, prereq.Unknown, noImage(context.DeadlineExceeded).Outcome)
+}
+
 func TestBeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

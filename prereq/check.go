@@ -3,8 +3,9 @@ package prereq
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
+
+	"bootaudit/internal/once"
 )
 
 // Sections of the audit that a check's finding goes to.
@@ -38,13 +39,17 @@ type Check struct {
 type table map[string]*entry
 
 type entry struct {
-	check Check
-	once  sync.Once
-	found Finding
-	// because is the check whose outcome left this one untried.
-	because *entry
+	check    Check
+	resolved once.Value[resolved]
 	// selected says that this run has a subtest that reports it.
 	selected bool
+}
+
+// resolved is what was found of a check, and the check whose outcome left it
+// untried.
+type resolved struct {
+	Finding
+	because *entry
 }
 
 func newTable(checks []Check) (table, error) {
@@ -64,36 +69,41 @@ func newTable(checks []Check) (table, error) {
 	return all, nil
 }
 
-// resolve runs the check id, and what it needs, unless that has been done.
-func (all table) resolve(ctx context.Context, id string) Finding {
+// resolve runs the check id, and what it needs, unless that has been done. What
+// the end of ctx made of it is not kept.
+func (all table) resolve(ctx context.Context, id string) resolved {
 	e := all[id]
-	e.once.Do(func() {
-		if e.because = all.unmet(ctx, e.check); e.because != nil {
-			e.found = newFinding(e.check, untried(e.because.found), 0)
+	r, err := e.resolved.Get(ctx, func(ctx context.Context) (resolved, error) {
+		if because, need := all.unmet(ctx, e.check); because != nil {
+			f := newFinding(e.check, untried(need), 0)
 			// What to do is said once, with the check to blame.
-			e.found.Because, e.found.Remedy = e.because.check.ID, ""
-			return
+			f.Because, f.Remedy = because.check.ID, ""
+			return resolved{f, because}, ctx.Err()
 		}
 		start := time.Now() // the waiting for its needs is theirs
-		e.found = newFinding(e.check, probe(ctx, e.check), time.Since(start))
+		return resolved{newFinding(e.check, probe(ctx, e.check), time.Since(start)), nil}, ctx.Err()
 	})
-	return e.found
+	if err != nil && r.ID == "" { // its turn did not come
+		r = resolved{newFinding(e.check, Doubt(err.Error()), 0), nil}
+	}
+	return r
 }
 
-// unmet is the check to blame where a need of c does not hold: the first in the
-// chain of needs, for the others only followed from it.
-func (all table) unmet(ctx context.Context, c Check) *entry {
+// unmet is the check to blame where a need of c does not hold, and what was
+// found of it: the first in the chain of needs, for the others only followed
+// from it.
+func (all table) unmet(ctx context.Context, c Check) (*entry, Finding) {
 	for _, id := range c.Needs {
-		if all.resolve(ctx, id).Outcome == Holds {
-			continue
+		need := all.resolve(ctx, id)
+		switch {
+		case need.Outcome == Holds:
+		case need.because != nil:
+			return need.because, all.resolve(ctx, need.because.check.ID).Finding
+		default:
+			return all[id], need.Finding
 		}
-		need := all[id]
-		if need.because != nil {
-			return need.because
-		}
-		return need
 	}
-	return nil
+	return nil, Finding{}
 }
 
 // untried is the result of a check that the need's outcome left untried.

@@ -61,6 +61,31 @@ func TestEachCheckIsProbedOnce(t *testing.T) {
 	assert.Equal(t, 1, times)
 }
 
+// TestCallerGivesUp: what the end of one caller's context made of a check, and
+// of those that need it, is not what the next one gets.
+func TestCallerGivesUp(t *testing.T) {
+	c := fake("once", Hold(""))
+	ctx, cancel := context.WithCancel(t.Context())
+	tried := 0
+	c.Probe = func(ctx context.Context) Result {
+		tried++
+		cancel()
+		if err := ctx.Err(); err != nil {
+			return Doubt(err.Error())
+		}
+		return Hold("fine")
+	}
+	all, err := newTable([]Check{c, fake("on it", Hold("tried"), "once")})
+	require.NoError(t, err)
+	assert.Equal(t, Unknown, all.resolve(ctx, "on it").Outcome)
+	assert.Equal(t, Unknown, all.resolve(ctx, "on it").Outcome)
+	assert.Equal(t, Holds, all.resolve(t.Context(), "on it").Outcome)
+	assert.LessOrEqual(t, tried, 3)
+	tried = 0
+	assert.Equal(t, Holds, all.resolve(t.Context(), "once").Outcome)
+	assert.Zero(t, tried)
+}
+
 func TestProbesThatMisbehave(t *testing.T) {
 	cases := []struct {
 		name  string

@@ -41,7 +41,7 @@ func found(t *testing.T, h Host, cfg config.Config, id string) Finding {
 	t.Helper()
 	all, err := newTable(HostChecks(h, cfg))
 	require.NoError(t, err)
-	return all.resolve(t.Context(), id)
+	return all.resolve(t.Context(), id).Finding
 }
 
 func writeFlake(t *testing.T, text string) string {

@@ -48,13 +48,13 @@ func run(t *testing.T, checks []Check, together bool) {
 				t.Parallel()
 			}
 			f := all.resolve(ctx, c.ID)
-			if e.because != nil && e.because.selected {
+			if f.because != nil && f.because.selected {
 				// The check to blame fails where that is due; this one only
 				// followed from it.
-				attach(t, f)
+				attach(t, f.Finding)
 				t.Skip(f.words())
 			}
-			Report(t, f)
+			Report(t, f.Finding)
 		})
 	}
 }
