@@ -1,6 +1,7 @@
 package vmtest
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -266,22 +267,40 @@ func (s *session) recordedCheck(need string) prereq.Check {
 
 // fillDisk puts a partition table and other people's data on the first disk.
 func (s *session) fillDisk(m Machine) error {
-	content := make([]byte, m.Disks[0].MiB<<20)
-	for i := 0; i < len(content); i += 4096 {
-		copy(content[i:], fmt.Sprintf("block %d of data that must survive\n", i/4096))
-	}
-	clear(content[:512])
-	const start = 2048
-	entry := content[446:]
-	entry[4] = 0x83 // Linux
-	putLE32(entry[8:], start)
-	putLE32(entry[12:], uint32(len(content)/512-start))
-	content[510], content[511] = 0x55, 0xaa
-	s.digest = sha256.Sum256(content)
-	if err := os.WriteFile(m.Disks[0].File, content, 0o644); err != nil {
+	f, err := os.Create(m.Disks[0].File)
+	if err != nil {
 		return fmt.Errorf("a disk with data on it: %w", err)
 	}
+	sum := sha256.New()
+	disk := bufio.NewWriterSize(io.MultiWriter(f, sum), 1<<20)
+	size := m.Disks[0].MiB << 20
+	block := make([]byte, 4096)
+	for i := 0; i < size; i += len(block) {
+		clear(block)
+		copy(block, fmt.Sprintf("block %d of data that must survive\n", i/len(block)))
+		if i == 0 {
+			partition(block, size)
+		}
+		if _, err = disk.Write(block); err != nil {
+			break // and Flush says so again
+		}
+	}
+	if err := errors.Join(disk.Flush(), f.Close()); err != nil {
+		return fmt.Errorf("a disk with data on it: %w", err)
+	}
+	s.digest = [sha256.Size]byte(sum.Sum(nil))
 	return nil
+}
+
+// partition puts a partition table in front of a disk of size bytes.
+func partition(disk []byte, size int) {
+	clear(disk[:512])
+	const start = 2048
+	entry := disk[446:]
+	entry[4] = 0x83 // Linux
+	putLE32(entry[8:], start)
+	putLE32(entry[12:], uint32(size/512-start))
+	disk[510], disk[511] = 0x55, 0xaa
 }
 
 func putLE32(b []byte, v uint32) {
@@ -303,15 +322,20 @@ func (s *session) untouchedCheck(need string) prereq.Check {
 			if w.Verdict != "ok" {
 				return with(prereq.Break("the pass did not end well: "+s.why(ctx, w, s.fleet.subject.Contract.Storage.Unit)), w.Report)
 			}
-			file := s.vm.Machine.Disks[0].File
-			content, err := os.ReadFile(file)
+			disk, err := os.Open(s.vm.Machine.Disks[0].File)
 			if err != nil {
 				return prereq.Doubt(err.Error())
 			}
-			if sha256.Sum256(content) != s.digest {
+			defer disk.Close()
+			sum := sha256.New()
+			size, err := io.Copy(sum, disk)
+			if err != nil {
+				return prereq.Doubt(err.Error())
+			}
+			if [sha256.Size]byte(sum.Sum(nil)) != s.digest {
 				return prereq.Break("the guest has written to it")
 			}
-			return prereq.Hold(fmt.Sprintf("%d bytes, sha256 %x", len(content), s.digest[:8]))
+			return prereq.Hold(fmt.Sprintf("%d bytes, sha256 %x", size, s.digest[:8]))
 		})
 }
 
