@@ -61,6 +61,7 @@ func newFakeHost() *fakeHost {
 			"home/me/.nix-profile/bin/nix":   file(""),
 			"home/me/.nix-profile/etc/profile.d/nix.sh": file(""),
 			"usr/share/OVMF/OVMF_CODE_4M.fd":            file(""),
+			"usr/share/OVMF/OVMF_VARS_4M.fd":            file(""),
 		},
 		errs:    map[string]error{},
 		environ: []string{"PATH=/usr/bin:/home/me/.nix-profile/bin", "HOME=/home/me", "USER=me"},

@@ -113,7 +113,11 @@ var hostCases = []hostCase{
 	{"user-networking", "no guest", func(h *fakeHost) { h.onTCG = errors.New("died") }, Unknown, "because micro-guest is broken"},
 
 	{"ovmf", "", nil, Holds, "/usr/share/OVMF/OVMF_CODE_4M.fd"},
-	{"ovmf", "another name", func(h *fakeHost) { rename(h, "usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_CODE.fd") }, Holds, "OVMF_CODE.fd"},
+	{"ovmf", "another name", func(h *fakeHost) {
+		rename(h, "usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/edk2/ovmf/OVMF_CODE.fd")
+		rename(h, "usr/share/OVMF/OVMF_VARS_4M.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd")
+	}, Holds, "/usr/share/edk2/ovmf/OVMF_CODE.fd"},
+	{"ovmf", "code without variables", func(h *fakeHost) { delete(h.files, "usr/share/OVMF/OVMF_VARS_4M.fd") }, NotNeeded, "looked for /usr/share/OVMF/OVMF_CODE_4M.fd with OVMF_VARS_4M.fd"},
 	{"ovmf", "not there", func(h *fakeHost) { delete(h.files, "usr/share/OVMF/OVMF_CODE_4M.fd") }, NotNeeded, "not by UEFI is not found out"},
 	{"ovmf", "not to be seen", func(h *fakeHost) { h.errs["/usr/share/OVMF/OVMF_CODE_4M.fd"] = fs.ErrPermission }, Unknown, "permission denied"},
 

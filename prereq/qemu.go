@@ -89,7 +89,7 @@ func (a auditor) qemuChecks() []Check {
 		}, {
 			ID: "ovmf", Section: SectionHost, When: "to boot an image by UEFI as well",
 			Condition: "the UEFI firmware OVMF is there",
-			How:       "look for " + strings.Join(tools.UEFI[0].Files, ", "),
+			How:       "look for " + tools.OVMFPlaces(),
 			Remedy:    install(tools.UEFI[0]),
 			Probe:     a.ovmf,
 		},
@@ -243,17 +243,19 @@ func (a auditor) boot(ctx context.Context, m microguest.Machine, done string) Re
 }
 
 func (a auditor) ovmf(context.Context) Result {
-	for _, path := range tools.UEFI[0].Files {
+	found, err := tools.FindOVMF(func(path string) error {
 		_, err := a.stat(path)
-		switch {
-		case err == nil:
-			return Hold(path)
-		case errors.Is(err, fs.ErrPermission):
-			return Doubt(err.Error())
-		}
+		return err
+	})
+	switch {
+	case err == nil:
+		return Hold(found.Code)
+	case !errors.Is(err, fs.ErrNotExist):
+		return Doubt(err.Error())
 	}
 	r := Skip("not found; boots by BIOS do without it")
 	r.Risk = "an image that boots by BIOS and not by UEFI is not found out"
 	r.FollowUp = install(tools.UEFI[0])
+	r.Evidence = err.Error()
 	return r
 }

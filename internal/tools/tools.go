@@ -28,7 +28,7 @@ var Boot = []Tool{
 
 // UEFI is what booting an image by UEFI takes beside [Boot].
 var UEFI = []Tool{
-	{Files: []string{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd"}, Package: "ovmf", Why: "is the firmware of a UEFI boot"},
+	{Files: ovmfCode(), Package: "ovmf", Why: "is the firmware of a UEFI boot"},
 }
 
 // Sandbox is QEMU's -sandbox for every guest: what QEMU has no need of to run
