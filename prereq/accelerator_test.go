@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -53,4 +55,36 @@ func TestAcceleratorIsChosenOnce(t *testing.T) {
 		assert.Equal(t, "kvm", name, "what a cancelled caller got was kept")
 	}
 	assert.Equal(t, 2, boots)
+}
+
+// TestBusyHost: a guest that does not end says that KVM is broken where QEMU
+// had a CPU to run it on, and nothing where the host was too busy. What was
+// found then does not stay.
+func TestBusyHost(t *testing.T) {
+	if forceTCG {
+		t.Skip("built with -tags tcg: nothing is tried")
+	}
+	for _, tt := range []struct {
+		used time.Duration
+		says string
+		kept bool
+	}{
+		{3 * time.Second, "KVM is there and broken: a guest was started on it and QEMU was stopped; emulated", true},
+		{300 * time.Millisecond, "KVM is there and cannot be judged: a guest was started on it, QEMU got 0.3 s of a CPU", false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newFakeHost()
+			h.kvmHang = tt.used
+			r := auditor{Host: h.host()}.kvm(t.Context())
+			assert.Equal(t, NotNeeded, r.Outcome)
+			assert.Contains(t, r.Detail, tt.says)
+			var c choice
+			name, why := c.of(t.Context(), h.host())
+			assert.Equal(t, "tcg", name)
+			assert.Contains(t, why, tt.says)
+			h.kvmHang = 0
+			name, _ = c.of(t.Context(), h.host())
+			assert.Equal(t, map[bool]string{true: "tcg", false: "kvm"}[tt.kept], name)
+		})
+	}
 }

@@ -42,6 +42,7 @@ func (a auditor) capacityChecks() []Check {
 			How:       "sh -c 'ulimit -n'",
 			Remedy:    fmt.Sprintf("ulimit -n %d, or raise nofile in /etc/security/limits.conf or the service's LimitNOFILE", openFiles),
 			Timeout:   5 * time.Second,
+			Runs:      true,
 			Probe:     a.openFiles,
 		},
 	}
@@ -185,6 +186,7 @@ func (a auditor) diskChecks() []Check {
 		How:       "statfs /nix/store",
 		Remedy:    "free space there (nix-collect-garbage), or mount a larger file system at /nix",
 		Timeout:   8 * time.Second,
+		Runs:      true,
 		Probe:     a.diskNixStore,
 	}})...)
 }

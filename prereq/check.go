@@ -3,6 +3,7 @@ package prereq
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"bootaudit/internal/once"
@@ -29,8 +30,12 @@ type Check struct {
 	When      string // when it is needed, in words
 	Remedy    string // what to do when it does not hold
 	Needs     []string
-	// Timeout ends Probe's context; 0 is DefaultTimeout.
+	// Timeout ends Probe's context; 0 is DefaultTimeout. It counts from when
+	// the probe starts.
 	Timeout time.Duration
+	// Runs says that Probe runs programs: of those, no more probe at a time
+	// than there are CPUs, for their limits allow for no crowd.
+	Runs bool
 	// Probe looks. It must return soon after its context ends.
 	Probe func(context.Context) Result
 }
@@ -40,6 +45,7 @@ type table map[string]*entry
 
 type entry struct {
 	check    Check
+	slots    chan struct{} // of its table; is filled by probes that run programs
 	resolved once.Value[resolved]
 	// selected says that this run has a subtest that reports it.
 	selected bool
@@ -54,6 +60,7 @@ type resolved struct {
 
 func newTable(checks []Check) (table, error) {
 	all := make(table, len(checks))
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for _, c := range checks {
 		if all[c.ID] != nil {
 			return nil, fmt.Errorf("check %q stands twice in its table", c.ID)
@@ -64,7 +71,7 @@ func newTable(checks []Check) (table, error) {
 				return nil, fmt.Errorf("check %q needs %q, which no earlier row defines", c.ID, need)
 			}
 		}
-		all[c.ID] = &entry{check: c}
+		all[c.ID] = &entry{check: c, slots: slots}
 	}
 	return all, nil
 }
@@ -80,7 +87,15 @@ func (all table) resolve(ctx context.Context, id string) resolved {
 			f.Because, f.Remedy = because.check.ID, ""
 			return resolved{f, because}, ctx.Err()
 		}
-		start := time.Now() // the waiting for its needs is theirs
+		if e.check.Runs {
+			select {
+			case e.slots <- struct{}{}:
+				defer func() { <-e.slots }()
+			case <-ctx.Done():
+				return resolved{newFinding(e.check, Doubt("not tried: "+ctx.Err().Error()), 0), nil}, ctx.Err()
+			}
+		}
+		start := time.Now() // the waiting was for others
 		return resolved{newFinding(e.check, probe(ctx, e.check), time.Since(start)), nil}, ctx.Err()
 	})
 	if err != nil && r.ID == "" { // its turn did not come

@@ -2,7 +2,11 @@ package prereq
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +120,53 @@ func TestProbesThatMisbehave(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestProgramsTakeTurns: no more probes that run programs are under way than
+// there are CPUs; those that only look do not wait for them, and the limit of
+// one that waits counts from its start.
+func TestProgramsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		most := runtime.GOMAXPROCS(0)
+		var now, peak atomic.Int32
+		var checks []Check
+		for i := range 3 * most {
+			c := fake(fmt.Sprint("runs-", i), Result{})
+			c.Runs, c.Timeout = true, 3*time.Second
+			c.Probe = func(ctx context.Context) Result {
+				peak.Store(max(peak.Load(), now.Add(1)))
+				defer now.Add(-1)
+				select {
+				case <-time.After(2 * time.Second): // the last ones wait for longer than their limit
+					return Hold("")
+				case <-ctx.Done():
+					return Break("its limit counted while it waited")
+				}
+			}
+			checks = append(checks, c)
+		}
+		checks = append(checks, fake("looks", Hold("")))
+		all, err := newTable(checks)
+		require.NoError(t, err)
+		var wait sync.WaitGroup
+		for _, c := range checks[:3*most] {
+			wait.Go(func() { assert.Equal(t, Holds, all.resolve(t.Context(), c.ID).Outcome) })
+		}
+		synctest.Wait()
+		assert.Equal(t, int32(most), now.Load())
+		assert.Equal(t, Holds, all.resolve(t.Context(), "looks").Outcome)
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan Finding)
+		late := fake("late", Hold(""))
+		late.Runs = true
+		all["late"] = &entry{check: late, slots: all["looks"].slots}
+		go func() { left <- all.resolve(ctx, "late").Finding }()
+		synctest.Wait()
+		cancel()
+		assert.Equal(t, "not tried: context canceled", (<-left).Detail)
+		wait.Wait()
+		assert.Equal(t, int32(most), peak.Load())
+	})
 }
 
 func TestFindingKeepsTheRemedyWhereItIsWanted(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing/fstest"
+	"time"
 
 	"bootaudit/internal/config"
 	"bootaudit/internal/microguest"
@@ -32,8 +33,9 @@ type fakeHost struct {
 	free     map[string]uint64 // by path; else plenty
 	freeErr  error
 	write    error
-	kvm      error // of opening /dev/kvm
-	onKVM    error // of the micro-guest's run
+	kvm      error         // of opening /dev/kvm
+	onKVM    error         // of the micro-guest's run
+	kvmHang  time.Duration // it does not end; QEMU's use of a CPU meanwhile
 	onTCG    error
 	network  error
 	standIn  string
@@ -147,11 +149,15 @@ func (f *fakeHost) host() Host {
 			}
 			return f.outputs[best]
 		},
-		Boot: func(_ context.Context, m microguest.Machine) (microguest.Report, error) {
+		Boot: func(ctx context.Context, m microguest.Machine) (microguest.Report, error) {
 			report := microguest.Report{Command: m.CommandLine("disk.raw", 7777), Console: "micro-guest: RAN\n"}
 			switch {
 			case m.Network:
 				return report, f.network
+			case m.Accelerator == "kvm" && f.kvmHang > 0:
+				<-ctx.Done()
+				report.CPU = f.kvmHang
+				return report, errors.New("QEMU was stopped")
 			case m.Accelerator == "kvm":
 				return report, f.onKVM
 			}

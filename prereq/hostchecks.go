@@ -39,6 +39,7 @@ func (a auditor) only(kind config.Kind, checks []Check) []Check {
 		return checks
 	}
 	for i := range checks {
+		checks[i].Runs = false
 		checks[i].Probe = func(context.Context) Result {
 			return Skip(fmt.Sprintf("the target, %s, does without it", describe[target]))
 		}

@@ -41,6 +41,7 @@ func (a auditor) nixChecks() []Check {
 			How:       "nix --version",
 			Remedy:    "install a later nix (https://nixos.org/download)",
 			Timeout:   5 * time.Second,
+			Runs:      true,
 			Probe:     a.nixVersion,
 		}, {
 			ID: "nix-login-shell", Section: SectionHost, When: forFlake, Needs: []string{"nix-present"},
@@ -48,6 +49,7 @@ func (a auditor) nixChecks() []Check {
 			How:       "env -i HOME=$HOME USER=$USER bash -lc 'command -v nix'",
 			Remedy:    "source nix's profile script from /etc/profile.d or the user's ~/.profile",
 			Timeout:   5 * time.Second,
+			Runs:      true,
 			Probe:     a.nixLoginShell,
 		}, {
 			ID: "nix-profile-script", Section: SectionHost, When: "for a flake, where nix is installed in a profile", Needs: []string{"nix-present"},
@@ -55,6 +57,7 @@ func (a auditor) nixChecks() []Check {
 			How:       "env -i bash -c '. SCRIPT; echo $PATH', without HOME, without USER, without both; the same under set -u",
 			Remedy:    "reinstall nix; export HOME and USER before the script is sourced",
 			Timeout:   8 * time.Second,
+			Runs:      true,
 			Probe:     a.nixProfileScript,
 		}, {
 			ID: "nix-features", Section: SectionHost, When: forFlake, Needs: []string{"nix-version"},
@@ -62,6 +65,7 @@ func (a auditor) nixChecks() []Check {
 			How:       "nix eval --store dummy:// --expr 'builtins ? getFlake', with and without --extra-experimental-features",
 			Remedy:    "put `experimental-features = nix-command flakes` into /etc/nix/nix.conf",
 			Timeout:   8 * time.Second,
+			Runs:      true,
 			Probe:     a.nixFeatures,
 		}, {
 			ID: "nix-store", Section: SectionHost, When: forFlake, Needs: []string{"nix-features"},
@@ -69,6 +73,7 @@ func (a auditor) nixChecks() []Check {
 			How:       "nix store ping",
 			Remedy:    "for a user who is not root: start nix-daemon, and join the group that may use it (Debian: nix-users)",
 			Timeout:   8 * time.Second,
+			Runs:      true,
 			Probe:     a.nixStore,
 		}, {
 			ID: "nix-temp", Section: SectionHost, When: forFlake, Needs: []string{"nix-present"},
@@ -82,6 +87,7 @@ func (a auditor) nixChecks() []Check {
 			How:       "nix build --rebuild --expr 'derivation { builder = a program that writes to $out; }'",
 			Remedy:    "see what nix said in the evidence; in a container without user namespaces, set sandbox = false in /etc/nix/nix.conf",
 			Timeout:   9 * time.Second,
+			Runs:      true,
 			Probe:     a.nixBuild,
 		}, {
 			ID: "flake-evaluates", Section: SectionHost, When: forFlake, Needs: []string{"nix-store"},
@@ -89,6 +95,7 @@ func (a auditor) nixChecks() []Check {
 			How:       "nix flake show --json --no-write-lock-file FLAKE",
 			Remedy:    "see the evidence for the file and line; lock and fetch the inputs where there is a network (nix flake lock, nix flake archive)",
 			Timeout:   time.Minute,
+			Runs:      true,
 			Probe:     a.flakeEvaluates,
 		}, {
 			ID: "substituters", Section: SectionHost, When: "for a flake with inputs", Needs: []string{"nix-store"},
@@ -96,6 +103,7 @@ func (a auditor) nixChecks() []Check {
 			How:       "nix show-config; GET URL/nix-cache-info of each, through the environment's proxy",
 			Remedy:    "allow the host (or its proxy: http_proxy, https_proxy) to reach the substituter, or take it out of nix.conf; without one everything is built here, for hours",
 			Timeout:   8 * time.Second,
+			Runs:      true,
 			Probe:     a.substituters,
 		}, {
 			ID: "nix-fetch", Section: SectionHost, When: "for a flake with inputs", Needs: []string{"substituters", "nix-build"},
@@ -103,6 +111,7 @@ func (a auditor) nixChecks() []Check {
 			How:       "nix build --rebuild --expr 'derivation { builder = \"builtin:fetchurl\"; url = SUBSTITUTER/nix-cache-info; }'",
 			Remedy:    "nix fetches by other means than this program: give its daemon the proxy (systemctl edit nix-daemon) and the certificates (NIX_SSL_CERT_FILE)",
 			Timeout:   9 * time.Second,
+			Runs:      true,
 			Probe:     a.nixFetch,
 		},
 	})

@@ -43,6 +43,7 @@ func (a auditor) qemuChecks() []Check {
 			How:       qemu + " --version",
 			Remedy:    "a later QEMU: " + get + ", and see that no older one stands before it on the PATH",
 			Timeout:   5 * time.Second,
+			Runs:      true,
 			Probe:     a.qemuVersion,
 		}, {
 			ID: "qemu-img", Section: SectionHost, When: always,
@@ -50,6 +51,7 @@ func (a auditor) qemuChecks() []Check {
 			How:       "qemu-img create -f qcow2 FILE 1M",
 			Remedy:    install(tools.Boot[1]),
 			Timeout:   5 * time.Second,
+			Runs:      true,
 			Probe:     a.qemuImg,
 		}, {
 			ID: "virtio-devices", Section: SectionHost, When: always, Needs: []string{"qemu-version"},
@@ -57,6 +59,7 @@ func (a auditor) qemuChecks() []Check {
 			How:       qemu + " -device help",
 			Remedy:    "a full QEMU: " + get,
 			Timeout:   5 * time.Second,
+			Runs:      true,
 			Probe:     a.virtioDevices,
 		}, {
 			ID: "accelerators", Section: SectionHost, When: always, Needs: []string{"qemu-version"},
@@ -64,6 +67,7 @@ func (a auditor) qemuChecks() []Check {
 			How:       qemu + " -accel help",
 			Remedy:    "a QEMU built with TCG: " + get,
 			Timeout:   5 * time.Second,
+			Runs:      true,
 			Probe:     a.accelerators,
 		}, {
 			ID: "micro-guest", Section: SectionHost, When: always, Needs: []string{"accelerators"},
@@ -71,6 +75,7 @@ func (a auditor) qemuChecks() []Check {
 			How:       "boot internal/microguest: " + qemu + " -accel tcg, its serial port read",
 			Remedy:    "see the evidence for what QEMU said; reinstall QEMU and its firmware (packages qemu-system-x86 and seabios)",
 			Timeout:   8 * time.Second,
+			Runs:      true,
 			Probe:     a.microGuest,
 		}, {
 			ID: "kvm", Section: SectionHost, When: "never; without it, boots are emulated and take about ten times as long", Needs: []string{"qemu-version"},
@@ -78,6 +83,7 @@ func (a auditor) qemuChecks() []Check {
 			How:       "open /dev/kvm; boot internal/microguest: " + qemu + " -accel kvm",
 			Remedy:    "boot the host with virtualisation enabled, or run on a machine that has it; add the user to the group kvm",
 			Timeout:   kvmLimit + time.Second,
+			Runs:      true,
 			Probe:     a.kvm,
 		}, {
 			ID: "user-networking", Section: SectionHost, When: always, Needs: []string{"virtio-devices", "micro-guest"},
@@ -85,6 +91,7 @@ func (a auditor) qemuChecks() []Check {
 			How:       "boot internal/microguest with a virtio network card, connect to its forwarded port",
 			Remedy:    "a QEMU built with slirp: " + get + "; and allow connections to 127.0.0.1",
 			Timeout:   8 * time.Second,
+			Runs:      true,
 			Probe:     a.userNetworking,
 		}, {
 			ID: "ovmf", Section: SectionHost, When: "to boot an image by UEFI as well",

@@ -26,6 +26,7 @@ func (a auditor) runnerChecks() []Check {
 			How:       "go env GOVERSION",
 			Remedy:    "install Go from https://go.dev/dl, and put its bin folder on the PATH",
 			Timeout:   5 * time.Second,
+			Runs:      true,
 			Probe:     a.goVersion,
 		}, {
 			ID: "go-modules", Section: SectionHost, When: always, Needs: []string{"go-version"},
@@ -33,6 +34,7 @@ func (a auditor) runnerChecks() []Check {
 			How:       "GOPROXY=off go list -deps -test ./...; else the same through GOPROXY",
 			Remedy:    "go mod download, where there is a network",
 			Timeout:   9 * time.Second,
+			Runs:      true,
 			Probe:     a.goModules,
 		},
 	}, a.only(config.Flake, []Check{
@@ -42,6 +44,7 @@ func (a auditor) runnerChecks() []Check {
 			How:       ".venv/bin/python -c 'import pytest, pexpect'",
 			Remedy:    "python3 -m venv .venv && .venv/bin/pip install pytest pexpect, in the flake's folder",
 			Timeout:   8 * time.Second,
+			Runs:      true,
 			Probe:     a.pythonHarness,
 		},
 	})...)

@@ -36,6 +36,7 @@ type Command struct {
 type Output struct {
 	Stdout, Stderr string
 	Cut            bool
+	CPU            time.Duration // that it has used, with the children that it waited for
 }
 
 // Error is how a program ended other than well.
@@ -91,7 +92,10 @@ func (c Command) Run(ctx context.Context) (Output, error) {
 	}
 	start := time.Now()
 	err := c.run(ctx, cmd)
-	out := Output{stdout.String(), stderr.String(), stdout.Cut || stderr.Cut}
+	out := Output{Stdout: stdout.String(), Stderr: stderr.String(), Cut: stdout.Cut || stderr.Cut}
+	if cmd.ProcessState != nil {
+		out.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
 	if err != nil {
 		err = &Error{Program: filepath.Base(c.Args[0]), Err: err, After: time.Since(start), Words: last.String()}
 	}

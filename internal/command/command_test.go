@@ -26,7 +26,7 @@ func sh(script string) Command { return Command{Args: []string{"sh", "-c", scrip
 func TestRun(t *testing.T) {
 	out, err := Command{Args: []string{"sh", "-c", "echo out; echo err >&2; pwd; echo $X"}, Dir: "/", Env: []string{"X=y"}}.Run(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, Output{Stdout: "out\n/\ny\n", Stderr: "err\n"}, out)
+	assert.Equal(t, Output{Stdout: "out\n/\ny\n", Stderr: "err\n", CPU: out.CPU}, out)
 
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
@@ -39,6 +39,18 @@ func TestRun(t *testing.T) {
 	require.NoError(t, err)
 	r.Close()
 	assert.Equal(t, "file\n", string(text))
+}
+
+// TestCPU: it is told of a program that was ended, too.
+func TestCPU(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	c := sh("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo; sleep 300")
+	c.Stdout = w
+	go func() { _, _ = r.Read(make([]byte, 1)); cancel() }()
+	out, err := c.Run(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Positive(t, out.CPU)
 }
 
 func TestErrors(t *testing.T) {

@@ -66,6 +66,7 @@ type Report struct {
 	Stderr  string        // what QEMU said
 	Ran     time.Duration // from the start to the guest's first word; 0: not seen
 	Took    time.Duration // from the start to the guest's work or answer done
+	CPU     time.Duration // that QEMU has used
 }
 
 // CommandLine is QEMU's, with port forwarded to the guest when it has a network.
@@ -125,8 +126,10 @@ func (m Machine) boot(ctx context.Context, image string, port int) (report Repor
 	stdout, console := io.Pipe()
 	start := time.Now()
 	ended := make(chan error, 1)
+	var out command.Output
 	go func() {
-		_, err := command.Command{Args: report.Command, Stdout: console, Stderr: stderr}.Run(ctx)
+		var err error
+		out, err = command.Command{Args: report.Command, Stdout: console, Stderr: stderr}.Run(ctx)
 		ended <- err
 		console.Close()
 	}()
@@ -156,7 +159,7 @@ func (m Machine) boot(ctx context.Context, image string, port int) (report Repor
 	}
 	go io.Copy(io.Discard, stdout) // a line too long for the scanner
 	err = <-ended
-	report.Console, report.Stderr = said.String(), stderr.String()
+	report.Console, report.Stderr, report.CPU = said.String(), stderr.String(), out.CPU
 
 	if talk != nil {
 		return report, fmt.Errorf("the guest waits for a connection, and %w", talk)
