@@ -7,3 +7,20 @@ var Allocated = allocated
 
 // TextOf is a file's text.
 func TextOf(f fileText) string { return f.text }
+
+// Kept is the bytes of an image's menus, boot entries and paths as they are
+// kept.
+func Kept(img *Image) int {
+	n := len(img.Boot) * entryCost
+	for _, m := range img.Menus {
+		n += entryCost + weight(m)
+	}
+	for _, p := range img.tree.paths {
+		n += wordCost + len(p)
+	}
+	return n
+}
+
+// Worked is the bytes that the last operation on an image has read, and the
+// entries that it has gone through.
+func Worked(img *Image) (bytes int64, entries int) { return img.file.bytes, img.file.listed }

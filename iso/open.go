@@ -34,8 +34,14 @@ const (
 	// opLimit ends one operation on a hostile image. Opening a sound 1 GB
 	// image takes well under a second.
 	opLimit = 4 * time.Second
-	// maxRead is more than any sound structure of an image needs at once.
-	maxRead = 32 << 20
+	// maxRead is more than any sound structure of an image needs at once, and
+	// maxReads than one operation needs of all of them, a small one counted as
+	// minRead: so that its end does not depend on the clock alone.
+	maxRead  = 32 << 20
+	maxReads = 256 << 20
+	minRead  = 4 << 10
+	// maxListed is how many entries of folders one operation may go through.
+	maxListed = 500_000
 )
 
 // Open reads the descriptors, the boot catalogue, the boot menus and the root
@@ -192,7 +198,7 @@ func (img *Image) doFrom(start time.Time, op func() error) (err error) {
 		// Not before the lock: waiting for other checks is no fault of the image.
 		start = time.Now()
 	}
-	img.file.until = start.Add(opLimit)
+	img.file.until, img.file.bytes, img.file.listed = start.Add(opLimit), 0, 0
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("malformed: %v", p)
@@ -201,12 +207,22 @@ func (img *Image) doFrom(start time.Time, op func() error) (err error) {
 	return op()
 }
 
-// guarded is the image's file. A read is refused when it is too large or comes
-// too late, so that a loop in the image's structures ends.
+// guarded is the image's file. A read is refused when it is too large, or one
+// too many, or comes too late, so that a loop in the image's structures ends.
 type guarded struct {
-	File  *os.File
-	size  int64
-	until time.Time
+	File   *os.File
+	size   int64
+	until  time.Time
+	bytes  int64 // that the operation has read
+	listed int   // entries of folders that it has gone through
+}
+
+// list counts entries of a folder that are gone through.
+func (g *guarded) list(entries int) error {
+	if g.listed += entries; g.listed > maxListed {
+		return fmt.Errorf("more than %d entries of folders: the image is malformed", maxListed)
+	}
+	return g.late()
 }
 
 func (g *guarded) ReadAt(p []byte, off int64) (int, error) {
@@ -218,6 +234,9 @@ func (g *guarded) ReadAt(p []byte, off int64) (int, error) {
 	}
 	if err := g.late(); err != nil {
 		return 0, err
+	}
+	if g.bytes += max(int64(len(p)), minRead); g.bytes > maxReads {
+		return 0, fmt.Errorf("malformed: more than %d MiB are to be read of it at once", maxReads>>20)
 	}
 	n, err := g.File.ReadAt(p, off)
 	if errors.Is(err, io.EOF) {

@@ -266,15 +266,29 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		defer img.Close()
+		if kept := iso.Kept(img); kept > 40*len(data)+1<<20 {
+			t.Errorf("%d bytes kept of an image of %d", kept, len(data))
+		}
 		if img.Root == nil || img.RootErr != nil {
 			return
 		}
-		if u, err := img.Root.Unit("pre-nixos.service"); err == nil {
-			img.Root.Programs(u)
+		// Each is one operation.
+		for _, op := range []func(){
+			func() {
+				if u, err := img.Root.Unit("pre-nixos.service"); err == nil {
+					img.Root.Programs(u)
+				}
+			},
+			func() { img.Root.Missing([]string{"sh"}) },
+			func() { img.Root.AuthorizedKeys([]string{"root_key.pub"}, "pre-nixos") },
+			func() { _, _, _ = img.Root.Autologin("ttyS0") },
+			func() { _, _, _ = img.Root.Sudo("nixos") },
+		} {
+			op()
+			// One folder, or one structure, may be over the bound.
+			if bytes, entries := iso.Worked(img); bytes > 300<<20 || entries > 600_000 {
+				t.Errorf("%d bytes read, %d entries", bytes, entries)
+			}
 		}
-		img.Root.Missing([]string{"sh"})
-		img.Root.AuthorizedKeys([]string{"root_key.pub"}, "pre-nixos")
-		_, _, _ = img.Root.Autologin("ttyS0")
-		_, _, _ = img.Root.Sudo("nixos")
 	})
 }

@@ -317,6 +317,9 @@ func (r *Root) list(at string) ([]squashfs.Entry, error) {
 		folder = above[i]
 	}
 	entries, err := r.fs.Entries(folder)
+	if err == nil {
+		err = r.img.file.list(len(entries))
+	}
 	if err != nil {
 		return nil, err
 	}
