@@ -5,7 +5,8 @@
 // ISOLINUX and GRUB, and the squashfs root file system where it lies in the
 // ISO: of an ordinary system, or of a NixOS store. An image may be hostile:
 // what it claims is checked against its size, what is made of it is bounded by
-// what it has, and every operation ends within seconds.
+// what it has, and every operation ends within seconds, or half a minute where
+// many files are unpacked for it.
 //
 // A [Flake] builds the image that it describes, and its NixOS configuration is
 // evaluated. nix 2.8 and later will do; a build says every ten seconds how it

@@ -38,7 +38,7 @@ func (r *Root) Autologin(device string) (user, file string, err error) {
 
 // Groups is the groups that a user belongs to.
 func (r *Root) Groups(user string) (groups []string) {
-	_ = r.img.do(func() error {
+	_ = r.img.ask(func() error {
 		groups = r.groups(user)
 		return nil
 	})
@@ -93,7 +93,7 @@ var sudoRule = regexp.MustCompile(`^(\S+)\s+\S+\s*=\s*(?:\([^)]*\)\s*)?((?:[A-Z_
 // Sudo is the line that lets user run everything as root without a password.
 // ok is false when no line does; then the matches are those that ask for one.
 func (r *Root) Sudo(user string) (lines []match, ok bool, err error) {
-	doErr := r.img.do(func() error {
+	doErr := r.img.ask(func() error {
 		lines, ok, err = r.sudo(user)
 		return nil
 	})
@@ -148,7 +148,7 @@ func (r *Root) sudo(user string) (lines []match, ok bool, err error) {
 // paths in the system, or base names anywhere in the store paths that carry
 // the product's name.
 func (r *Root) AuthorizedKeys(files []string, product string) (found []fileText) {
-	_ = r.img.do(func() error {
+	_ = r.img.ask(func() error {
 		found = r.authorizedKeys(files, product)
 		return nil
 	})

@@ -34,6 +34,9 @@ const (
 	// opLimit ends one operation on a hostile image. Opening a sound 1 GB
 	// image takes well under a second.
 	opLimit = 4 * time.Second
+	// askLimit ends one question for which several files are unpacked; a check
+	// that waits for so long says that it had no answer.
+	askLimit = 30 * time.Second
 	// maxRead is more than any sound structure of an image needs at once, and
 	// maxReads than one operation needs of all of them, a small one counted as
 	// minRead: so that its end does not depend on the clock alone.
@@ -82,7 +85,7 @@ func (img *Image) Close() error { return img.file.File.Close() }
 func (img *Image) load() error {
 	var catalogue uint32
 	start := time.Now() // the limit is for all of it
-	err := img.doFrom(start, func() error {
+	err := img.doFrom(start, opLimit, func() error {
 		at, root, err := img.descriptors()
 		if err != nil {
 			return err
@@ -94,15 +97,15 @@ func (img *Image) load() error {
 	if err != nil {
 		return err
 	}
-	img.BootErr = img.doFrom(start, func() (err error) {
+	img.BootErr = img.doFrom(start, opLimit, func() (err error) {
 		img.Boot, err = readCatalogue(img.file, img.Size, catalogue)
 		return err
 	})
-	img.MenuErr = img.doFrom(start, func() (err error) {
+	img.MenuErr = img.doFrom(start, opLimit, func() (err error) {
 		img.Menus, err = findMenus(img)
 		return err
 	})
-	img.RootErr = img.doFrom(start, func() (err error) {
+	img.RootErr = img.doFrom(start, opLimit, func() (err error) {
 		img.Root, err = findRoot(img)
 		return err
 	})
@@ -188,17 +191,20 @@ func (img *Image) locate(name string) (at, size int64, err error) {
 
 // do runs one operation on the image: alone, within opLimit of its turn, and
 // with a panic on a malformed structure turned into an error.
-func (img *Image) do(op func() error) error { return img.doFrom(time.Time{}, op) }
+func (img *Image) do(op func() error) error { return img.doFrom(time.Time{}, opLimit, op) }
+
+// ask is do for a question to several files.
+func (img *Image) ask(op func() error) error { return img.doFrom(time.Time{}, askLimit, op) }
 
 // doFrom is do with the limit counted from start, where that is not zero.
-func (img *Image) doFrom(start time.Time, op func() error) (err error) {
+func (img *Image) doFrom(start time.Time, limit time.Duration, op func() error) (err error) {
 	img.mu.Lock()
 	defer img.mu.Unlock()
 	if start.IsZero() {
 		// Not before the lock: waiting for other checks is no fault of the image.
 		start = time.Now()
 	}
-	img.file.until, img.file.bytes, img.file.listed = start.Add(opLimit), 0, 0
+	img.file.until, img.file.bytes, img.file.listed = start.Add(limit), 0, 0
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("malformed: %v", p)
@@ -247,7 +253,7 @@ func (g *guarded) ReadAt(p []byte, off int64) (int, error) {
 
 func (g *guarded) late() error {
 	if time.Now().After(g.until) {
-		return fmt.Errorf("reading did not end within %s: the image is malformed, or this host is too busy", opLimit)
+		return errors.New("reading did not end in time: the image is malformed, or this host is too busy")
 	}
 	return nil
 }

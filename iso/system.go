@@ -17,7 +17,7 @@ var commandFolders = []string{
 // Missing is those of the commands that no folder of the PATH has.
 func (r *Root) Missing(commands []string) []string {
 	have := map[string]bool{}
-	_ = r.img.do(func() error {
+	_ = r.img.ask(func() error {
 		for _, folder := range commandFolders {
 			for _, name := range r.names(folder) {
 				have[name] = true
@@ -87,7 +87,7 @@ var (
 // that its Exec lines name, and from them on every file of the service's own,
 // which is one whose path has the service's name in it.
 func (r *Root) Programs(u Unit) (found []fileText) {
-	_ = r.img.do(func() error {
+	_ = r.img.ask(func() error {
 		found = r.programs(u)
 		return nil
 	})

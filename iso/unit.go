@@ -39,7 +39,7 @@ const (
 // Unit reads a unit of the image; an instance such as getty@tty1.service is
 // made of its template and the drop-ins of both.
 func (r *Root) Unit(name string) (u Unit, err error) {
-	err = r.img.do(func() error {
+	err = r.img.ask(func() error {
 		u, err = r.unit(name)
 		return err
 	})
