@@ -1,0 +1,111 @@
+package iso
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"bootaudit/internal/squashfs"
+)
+
+// alias is the unit that an entry of a unit folder is another name of: a link
+// to a name in one of the folders (systemd.unit(5), "Description": aliases).
+// One that leads elsewhere is a unit whose file lies there.
+func (r *Root) alias(folder string, e squashfs.Entry) (string, error) {
+	if e.Kind != squashfs.Link {
+		return "", nil
+	}
+	target, err := r.fs.Target(e)
+	if err != nil {
+		return "", err
+	}
+	if !path.IsAbs(target) {
+		target = path.Join(folder, target)
+	}
+	base := path.Base(target)
+	if base == e.Name || path.Ext(base) != path.Ext(e.Name) || !slices.Contains(unitFolders, path.Dir(target)) {
+		return "", nil
+	}
+	return base, nil
+}
+
+// otherNames adds the aliases of a unit to the names that led to it.
+func (r *Root) otherNames(names []string) ([]string, error) {
+	aliases, err := r.aliases()
+	if err != nil {
+		return nil, err
+	}
+	main := names[len(names)-1]
+	ids := []string{main, template(main)}
+	for range maxAliases {
+		for _, a := range aliases {
+			if slices.Contains(ids, a.to) && !slices.Contains(ids, a.from) && len(ids) < maxDropIns {
+				ids = append(ids, a.from)
+			}
+		}
+	}
+	for _, id := range ids[2:] {
+		if id = instance(id, main); !slices.Contains(names, id) {
+			names = append(names, id)
+		}
+	}
+	return names, nil
+}
+
+type unitLink struct{ from, to string }
+
+// aliases are the links of the unit folders from one unit to another, those of
+// the first folder that has the name.
+func (r *Root) aliases() ([]unitLink, error) {
+	if r.unitLinks != nil {
+		return r.unitLinks, nil
+	}
+	links := []unitLink{}
+	seen := map[string]bool{}
+	for _, folder := range unitFolders {
+		at, _, err := r.resolve(folder)
+		if err != nil {
+			continue
+		}
+		entries, err := r.list(at)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if seen[e.Name] {
+				continue
+			}
+			if seen[e.Name] = true; len(seen) > maxUnitLink {
+				return nil, fmt.Errorf("more than %d names in %s", maxUnitLink, strings.Join(unitFolders, ", "))
+			}
+			to, err := r.alias(folder, e)
+			if err != nil {
+				return nil, err
+			}
+			if to != "" {
+				links = append(links, unitLink{e.Name, to})
+			}
+		}
+	}
+	r.unitLinks = links
+	return links, nil
+}
+
+// template is the template of an instance's name; "" for other units.
+func template(name string) string {
+	if before, after, ok := strings.Cut(name, "@"); ok && !strings.HasPrefix(after, ".") {
+		return before + "@" + path.Ext(name)
+	}
+	return ""
+}
+
+// instance is the unit that a name means where the unit like is meant: of a
+// template, the instance that like is one of.
+func instance(name, like string) string {
+	_, of, ok := strings.Cut(like, "@")
+	if before, ext, isTemplate := strings.Cut(name, "@."); isTemplate && ok && template(like) != "" {
+		return before + "@" + strings.TrimSuffix(of, path.Ext(like)) + "." + ext
+	}
+	return name
+}
