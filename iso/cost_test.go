@@ -122,7 +122,7 @@ func TestHostileMenus(t *testing.T) {
 	}{{"syslinux", parseSyslinux, hostileSyslinux}, {"grub", parseGRUB, hostileGRUB}} {
 		for _, hostile := range loader.menus {
 			t.Run(loader.name+"/"+hostile.name, func(t *testing.T) {
-				for _, size := range []int{4 << 10, 200 << 10, 900 << 10} {
+				for _, size := range []int{4 << 10, 250 << 10} {
 					text := hostile.text(size)
 					r := serving(text)
 					var m Menu
@@ -140,6 +140,14 @@ func TestHostileMenus(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestLargeConfig: a file over its bound is not parsed at all.
+func TestLargeConfig(t *testing.T) {
+	for name, parse := range map[string]func(string, *reading) (Menu, error){"syslinux": parseSyslinux, "grub": parseGRUB} {
+		_, err := parse("m.cfg", serving(strings.Repeat("#", maxConfig+1)))
+		require.EqualError(t, err, "m.cfg:1: too much for a boot menu: a file of more than 1024 KiB", name)
 	}
 }
 

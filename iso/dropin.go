@@ -54,21 +54,28 @@ func (r *Root) dropIns(names []string) ([]string, error) {
 // foo-bar-.service and foo-.service of foo-bar-x.service (systemd.unit(5),
 // "Description").
 func dropInNames(name string) []string {
-	all := []string{name}
-	if t := template(name); t != "" {
-		all = append(all, dropInNames(t)...)
-	}
 	ext := path.Ext(name)
 	stem, of := strings.TrimSuffix(name, ext), ""
 	if i := strings.Index(stem, "@"); i >= 0 {
 		stem, of = stem[:i], stem[i:]
 	}
-	if i := strings.LastIndex(strings.TrimSuffix(stem, "-"), "-"); i >= 0 {
-		for _, n := range dropInNames(stem[:i+1] + of + ext) {
-			if !slices.Contains(all, n) {
-				all = append(all, n)
-			}
+	stems := []string{stem}
+	for {
+		i := strings.LastIndex(strings.TrimSuffix(stem, "-"), "-")
+		if i < 0 {
+			break
 		}
+		stem = stem[:i+1]
+		stems = append(stems, stem)
+	}
+	all := []string{name}
+	if template(name) != "" {
+		for _, s := range stems {
+			all = append(all, s+"@"+ext)
+		}
+	}
+	for _, s := range stems[1:] {
+		all = append(all, s+of+ext)
 	}
 	return all
 }

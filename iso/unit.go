@@ -31,7 +31,8 @@ const (
 	maxUnit     = 256 << 10 // bytes of a file, which has some hundred
 	maxUnits    = 1 << 20   // bytes of all of them
 	maxDropIns  = 200
-	maxAliases  = 8 // links from one name to the next; systemd, too, follows 8
+	maxAliases  = 8  // links from one name to the next; systemd, too, follows 8
+	maxNames    = 32 // of one unit
 	maxUnitLink = 20_000
 )
 

@@ -191,8 +191,14 @@ func TestUnitsAreBounded(t *testing.T) {
 	for i := range 5 {
 		many[fmt.Sprintf(lib+"b.service.d/%d.conf", i)] = "[Unit]\n" + strings.Repeat("X=1\n", 60_000)
 	}
+	for i := range 40 {
+		many[fmt.Sprintf(lib+"c%d.service", i)] = "-> d.service"
+	}
+	many[lib+"d.service"] = says("d")
 	r := root(t, many)
-	_, err := r.Unit("a.service")
+	_, err := r.Unit("d.service")
+	require.ErrorContains(t, err, "d.service has more than 32 names")
+	_, err = r.Unit("a.service")
 	require.ErrorContains(t, err, "a.service has more than 200 drop-ins")
 	cost := iso.Allocated(func() { _, err = r.Unit("b.service") })
 	require.ErrorContains(t, err, "b.service.d/4.conf: not read: it, and the files before it, have more")

@@ -40,8 +40,10 @@ func (r *Root) otherNames(names []string) ([]string, error) {
 	ids := []string{main, template(main)}
 	for range maxAliases {
 		for _, a := range aliases {
-			if slices.Contains(ids, a.to) && !slices.Contains(ids, a.from) && len(ids) < maxDropIns {
-				ids = append(ids, a.from)
+			if slices.Contains(ids, a.to) && !slices.Contains(ids, a.from) {
+				if ids = append(ids, a.from); len(ids) > maxNames {
+					return nil, fmt.Errorf("%s has more than %d names", main, maxNames)
+				}
 			}
 		}
 	}
