@@ -27,6 +27,7 @@ func (a auditor) standInChecks() []Check {
 			How:       "apt-get indextargets, or " + mirror.Variable + "; GET MIRROR" + release,
 			Remedy:    "allow the host (or its proxy: http_proxy) to reach the mirror, name another one in " + mirror.Variable + ", or audit an image that is there: BOOT_IMAGE_ISO",
 			Timeout:   6 * time.Second,
+			Runs:      true,
 			Probe:     a.standInMirror,
 		},
 	})
