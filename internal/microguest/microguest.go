@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"bootaudit/internal/command"
+	"bootaudit/internal/tools"
 )
 
 //go:generate sh -c "as --32 -o guest.o guest.asm && ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o guest.bin guest.o && rm guest.o"
@@ -73,7 +74,7 @@ type Report struct {
 func (m Machine) CommandLine(image string, port int) []string {
 	args := []string{
 		m.QEMU, "-machine", "pc", "-accel", m.Accelerator, "-m", "16",
-		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
+		"-nodefaults", "-no-user-config", "-sandbox", tools.Sandbox, "-display", "none", "-serial", "stdio",
 		"-drive", "if=ide,format=raw,snapshot=on,file=" + strings.ReplaceAll(image, ",", ",,"),
 		"-device", "isa-debug-exit,iobase=0xf4,iosize=4",
 	}
