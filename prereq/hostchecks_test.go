@@ -333,7 +333,7 @@ func shutTemp(h *fakeHost) {
 	h.files["tmp/nix-shell.x"] = dir(0o700)
 }
 
-func TestHostChecks(t *testing.T) {
+func TestChecksOnFakeHosts(t *testing.T) {
 	if forceTCG {
 		t.Skip("built with -tags tcg, which decides for itself")
 	}
