@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"bootaudit/internal/config"
+	"bootaudit/internal/plain"
 )
 
 // FindingAttr is the test attribute that carries a [Finding] as JSON.
@@ -106,7 +107,7 @@ func (f Finding) words() string {
 	if f.Evidence != "" && f.Outcome != Holds && f.Outcome != NotNeeded {
 		fmt.Fprintf(&b, "\nevidence:\n%s", indent(excerpt(f.Evidence, shownLines)))
 	}
-	return printable(b.String())
+	return plain.Text(b.String())
 }
 
 // shownLines is how much of a finding's evidence a terminal gets, in lines; the
@@ -125,16 +126,4 @@ func excerpt(s string, most int) string {
 
 func indent(s string) string {
 	return "    " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n    ")
-}
-
-// printable replaces control characters, which a tool or a guest may have put
-// in a finding, before they reach a terminal or go test: after a ^V, go test
-// would believe a line that imitates its own, such as "--- PASS: TestX".
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || (r >= 0x20 && r != 0x7f && !(r >= 0x80 && r < 0xa0)) {
-			return r
-		}
-		return '\uFFFD'
-	}, s)
 }

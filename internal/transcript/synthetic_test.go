@@ -36,8 +36,8 @@ var (
 
 // prompts, as bash prints them.
 var (
-	user  = "\x1b[?2004h" + own("\n") + "\x1b[1;32m[\x1b]0;nixos@nixos: ~\anixos@nixos:~]$\x1b[0m "
-	root  = "\x1b[?2004h" + own("\n") + "\x1b[1;31m[\x1b]0;root@nixos: ~\aroot@nixos:~]#\x1b[0m "
+	user = "\x1b[?2004h" + own("\n") + "\x1b[1;32m[\x1b]0;nixos@nixos: ~\anixos@nixos:~]$\x1b[0m "
+	root = "\x1b[?2004h" + own("\n") + "\x1b[1;31m[\x1b]0;root@nixos: ~\aroot@nixos:~]#\x1b[0m "
 	bare = "\x1b[?2004hPRE-NIXOS> "
 )
 
