@@ -183,7 +183,10 @@ func (vm *VM) OpenRoot(ctx context.Context) (note string, err error) {
 
 // controlDevice is the control line's port as the guest names it.
 func (vm *VM) controlDevice() string {
-	if vm.Machine.Control == UART {
+	switch {
+	case vm.settings.device != "":
+		return vm.settings.device
+	case vm.Machine.Control == UART:
 		return "/dev/ttyS1"
 	}
 	return "/dev/virtio-ports/" + ControlName

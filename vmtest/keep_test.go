@@ -75,7 +75,7 @@ func TestVMDebianLive(t *testing.T) {
 	cfg.Debug = true
 	sub := Subject{Contract: contract.DebianLive(), MemoryMiB: 1024, ISO: func(ctx context.Context) (string, error) {
 		// The build must not starve the guests that run meanwhile.
-		release, err := reserveCPUs(ctx, filepath.Join(string(cfg.CacheDir), "cpus"), runtime.NumCPU(), 1, nil)
+		release, err := reserveCPUs(ctx, filepath.Join(string(cfg.CacheDir), "cpus"), runtime.GOMAXPROCS(0), 1, nil)
 		if err != nil {
 			return "", err
 		}

@@ -71,6 +71,8 @@ type session struct {
 	faults   string // for the image's knob
 	// prepare, when set, puts on the disks what the scenario needs there.
 	prepare func(Machine) error
+	// device is the control line's port in the guest; "" is the machine's.
+	device string
 
 	mu        sync.Mutex // held by a check: a guest has one state
 	planned   func() (Machine, error)
@@ -176,8 +178,10 @@ func (s *session) start(ctx context.Context) prereq.Result {
 		return unable(err)
 	}
 	machine.Name = s.name
-	var why string
-	machine.Accelerator, why = prereq.Accelerator(ctx)
+	why := "asked for"
+	if machine.Accelerator == "" {
+		machine.Accelerator, why = prereq.Accelerator(ctx)
+	}
 	folder, temp, err := runFolder(string(f.cfg.Artifacts), string(f.cfg.LogRoot), s.name, time.Now())
 	if err != nil {
 		return prereq.Doubt(err.Error())
@@ -197,13 +201,14 @@ func (s *session) start(ctx context.Context) prereq.Result {
 		}
 	}
 	if machine.Accelerator == "tcg" {
-		want := machine.CPUs
+		// Of the host's CPUs, those that our control group lets us use.
+		host, want := runtime.GOMAXPROCS(0), machine.CPUs
 		if room, err := roomForGuests(); err == nil { // else the check memory says why
-			want = share(runtime.NumCPU(), room, machine)
+			want = share(host, room, machine)
 		}
-		s.release, err = reserveCPUs(ctx, filepath.Join(string(f.cfg.CacheDir), "cpus"), runtime.NumCPU(), want,
+		s.release, err = reserveCPUs(ctx, filepath.Join(string(f.cfg.CacheDir), "cpus"), host, want,
 			func() {
-				s.tell("waits until %d of the host's %d CPUs are free of other emulated guests", want, runtime.NumCPU())
+				s.tell("waits until %d of the host's %d CPUs are free of other emulated guests", want, host)
 			})
 		if err != nil {
 			return prereq.Doubt(err.Error())
@@ -212,7 +217,7 @@ func (s *session) start(ctx context.Context) prereq.Result {
 	if late() { // after the image's build, and the queue
 		return f.noTime(s, cost)
 	}
-	settings := Settings{Contract: f.subject.Contract, Keep: f.cfg.Debug, Patience: f.patience(), OnStage: s.onStage, OnTrip: s.onTrip}
+	settings := Settings{Contract: f.subject.Contract, Keep: f.cfg.Debug, Patience: f.patience(), OnStage: s.onStage, OnTrip: s.onTrip, device: s.device}
 	if s.cast != nil {
 		settings.Recording = s.cast
 	}

@@ -40,6 +40,8 @@ type Settings struct {
 	// OnStage and OnTrip are told what the console shows; they must not wait.
 	OnStage func(serial.Reached)
 	OnTrip  func(serial.Trip)
+
+	device string // of the control line in the guest; "" is the machine's
 }
 
 // VM is a machine that runs, or has run. Its folder is Machine.Folder.

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fakeGuest answers as a guest's systemctl, journalctl and ip would. Each
+// waitingGuest answers as a guest's systemctl, journalctl and ip would. Each
 // `systemctl show` prints the next of the unit's states, and then the last.
-func fakeGuest(t *testing.T, states []string, jobs, address string) (run func(call string) Wait) {
+func waitingGuest(t *testing.T, states []string, jobs, address string) (run func(call string) Wait) {
 	t.Helper()
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) {
@@ -76,7 +76,7 @@ func TestWaitUnit(t *testing.T) {
 		"ended instead": {[]string{activating, ended}, "", "active", "ended", "x.service has ended"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := fakeGuest(t, test.states, test.jobs, "")("await_unit x.service " + test.want)
+			w := waitingGuest(t, test.states, test.jobs, "")("await_unit x.service " + test.want)
 			assert.Equal(t, test.verdict, w.Verdict)
 			if test.verdict != "ok" {
 				assert.Contains(t, w.Why("x.service"), test.why)
@@ -89,7 +89,7 @@ func TestWaitUnit(t *testing.T) {
 // A wait that nothing ends gives up by itself, and says what it knows.
 func TestWaitGivesUp(t *testing.T) {
 	for _, call := range []string{"await_unit x.service inactive", "await_status /nosuchfile x.service", "await_address nosuchnic x.service"} {
-		w := fakeGuest(t, []string{activating}, "12 x.service start running\n", "")("limit=1; " + call)
+		w := waitingGuest(t, []string{activating}, "12 x.service start running\n", "")("limit=1; " + call)
 		assert.Equal(t, "timeout", w.Verdict)
 		assert.Contains(t, w.Why("x.service"), "x.service is still under way after all the time for it (x.service load=loaded active=activating")
 		assert.Contains(t, w.Report, "12 x.service start running")
@@ -110,7 +110,7 @@ func TestWaitStatus(t *testing.T) {
 			if test.file != "" {
 				require.NoError(t, os.WriteFile(file, []byte(test.file), 0o644))
 			}
-			w := fakeGuest(t, test.states, "", "")("await_status " + quote(file) + " x.service")
+			w := waitingGuest(t, test.states, "", "")("await_status " + quote(file) + " x.service")
 			assert.Equal(t, test.verdict, w.Verdict)
 			if test.file != "" {
 				assert.Equal(t, "applied", w.status()["STATE"])
@@ -124,22 +124,22 @@ func TestWaitStatus(t *testing.T) {
 }
 
 func TestWaitAddress(t *testing.T) {
-	w := fakeGuest(t, []string{activating}, "", "2: lan    inet 10.0.2.15/24 scope global lan\n")("await_address lan x.service")
+	w := waitingGuest(t, []string{activating}, "", "2: lan    inet 10.0.2.15/24 scope global lan\n")("await_address lan x.service")
 	assert.Equal(t, "ok", w.Verdict)
 	assert.Equal(t, "10.0.2.15/24", w.Values["address"])
 
-	w = fakeGuest(t, []string{activating, ended}, "", "")("await_address nosuchnic x.service")
+	w = waitingGuest(t, []string{activating, ended}, "", "")("await_address nosuchnic x.service")
 	assert.Equal(t, "no-interface", w.Verdict)
 	assert.Contains(t, w.Why("x.service"), "x.service has ended")
 
 	// The loopback stands for an interface that nobody will configure.
-	w = fakeGuest(t, []string{ended}, "", "")("await_address lo x.service")
+	w = waitingGuest(t, []string{ended}, "", "")("await_address lo x.service")
 	assert.Equal(t, "no-dhcp-client", w.Verdict)
 
-	w = fakeGuest(t, []string{ended}, "", "")("export CLIENT=1; lease=0; await_address lo x.service")
+	w = waitingGuest(t, []string{ended}, "", "")("export CLIENT=1; lease=0; await_address lo x.service")
 	assert.Equal(t, "no-lease", w.Verdict)
 
-	w = fakeGuest(t, nil, "", "")("await_address nosuchnic ''")
+	w = waitingGuest(t, nil, "", "")("await_address nosuchnic ''")
 	assert.Equal(t, "no-interface", w.Verdict)
 	assert.Equal(t, "the boot has settled", w.Why(""))
 }

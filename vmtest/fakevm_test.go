@@ -1,0 +1,311 @@
+package vmtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// A fake VM stands in QEMU's place, so that all that is this package's own runs
+// in seconds and under the race detector: Launch, the monitor, the ports, steps,
+// checks, diagnostics, record, ending. It is this test binary, started by the
+// name of qemu-system-x86_64 (see [TestMain] and [fakeGuest]). Its guest is a
+// script on a pty, whose PATH has nothing but the programs of testdata/guest and
+// some tools that read.
+//
+// What it cannot show: that QEMU takes the command line, which it mostly does not
+// read; how a firmware, a boot loader, a kernel or systemd really behaves, or how
+// slow they are emulated; a UART's or virtio port's own buffers; that QEMU serves
+// a second connection by refusing it. The boots of the stand-in show that.
+type fakeVM struct {
+	guest   string
+	options map[string][]string // of the command line
+	monitor net.Listener
+	ports   []*fakePort
+	init    *exec.Cmd
+	guard   *os.File // its end is the guest's
+	sshPort int
+
+	mu      sync.Mutex
+	clients []net.Conn // of the monitor
+	ended   chan string
+}
+
+func TestMain(m *testing.M) {
+	switch filepath.Base(os.Args[0]) {
+	case "qemu-system-x86_64":
+		os.Exit(fakeQEMU(os.Args[1:]))
+	case "qemu-img":
+		os.Exit(fakeQEMUImg(os.Args[1:]))
+	}
+	status := m.Run()
+	fakeImage.remove()
+	if left := fakesLeft(fakeRun); len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "FAIL: fake VMs have left processes: %s\n", strings.Join(left, "; "))
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func fakeQEMU(args []string) int {
+	vm := &fakeVM{options: map[string][]string{}, ended: make(chan string, 100)}
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "-") {
+			value := ""
+			if i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+				value = args[i+1]
+			}
+			vm.options[arg] = append(vm.options[arg], value)
+		}
+	}
+	if err := vm.start(); err != nil {
+		fmt.Fprintf(os.Stderr, "qemu-system-x86_64: %v\n", err)
+		return 1
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	select {
+	case why := <-vm.ended:
+		vm.event("SHUTDOWN", why)
+	case s := <-signals:
+		fmt.Fprintf(os.Stderr, "qemu-system-x86_64: terminating on signal %d\n", s)
+		vm.event("SHUTDOWN", `{"guest": false, "reason": "host-signal"}`)
+	}
+	return 0
+}
+
+// start opens what the command line names. The guest is stopped, as after -S.
+func (vm *fakeVM) start() error {
+	files := map[string]string{}
+	for _, o := range vm.options["-fw_cfg"] {
+		o := fakeOption(o)
+		files[o["name"]] = o["string"]
+	}
+	if vm.guest = files[fakeGuestFile]; vm.guest == "" {
+		return errors.New("a fake VM has no guest but what " + fakeGuestFile + " names")
+	}
+	for name, text := range files {
+		file := filepath.Join(vm.guest, "fw_cfg", name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			return err
+		}
+	}
+	if refusal, err := os.ReadFile(filepath.Join(vm.guest, "refuses-to-start")); err == nil {
+		return errors.New(strings.TrimSpace(string(refusal)))
+	}
+	if strings.Contains(strings.Join(vm.options["-drive"], " "), "if=pflash") {
+		if err := os.WriteFile(filepath.Join(vm.guest, "efi"), []byte("64\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, o := range vm.options["-chardev"] {
+		if err := vm.chardev(fakeOption(o)); err != nil {
+			return err
+		}
+	}
+	for _, o := range vm.options["-netdev"] {
+		if strings.Contains(o, "hostfwd=") {
+			if err := vm.forwardSSH(); err != nil {
+				return err
+			}
+		}
+	}
+	return vm.guardian()
+}
+
+func (vm *fakeVM) chardev(o map[string]string) error {
+	if o["id"] == "firmware" {
+		says, _ := os.ReadFile(filepath.Join(vm.guest, "firmware")) // most have none
+		return os.WriteFile(o["path"], says, 0o644)
+	}
+	listener, err := net.Listen("unix", o["path"])
+	if err != nil {
+		return err
+	}
+	if o["id"] == "monitor" {
+		vm.monitor = listener
+		go vm.serveMonitor()
+		return nil
+	}
+	port, err := newFakePort(listener, o["logfile"])
+	if err != nil {
+		return err
+	}
+	vm.ports = append(vm.ports, port)
+	// As the guest sees it. Serial makes what is called a tty raw.
+	return os.Symlink(port.tty.Name(), filepath.Join(vm.guest, "dev", "tty-"+o["id"]))
+}
+
+// guardian starts a program that ends the guest's processes when this one has
+// ended, by SIGKILL too, the agents in sessions of their own among them.
+func (vm *fakeVM) guardian() error {
+	in, out, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	vm.guard = out
+	script, err := os.ReadFile(filepath.Join(vm.guest, "guardian.sh"))
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("sh", "-c", string(script), "guardian", vm.guest)
+	cmd.Env = append(os.Environ(), fakeGuarded+"="+vm.guest+";")
+	cmd.Stdin = in
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return errors.Join(cmd.Start(), in.Close())
+}
+
+// environ is the environment of the guest's programs.
+func (vm *fakeVM) environ(user, uid string) []string {
+	env := []string{
+		"PATH=" + filepath.Join(vm.guest, "bin"), "GUEST=" + vm.guest, "HOME=" + vm.guest, "TMPDIR=" + filepath.Join(vm.guest, "run"),
+		"TERM=linux", "LC_ALL=C", "GUEST_USER=" + user, "GUEST_UID=" + uid, fmt.Sprintf("QEMU=%d", os.Getpid()),
+		fakeMark + "=" + vm.guest + ";", fakeRunMark + "=" + os.Getenv(fakeRunMark),
+	}
+	for _, o := range vm.options["-drive"] {
+		o := fakeOption(o)
+		n, ok := strings.CutPrefix(o["id"], "disk")
+		switch {
+		case !ok:
+		case o["file"] != "":
+			env = append(env, "DISK"+n+"="+o["file"])
+		default:
+			env = append(env, "DISK"+n+"="+o["file.image.filename"], "DISK"+n+"_FAULTY="+o["file.inject-error.0.event"])
+		}
+	}
+	return env
+}
+
+// run lets the guest run, once.
+func (vm *fakeVM) run() error {
+	if vm.init != nil {
+		return nil
+	}
+	vm.init = exec.Command(filepath.Join(vm.guest, "real", "sh"), filepath.Join(vm.guest, "init"))
+	vm.init.Env = vm.environ("root", "0")
+	vm.init.Dir = vm.guest
+	tty := vm.ports[0].tty
+	vm.init.Stdin, vm.init.Stdout, vm.init.Stderr = tty, tty, tty
+	vm.init.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := vm.init.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_ = vm.init.Wait()
+		vm.ended <- `{"guest": true, "reason": "guest-shutdown"}`
+	}()
+	return nil
+}
+
+// fakePort is a pty whose other side is a socket with one client at a time, and
+// a file.
+type fakePort struct {
+	listener net.Listener
+	pty, tty *os.File
+	log      *os.File // or nil
+
+	mu     sync.Mutex
+	client net.Conn
+}
+
+func newFakePort(listener net.Listener, log string) (p *fakePort, err error) {
+	p = &fakePort{listener: listener}
+	if p.pty, p.tty, err = pty.Open(); err != nil {
+		return nil, err
+	}
+	if err := pty.Setsize(p.pty, &pty.Winsize{Cols: 132, Rows: 50}); err != nil {
+		return nil, err
+	}
+	if log != "" {
+		if p.log, err = os.Create(log); err != nil {
+			return nil, err
+		}
+	}
+	go p.accept()
+	go p.pump()
+	return p, nil
+}
+
+func (p *fakePort) accept() {
+	for {
+		conn, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		p.client = conn
+		p.mu.Unlock()
+		_, _ = io.Copy(p.pty, conn)
+		p.mu.Lock()
+		p.client = nil
+		p.mu.Unlock()
+		conn.Close()
+	}
+}
+
+// pump hands on what the guest writes. A client that does not read makes the
+// guest wait; without a client it goes to the file alone.
+func (p *fakePort) pump() {
+	buf := make([]byte, 4096)
+	for {
+		n, err := p.pty.Read(buf)
+		if err != nil {
+			return
+		}
+		if p.log != nil {
+			_, _ = p.log.Write(buf[:n])
+		}
+		p.mu.Lock()
+		client := p.client
+		p.mu.Unlock()
+		if client != nil {
+			_, _ = client.Write(buf[:n])
+		}
+	}
+}
+
+// fakeOption are the parts of an option like a=b,c=d, where ",," is a comma.
+func fakeOption(text string) map[string]string {
+	o := map[string]string{}
+	for part := range strings.SplitSeq(strings.ReplaceAll(text, ",,", "\x00"), ",") {
+		key, value, _ := strings.Cut(strings.ReplaceAll(part, "\x00", ","), "=")
+		o[key] = value
+	}
+	return o
+}
+
+// fakeQEMUImg makes of `create ... -F FORMAT -b BASE FILE` a file that says so.
+func fakeQEMUImg(args []string) int {
+	text := append([]byte("QFI\xfb"), strings.Join(args, " ")...)
+	if err := os.WriteFile(args[len(args)-1], text, 0o644); err != nil {
+		fmt.Fprintln(os.Stderr, "qemu-img:", err)
+		return 1
+	}
+	return 0
+}
+
+// fakesLeft are the processes that have mark in their environment.
+func fakesLeft(mark string) (left []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well formed
+	for _, file := range all {
+		env, _ := os.ReadFile(file)
+		if bytes.Contains(env, []byte(mark)) && !strings.HasPrefix(file, fmt.Sprintf("/proc/%d/", unix.Getpid())) {
+			line, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
+			left = append(left, fmt.Sprintf("%s %.100q", filepath.Base(filepath.Dir(file)), bytes.ReplaceAll(line, []byte{0}, []byte(" "))))
+		}
+	}
+	return left
+}
