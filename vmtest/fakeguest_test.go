@@ -123,6 +123,7 @@ func useFakeQEMU(t testing.TB) {
 	}
 	_, value, _ := strings.Cut(fakeRun, "=")
 	t.Setenv(fakeRunMark, value)
+	t.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // else each fake takes a second to end
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 
@@ -220,10 +221,14 @@ func (g *fakeGuest) session(cfg config.Config) *session {
 	return s
 }
 
-// inhabit makes g the guest of s's VM. KVM is not asked for its CPUs in a queue.
+// inhabit makes g the guest of s's VM, with small disks. For a machine with KVM
+// nobody waits in the queue for CPUs.
 func (g *fakeGuest) inhabit(s *session) {
 	s.template.FWCfg = map[string]string{fakeGuestFile: g.dir}
 	s.template.Accelerator = "kvm"
+	for i := range s.template.Disks {
+		s.template.Disks[i].MiB = 4
+	}
 	if s.template.Firmware == UEFI {
 		s.template.Code, s.template.Vars = filepath.Join(g.dir, "init"), filepath.Join(g.dir, "init") // any file
 	}

@@ -123,7 +123,11 @@ func (vm *fakeVM) start() error {
 			}
 		}
 	}
-	return vm.guardian()
+	if err := vm.guardian(); err != nil {
+		return err
+	}
+	go vm.serveMonitor() // when all is there, as QEMU does
+	return nil
 }
 
 func (vm *fakeVM) chardev(o map[string]string) error {
@@ -137,7 +141,6 @@ func (vm *fakeVM) chardev(o map[string]string) error {
 	}
 	if o["id"] == "monitor" {
 		vm.monitor = listener
-		go vm.serveMonitor()
 		return nil
 	}
 	port, err := newFakePort(listener, o["logfile"])
