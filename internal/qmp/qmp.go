@@ -42,7 +42,7 @@ type Client struct {
 	events  *eventQueue
 	done    chan struct{}
 
-	write   sync.Mutex // held for one command's bytes
+	writing chan struct{} // has a token while a command's bytes are written
 	mu      sync.Mutex
 	last    uint64
 	waiting map[uint64]chan message
@@ -98,6 +98,7 @@ func New(ctx context.Context, conn net.Conn, onEvent func(Event)) (*Client, erro
 	c := &Client{
 		conn:    conn,
 		done:    make(chan struct{}),
+		writing: make(chan struct{}, 1),
 		waiting: make(map[uint64]chan message),
 		events:  newEventQueue(onEvent),
 	}
@@ -169,7 +170,7 @@ func (c *Client) Execute(ctx context.Context, command string, arguments, result 
 		return fmt.Errorf("%s: %w", command, err)
 	}
 	if err := c.send(ctx, append(text, '\n')); err != nil {
-		return fmt.Errorf("%s: %w (%w)", command, ErrClosed, err)
+		return fmt.Errorf("%s: %w", command, err)
 	}
 	select {
 	case m := <-reply:
@@ -199,14 +200,38 @@ func (c *Client) Human(ctx context.Context, line string) (string, error) {
 
 // send writes within ctx: a stopped QEMU reads nothing.
 func (c *Client) send(ctx context.Context, text []byte) error {
-	c.write.Lock()
-	defer c.write.Unlock()
-	deadline, _ := ctx.Deadline()
-	if err := c.conn.SetWriteDeadline(deadline); err != nil {
-		return err
+	select {
+	case c.writing <- struct{}{}:
+		defer func() { <-c.writing }()
+	case <-ctx.Done():
 	}
-	_, err := c.conn.Write(text)
-	return err
+	if ctx.Err() != nil {
+		return fmt.Errorf("not sent: %w", context.Cause(ctx))
+	}
+	if err := c.conn.SetWriteDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("%w (%w)", ErrClosed, err)
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		_ = c.conn.SetWriteDeadline(time.Unix(1, 0)) // long ago
+	})
+	n, err := c.conn.Write(text)
+	if !stop() {
+		<-interrupted
+	}
+	switch {
+	case err == nil:
+		return nil
+	case n > 0:
+		// What came after half a command would be read as its rest.
+		c.conn.Close()
+		return fmt.Errorf("%w: cut off in the middle of a command: %w", ErrClosed, errors.Join(context.Cause(ctx), err))
+	case ctx.Err() != nil:
+		return fmt.Errorf("not sent: %w", context.Cause(ctx))
+	default:
+		return fmt.Errorf("%w (%w)", ErrClosed, err)
+	}
 }
 
 func (c *Client) read(greeting chan<- string) {

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -149,6 +151,56 @@ func TestForeignGreeting(t *testing.T) {
 	}
 	_, err := Dial(within(t, 30*time.Millisecond), filepath.Join(t.TempDir(), "none"), nil)
 	assert.ErrorContains(t, err, "no qemu monitor at ")
+}
+
+// A monitor that does not read keeps nobody longer than they want to wait, with
+// a deadline or without, neither who writes nor who would be next.
+func TestMonitorThatDoesNotRead(t *testing.T) {
+	for name, takes := range map[string]int{"nothing": 0, "half a command": 10} {
+		t.Run(name, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			defer theirs.Close()
+			go func() {
+				_, _ = theirs.Write([]byte(hello))
+				lines := bufio.NewReaderSize(theirs, 16)
+				_, _ = lines.ReadString('\n')
+				_, _ = theirs.Write([]byte(`{"return": {}, "id": 1}`))
+				_, _ = io.ReadFull(theirs, make([]byte, takes))
+			}()
+			c, err := New(within(t, 10*time.Second), ours, nil)
+			require.NoError(t, err)
+			defer c.Close()
+			why := errors.New("enough")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			failed := make(chan error, 2)
+			for range 2 {
+				go func() { failed <- c.Execute(ctx, "stop", nil, nil) }()
+			}
+			time.Sleep(20 * time.Millisecond) // so that they are in the middle of it
+			cancel(why)
+			closed := 0
+			for range 2 {
+				err := <-failed
+				assert.ErrorIs(t, err, why)
+				if errors.Is(err, ErrClosed) {
+					closed++
+				}
+			}
+			if takes == 0 {
+				assert.Zero(t, closed)
+				assert.NoError(t, c.Err())
+				go func() { // it reads again
+					_, _ = bufio.NewReader(theirs).ReadString('\n')
+					_, _ = theirs.Write([]byte(`{"return": {}, "id": 4}`))
+				}()
+				assert.NoError(t, c.Execute(within(t, 10*time.Second), "stop", nil, nil))
+				return
+			}
+			assert.Equal(t, 1, closed)
+			<-c.Done()
+			assert.ErrorIs(t, c.Execute(t.Context(), "stop", nil, nil), ErrClosed)
+		})
+	}
 }
 
 func TestRealQEMU(t *testing.T) {
