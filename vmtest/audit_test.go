@@ -73,10 +73,7 @@ func subject(t testing.TB) Subject {
 	case config.StandIn:
 		s.KeyAtBoot, s.FaultAtBoot = fixtures.RootKeyFile, fixtures.FaultFile
 	}
-	// An image that was given has whatever key it was built with.
-	if cfg.Target() != config.ISO || cfg.RootKey != "" {
-		s.RootKey, err = rootkey.For(cfg)
-		require.NoError(t, err)
-	}
+	s.RootKey, err = rootkey.InImage(cfg)
+	require.NoError(t, err)
 	return s
 }

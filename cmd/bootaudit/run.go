@@ -75,34 +75,22 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, ke
 		return err
 	}
 	defer recording.Close()
-	m := vmtest.Machine{Name: "run", ISO: image, Folder: folder, MemoryMiB: prereq.GuestMemory(cfg.Target()), Network: true,
-		Disks: []vmtest.Disk{disk}, FWCfg: map[string]string{}}
+	m, key, err := machine(cfg, keyless, faults)
+	if err != nil {
+		return err
+	}
+	m.ISO, m.Folder, m.Disks = image, folder, []vmtest.Disk{disk}
 	if uefi {
 		m.Firmware = vmtest.UEFI
 	}
 	m.Accelerator, _ = prereq.Accelerator(ctx)
-	key, err := rootkey.For(cfg)
-	if err != nil {
-		return err
-	}
-	if cfg.Target() == config.StandIn {
-		if !keyless {
-			m.FWCfg[fixtures.RootKeyFile] = key.Authorized
-		}
-		if faults != "" {
-			m.FWCfg[fixtures.FaultFile] = faults
-		}
-	}
 	start := time.Now()
 	say := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "%4.0fs %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
 	}
-	vm, err := vmtest.Launch(ctx, m, vmtest.Settings{
-		Contract:  terms,
-		Recording: recording,
-		OnStage:   func(r serial.Reached) { say("%s", r.Stage) },
-		OnTrip:    func(t serial.Trip) { say("%s: %s", t.ID, t.Means) },
-	})
+	settings := watched(cfg, terms, say)
+	settings.Recording = recording
+	vm, err := vmtest.Launch(ctx, m, settings)
 	if err != nil {
 		return err
 	}
@@ -126,4 +114,32 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, ke
 	}
 	console(ctx, conn, "the VM")
 	return nil
+}
+
+// machine is what cfg's image gets beside its disk, and the key that lets root
+// log in over SSH; the zero key where none is known to.
+func machine(cfg config.Config, keyless bool, faults string) (vmtest.Machine, rootkey.Key, error) {
+	m := vmtest.Machine{Name: "run", MemoryMiB: prereq.GuestMemory(cfg.Target()), Network: true, FWCfg: map[string]string{}}
+	standIn := cfg.Target() == config.StandIn
+	if standIn && faults != "" {
+		m.FWCfg[fixtures.FaultFile] = faults
+	}
+	if standIn && keyless {
+		return m, rootkey.Key{}, nil
+	}
+	key, err := rootkey.InImage(cfg)
+	if standIn && err == nil {
+		m.FWCfg[fixtures.RootKeyFile] = key.Authorized
+	}
+	return m, key, err
+}
+
+// watched is how the VM is watched: say gets each stage and tripwire.
+func watched(cfg config.Config, terms contract.Contract, say func(format string, args ...any)) vmtest.Settings {
+	return vmtest.Settings{
+		Contract: terms,
+		Patience: cfg.Patience(),
+		OnStage:  func(r serial.Reached) { say("%s", r.Stage) },
+		OnTrip:   func(t serial.Trip) { say("%s: %s", t.ID, t.Means) },
+	}
 }

@@ -167,6 +167,10 @@ func (c Config) Target() Kind {
 	}
 }
 
+// Patience is what the limits of a console's silences are multiplied by: more
+// than 1 where a login may take longer than it does by default.
+func (c Config) Patience() float64 { return max(1, c.LoginTimeout.Duration().Seconds()/300) }
+
 // Path is a file name made absolute against the module's root, because
 // `go test` runs each package in a folder of its own.
 type Path string

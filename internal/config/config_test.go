@@ -117,3 +117,11 @@ func TestVariablesAreDocumented(t *testing.T) {
 		seen[v.Name] = true
 	}
 }
+
+func TestPatience(t *testing.T) {
+	for text, want := range map[string]float64{"": 1, "60": 1, "300": 1, "900": 3} {
+		cfg, err := decode(map[string]string{"BOOT_IMAGE_VM_LOGIN_TIMEOUT": text})
+		require.NoError(t, err)
+		assert.Equal(t, want, cfg.Patience(), "%q", text)
+	}
+}

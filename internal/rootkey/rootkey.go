@@ -39,6 +39,15 @@ func For(cfg config.Config) (Key, error) {
 	return Load(string(cfg.CacheDir), cfg.NewKey)
 }
 
+// InImage is the key that cfg's image lets root log in with; the zero key is
+// none that is known. An image that was given has whatever key it was built with.
+func InImage(cfg config.Config) (Key, error) {
+	if cfg.Target() == config.ISO && cfg.RootKey == "" {
+		return Key{}, nil
+	}
+	return For(cfg)
+}
+
 const comment = "bootaudit root key"
 
 // Load is the key kept in cacheDir, which is made when there is none or when
