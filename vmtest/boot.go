@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
+	"bootaudit/internal/qmp"
 	"bootaudit/serial"
 )
 
@@ -241,15 +243,42 @@ func (vm *VM) Output(ctx context.Context, command string) (string, error) {
 	return string(result.Stdout), nil
 }
 
-// explain adds to an error how QEMU ended, when it did: a console at its end
-// says only that it is.
+// explain makes QEMU's end the cause of an error, when it has ended: what was
+// under way then knows only that it was cancelled, or that its line is closed.
 func (vm *VM) explain(err error) error {
 	if err == nil || errors.Is(err, ErrEnded) {
 		return err
 	}
-	gone := errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed)
-	if gone && vm.process.wait(time.Second) {
-		return fmt.Errorf("%w: %w", vm.ending(), err)
+	end := context.Cause(vm.alive)
+	if end == nil {
+		// A line may close a moment before QEMU is seen to end.
+		if !hungUp(err) || !vm.process.wait(time.Second) {
+			return err
+		}
+		end = vm.ending()
 	}
-	return err
+	var waited *serial.WaitError
+	var trip *serial.TripError
+	switch text, cancelled := strings.CutSuffix(err.Error(), context.Canceled.Error()); {
+	case errors.As(err, &trip): // which came first
+		return fmt.Errorf("%w; %w", err, end)
+	case errors.As(err, &waited):
+		why := *waited
+		why.Err = end
+		return &why
+	case cancelled:
+		return fmt.Errorf("%s%w", text, end)
+	default:
+		return fmt.Errorf("%w: %w", end, err)
+	}
+}
+
+// hungUp is true of errors that a line's other end gives by closing it.
+func hungUp(err error) bool {
+	for _, sign := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, os.ErrClosed, syscall.EPIPE, syscall.ECONNRESET, qmp.ErrClosed} {
+		if errors.Is(err, sign) {
+			return true
+		}
+	}
+	return false
 }

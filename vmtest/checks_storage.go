@@ -249,7 +249,8 @@ func (s *session) recordedCheck(need string) prereq.Check {
 	return s.row(need, "recorded", "QEMU's version, its command line, the console and the times are recorded",
 		"read metadata.json, command.txt and serial.log back", "every boot", "see the warnings of the run", "boot",
 		func(context.Context) prereq.Result {
-			m := s.record.meta
+			s.record.flush()
+			m := s.record.now()
 			transcript, err := os.Stat(s.record.path(transcriptFile))
 			if err != nil || transcript.Size() == 0 {
 				return prereq.Break(fmt.Sprintf("there is no transcript: %v", err))

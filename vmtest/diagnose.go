@@ -83,8 +83,13 @@ func (s *session) diagnose(topic string, failure prereq.Result) {
 	if s.vm.Root == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), diagnoseLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), s.fleet.diagnosis)
 	defer cancel()
+	if d := s.fleet.deadline; !d.IsZero() {
+		// Half of what is kept back is for ending QEMU and completing the record.
+		ctx, cancel = context.WithDeadline(ctx, d.Add(s.fleet.evidence/2))
+		defer cancel()
+	}
 	// On the console commands take turns; on the control line they do not.
 	_, shared := s.vm.Root.(*serial.Console)
 	limit := make(chan struct{}, 4)
@@ -96,7 +101,7 @@ func (s *session) diagnose(topic string, failure prereq.Result) {
 		wg.Go(func() {
 			limit <- struct{}{}
 			defer func() { <-limit }()
-			ctx, cancel := context.WithTimeout(ctx, collectLimit)
+			ctx, cancel := context.WithTimeout(ctx, s.fleet.collect)
 			defer cancel()
 			result, err := s.vm.Run(ctx, "{ "+c.command+"\n} 2>&1")
 			text := result.Stdout

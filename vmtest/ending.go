@@ -98,7 +98,7 @@ func (s *session) tellAttribute(outcome string, attr func(name, value string)) {
 	if attr == nil {
 		attr = s.fleet.attr
 	}
-	m := s.record.meta
+	m := s.record.now()
 	text, err := json.Marshal(vmAttribute{m.Name, s.record.folder, m.QEMU.Command, m.QEMU.Version, m.Accelerator, m.Timings, m.Stages, outcome})
 	if err == nil && attr != nil {
 		attr("vm", string(text))

@@ -109,22 +109,40 @@ func newFakeGuest(t testing.TB, init string) *fakeGuest {
 	return g
 }
 
-// useFakeQEMU puts the fake in front of t's PATH.
+// useFakeQEMU puts the fake in front of t's PATH. Under -short it is there for
+// all tests, none of which starts a real QEMU, and t may run beside others.
 func useFakeQEMU(t testing.TB) {
 	t.Helper()
-	if strings.HasPrefix(os.Getenv(fakeRunMark), fmt.Sprint(os.Getpid())) {
+	if testing.Short() || os.Getenv(fakeRunMark) != "" {
 		return
 	}
-	self, err := os.Executable()
-	require.NoError(t, err)
-	dir := t.TempDir()
-	for _, name := range []string{"qemu-system-x86_64", "qemu-img"} {
-		require.NoError(t, os.Symlink(self, filepath.Join(dir, name)))
+	for name, value := range fakeEnviron(t.TempDir()) {
+		t.Setenv(name, value)
 	}
-	_, value, _ := strings.Cut(fakeRun, "=")
-	t.Setenv(fakeRunMark, value)
-	t.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // else each fake takes a second to end
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
+// fakeEnviron is the environment that makes dir's QEMU the fake.
+func fakeEnviron(dir string) map[string]string {
+	self, err := os.Executable()
+	for _, name := range []string{"qemu-system-x86_64", "qemu-img"} {
+		err = errors.Join(err, os.Symlink(self, filepath.Join(dir, name)))
+	}
+	if err != nil {
+		panic(err)
+	}
+	_, mark, _ := strings.Cut(fakeRun, "=")
+	return map[string]string{
+		fakeRunMark: mark,
+		"PATH":      dir + ":" + os.Getenv("PATH"),
+		"GORACE":    "atexit_sleep_ms=0 " + os.Getenv("GORACE"), // else each fake takes a second to end
+	}
+}
+
+// beside lets t run beside other tests, where nothing keeps it from that.
+func beside(t *testing.T) {
+	if testing.Short() {
+		t.Parallel()
+	}
 }
 
 // gone waits until nothing of the guest is left.

@@ -32,6 +32,7 @@ func (g *fakeGuest) look(ctx context.Context, scenario Scenario) string {
 // TestScenariosOnAFake takes every scenario through its checks, those that share
 // a VM one after the other, the VMs side by side.
 func TestScenariosOnAFake(t *testing.T) {
+	beside(t)
 	groups := [][]string{
 		{"clean-disk", "network", "announcement"}, {"no-root-key"}, {"existing-storage"}, {"uefi"},
 		{"detection-error"}, {"failed-provisioning"}, {"applied-without-effect"}, {"residue"},

@@ -63,8 +63,12 @@ func (vm *fakeVM) authorized(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permis
 func (vm *fakeVM) serveSSH(conn net.Conn, config *ssh.ServerConfig) {
 	defer conn.Close()
 	state, _ := os.ReadFile(filepath.Join(vm.guest, "units/sshd.service"))
-	if _, err := os.Stat(filepath.Join(vm.guest, "sshd-refuses")); err == nil || !strings.Contains(string(state), "ActiveState=active") {
-		_ = os.Remove(filepath.Join(vm.guest, "sshd-refuses")) // once
+	// The file sshd-refuses is how often, one X for each time.
+	refuses, _ := os.ReadFile(filepath.Join(vm.guest, "sshd-refuses"))
+	if len(refuses) > 0 {
+		_ = os.WriteFile(filepath.Join(vm.guest, "sshd-refuses"), refuses[1:], 0o644)
+	}
+	if len(refuses) > 0 || !strings.Contains(string(state), "ActiveState=active") {
 		return
 	}
 	transport, channels, requests, err := ssh.NewServerConn(conn, config)

@@ -3,6 +3,7 @@ package vmtest
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -51,8 +52,19 @@ func TestMain(m *testing.M) {
 	case "qemu-img":
 		os.Exit(fakeQEMUImg(os.Args[1:]))
 	}
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "bootaudit-fake-")
+	if err != nil {
+		panic(err)
+	}
+	if testing.Short() {
+		for name, value := range fakeEnviron(dir) {
+			os.Setenv(name, value)
+		}
+	}
 	status := m.Run()
 	fakeImage.remove()
+	os.RemoveAll(dir)
 	if left := fakesLeft(fakeRun); len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "FAIL: fake VMs have left processes: %s\n", strings.Join(left, "; "))
 		status = 1

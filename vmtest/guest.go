@@ -43,6 +43,12 @@ func Start(t testing.TB, m Machine) *Guest {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startGuest(t, cfg, m, func(*session) {})
+}
+
+// startGuest is [Start] as cfg asks for it; change changes the session first.
+func startGuest(t testing.TB, cfg config.Config, m Machine, change func(*session)) *Guest {
+	t.Helper()
 	f := newFleet(Subject{
 		Contract:  contract.Contract{Login: contract.Login{User: m.Account.User}},
 		ISO:       func(context.Context) (string, error) { return m.ISO, nil },
@@ -50,12 +56,13 @@ func Start(t testing.TB, m Machine) *Guest {
 	}, cfg, watch(t))
 	s := f.boot(m.withDefaults().Name, time.Minute, true, m)
 	s.account = m.Account
+	change(s)
 	t.Cleanup(func() {
 		s.failed = s.failed || t.Failed()
 		s.close(t.Attr)
 	})
 	r := s.do(t.Context(), "boot", s.booted)
-	switch words := "boot " + s.name + ": " + r.Detail + "\n" + r.Evidence; {
+	switch words := printable("boot " + s.name + ": " + r.Detail + "\n" + r.Evidence); {
 	case r.Outcome == prereq.Holds:
 	case r.Outcome == prereq.Broken, cfg.Require:
 		t.Fatal(words)
@@ -87,7 +94,7 @@ func (g *Guest) within(topic string, call func(context.Context) error) {
 		return prereq.Hold("")
 	})
 	if r.Outcome != prereq.Holds {
-		g.t.Fatal(r.Detail)
+		g.t.Fatal(printable(r.Detail)) // what a guest writes must not look like go test's own lines
 	}
 }
 

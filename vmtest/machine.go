@@ -94,8 +94,9 @@ type Disk struct {
 	// overlay, in the VM's folder. A file that exists is used as it is.
 	File string
 	// Base, when set, is an image that is read and never written: changes go
-	// to a qcow2 overlay.
-	Base string
+	// to a qcow2 overlay. BaseFormat is its format, "raw" (the default) or
+	// "qcow2".
+	Base, BaseFormat string
 	// Faulty makes the disk fail every "read" or "write" with an I/O error.
 	Faulty string
 }

@@ -1,6 +1,8 @@
 package vmtest
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +17,10 @@ import (
 // prepare makes what m's command line names: its folder, a folder for its
 // sockets, its disks and its copy of the firmware's variables.
 func (m *Machine) prepare(ctx context.Context) (err error) {
+	if m.Folder == "" {
+		// One made up here would be nobody's to look into, or to remove.
+		return errors.New("no folder is given for the files that the VM leaves (serial.log and so on): set Machine.Folder, such as to t.TempDir()")
+	}
 	if m.ISO != "" {
 		if err := readableFile(m.ISO); err != nil {
 			return fmt.Errorf("image: %w", err)
@@ -106,7 +112,7 @@ func (m *Machine) prepareUEFI() error {
 func (d Disk) create(ctx context.Context) error {
 	switch _, err := os.Lstat(d.File); {
 	case err == nil:
-		return readableFile(d.File)
+		return d.holds(d.File, d.format())
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -115,10 +121,11 @@ func (d Disk) create(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := readableFile(base); err != nil {
+		format := cmp.Or(d.BaseFormat, formatRaw)
+		if err := d.holds(base, format); err != nil {
 			return err
 		}
-		out, err := exec.CommandContext(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base, d.File).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "qemu-img", "create", "-q", "-f", formatQCOW2, "-F", format, "-b", base, d.File).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("qemu-img create: %w: %s", err, strings.TrimSpace(string(out)))
 		}
@@ -129,6 +136,54 @@ func (d Disk) create(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(f.Truncate(int64(d.MiB)<<20), f.Close())
+}
+
+// Formats of a disk's image, in QEMU's words.
+const (
+	formatRaw   = "raw"
+	formatQCOW2 = "qcow2"
+)
+
+// magics begin the images of formats that have one.
+var magics = []struct{ format, begins string }{
+	{formatQCOW2, "QFI\xfb"}, {"vmdk", "KDMV"}, {"vhdx", "vhdxfile"},
+}
+
+// holds says why the file is no image of the format: QEMU would show the guest
+// another format's header as its disk.
+func (d Disk) holds(file, format string) error {
+	if format != formatRaw && format != formatQCOW2 {
+		return fmt.Errorf("BaseFormat is %q; want one of %s, %s", format, formatRaw, formatQCOW2)
+	}
+	if err := readableFile(file); err != nil {
+		return err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	begins := make([]byte, 8)
+	n, err := io.ReadFull(f, begins)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	found := formatRaw // which has no magic
+	for _, m := range magics {
+		if bytes.HasPrefix(begins[:n], []byte(m.begins)) {
+			found = m.format
+		}
+	}
+	switch {
+	case found == format:
+		return nil
+	case d.Base == "":
+		return fmt.Errorf("%s is a %s image, and File is used as raw: give it as Base, with BaseFormat %s", file, found, formatQCOW2)
+	case found == formatQCOW2 && file != d.File:
+		return fmt.Errorf("%s is a %s image, and BaseFormat says %s: say %s", file, found, format, found)
+	default:
+		return fmt.Errorf("%s: want a %s image, found %s; convert it (qemu-img convert)", file, format, found)
+	}
 }
 
 // readableFile says why path is not a file with something in it.

@@ -2,9 +2,7 @@ package vmtest
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,110 +23,50 @@ const (
 
 // record is what a VM leaves behind for people and other tools. A write that
 // fails never fails the run: it is a line of the harness's log, and of warn.
+//
+// The console's pump says what it sees and must not wait for a disk. So a
+// goroutine of the record's own writes the log, in order, and metadata.json, of
+// which only the newest counts; close ends it when all is written.
 type record struct {
 	folder string
-	warn   func(string)
+	warn   func(string) // whoever watches
 
-	mu    sync.Mutex
-	log   *os.File
-	count int // of diagnostics
-	meta  metadata
+	mu     sync.Mutex
+	change sync.Cond // of what follows
+	count  int       // of diagnostics
+	meta   metadata
+	stale  bool     // metadata.json
+	lines  []byte   // of the log, to be written
+	told   []string // to be passed to warn
+	lost   int      // lines for which there was no room
+	busy   bool     // writing
+	closed bool
+	done   chan struct{} // nothing will be written any more
 }
 
-// metadata is metadata.json. The names that tools read today keep their
-// meaning; those below "accelerator" are ours.
-type metadata struct {
-	GeneratedAt string          `json:"generated_at"`
-	Artifact    artifact        `json:"artifact"`
-	Logs        logs            `json:"logs"`
-	QEMU        qemuData        `json:"qemu"`
-	SSH         sshData         `json:"ssh"`
-	Diagnostics diagnosticsData `json:"diagnostics"`
-	Timings     timings         `json:"timings"`
-
-	Name        string        `json:"name"`
-	Accelerator string        `json:"accelerator"`
-	Firmware    string        `json:"firmware"`
-	Stages      []stageData   `json:"stages"`
-	Outcome     string        `json:"outcome,omitempty"`
-	Ending      string        `json:"ending,omitempty"` // how QEMU ended
-	Errors      []string      `json:"errors,omitempty"`
-	Trips       []trippedData `json:"tripwires,omitempty"`
-}
-
-type artifact struct {
-	ISO         string `json:"iso_path"`
-	StorePath   string `json:"store_path,omitempty"`
-	Deriver     string `json:"deriver,omitempty"`
-	NARHash     string `json:"nar_hash,omitempty"`
-	Fingerprint string `json:"root_key_fingerprint,omitempty"`
-}
-
-type logs struct {
-	Harness string `json:"harness"`
-	Serial  string `json:"serial"`
-}
-
-type qemuData struct {
-	Command    []string `json:"command"`
-	DiskImage  string   `json:"disk_image,omitempty"`
-	ExtraDisks []string `json:"extra_disks,omitempty"`
-	Version    string   `json:"version,omitempty"`
-}
-
-type sshData struct {
-	Host       string `json:"host,omitempty"`
-	Port       int    `json:"port,omitempty"`
-	Executable string `json:"executable,omitempty"` // the client is built in
-}
-
-type diagnosticsData struct {
-	Directory string       `json:"directory"`
-	Artifacts []diagnostic `json:"artifacts"`
-}
-
-type diagnostic struct {
-	Label string `json:"label"`
-	Path  string `json:"path"`
-}
-
-// timings are in seconds from the VM's start, and are what they are called.
-type timings struct {
-	Start   string   `json:"start"`
-	End     string   `json:"end,omitempty"`
-	Build   *float64 `json:"build_seconds,omitempty"`
-	Login   *float64 `json:"boot_to_login_seconds,omitempty"` // the login user's shell
-	Root    *float64 `json:"boot_to_root_seconds,omitempty"`
-	Storage *float64 `json:"boot_to_storage_status_seconds,omitempty"`
-	Address *float64 `json:"boot_to_address_seconds,omitempty"`
-	SSH     *float64 `json:"boot_to_ssh_seconds,omitempty"` // a command over SSH answered
-	Total   *float64 `json:"total_seconds,omitempty"`
-}
-
-type stageData struct {
-	Stage   string  `json:"stage"`
-	Seconds float64 `json:"seconds"`
-}
-
-type trippedData struct {
-	ID      string  `json:"id"`
-	Line    string  `json:"line"`
-	Fatal   bool    `json:"fatal"`
-	Seconds float64 `json:"seconds"`
-}
+// maxWaiting bounds what waits for a slow disk, in bytes of the log and in lines
+// for whoever watches. A boot says some hundred lines.
+const (
+	maxWaiting = 1 << 20
+	maxTold    = 1000
+)
 
 // newRecord starts a record in folder, which exists or can be made.
 func newRecord(folder string, warn func(string)) *record {
-	r := &record{folder: folder, warn: warn}
+	r := &record{folder: folder, warn: warn, done: make(chan struct{})}
+	r.change.L = &r.mu
+	if r.warn == nil {
+		r.warn = func(string) {}
+	}
 	r.check(os.MkdirAll(filepath.Join(folder, diagnostics), 0o755))
-	var err error
-	r.log, err = os.OpenFile(r.path(harnessFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(r.path(harnessFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	r.check(err)
 	r.meta = metadata{
 		Logs:        logs{Harness: r.path(harnessFile), Serial: r.path(transcriptFile)},
 		Diagnostics: diagnosticsData{Directory: r.path(diagnostics), Artifacts: []diagnostic{}},
 		Stages:      []stageData{},
 	}
+	go r.write(log)
 	return r
 }
 
@@ -136,7 +74,7 @@ func (r *record) path(name string) string { return filepath.Join(r.folder, name)
 
 // check passes a failed write on to warn.
 func (r *record) check(err error) {
-	if err != nil && r.warn != nil {
+	if err != nil {
 		r.warn(fmt.Sprintf("the VM's record is not whole: %v", err))
 	}
 }
@@ -145,12 +83,23 @@ func (r *record) check(err error) {
 func (r *record) say(format string, args ...any) {
 	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
 	text = strings.ReplaceAll(printable(text), "\n", "\n    ")
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.log != nil {
-		_, err := fmt.Fprintf(r.log, "[%s] %s\n", time.Now().UTC().Format(time.RFC3339Nano), text)
-		r.check(err)
-	}
+	line := fmt.Sprintf("[%s] %s\n", time.Now().UTC().Format(time.RFC3339Nano), text)
+	r.queue(func() {
+		if len(r.lines)+len(line) > maxWaiting {
+			r.lost++
+			return
+		}
+		r.lines = append(r.lines, line...)
+	})
+}
+
+// pass passes a line to whoever watches, and does not wait for them either.
+func (r *record) pass(text string) {
+	r.queue(func() {
+		if len(r.told) < maxTold {
+			r.told = append(r.told, text)
+		}
+	})
 }
 
 // note keeps an error in the metadata, and says it.
@@ -159,17 +108,87 @@ func (r *record) note(err error) {
 	r.update(func(m *metadata) { m.Errors = append(m.Errors, err.Error()) })
 }
 
-// update changes the metadata and writes it.
+// update changes the metadata.
 func (r *record) update(change func(*metadata)) {
+	r.queue(func() {
+		change(&r.meta)
+		r.stale = true
+	})
+}
+
+// now is the metadata as it is.
+func (r *record) now() metadata {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	change(&r.meta)
-	r.meta.GeneratedAt = time.Now().UTC().Format(time.RFC3339)
-	text, err := sortedJSON(r.meta)
-	if err == nil {
-		err = writeWhole(r.path(metadataFile), text)
+	return r.meta // what its slices hold is added to, and never changed
+}
+
+// queue changes what is to be written, until the record is closed.
+func (r *record) queue(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		change()
+		r.change.Broadcast()
 	}
-	r.check(err)
+}
+
+// write writes what is queued; it has a goroutine of its own.
+func (r *record) write(log *os.File) {
+	defer close(r.done)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		for !r.waits() && !r.closed {
+			r.change.Wait()
+		}
+		if !r.waits() {
+			break
+		}
+		if r.lost > 0 {
+			r.lines = fmt.Appendf(r.lines, "[%d lines came too fast to be written]\n", r.lost)
+		}
+		lines, told, stale, meta := r.lines, r.told, r.stale, r.meta
+		r.lines, r.told, r.stale, r.lost, r.busy = nil, nil, false, 0, true
+		r.mu.Unlock()
+		if log != nil && len(lines) > 0 {
+			_, err := log.Write(lines)
+			r.check(err)
+		}
+		if stale {
+			r.check(r.writeMetadata(meta))
+		}
+		for _, text := range told {
+			r.warn(text)
+		}
+		r.mu.Lock()
+		r.busy = false
+		r.change.Broadcast()
+	}
+	if log != nil {
+		r.check(log.Close())
+	}
+}
+
+// waits: something is to be written. r.mu is held.
+func (r *record) waits() bool { return r.stale || len(r.lines)+len(r.told)+r.lost > 0 }
+
+func (r *record) writeMetadata(meta metadata) error {
+	meta.GeneratedAt = time.Now().UTC().Format(time.RFC3339)
+	text, err := sortedJSON(meta)
+	if err != nil {
+		return err
+	}
+	return writeWhole(r.path(metadataFile), text)
+}
+
+// flush waits until what was said so far is written.
+func (r *record) flush() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.waits() || r.busy {
+		r.change.Wait()
+	}
 }
 
 // timed sets one of the metadata's timings to the seconds since the VM's start.
@@ -199,13 +218,13 @@ func (r *record) diagnose(label, ext string, content []byte) string {
 	return path
 }
 
+// close ends the record, once all of it is written.
 func (r *record) close() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.log != nil {
-		r.check(r.log.Close())
-		r.log = nil
-	}
+	r.closed = true
+	r.change.Broadcast()
+	r.mu.Unlock()
+	<-r.done
 }
 
 var unsafeInName = regexp.MustCompile(`[^a-z0-9]+`)
@@ -253,118 +272,4 @@ func writeWhole(name string, content []byte) error {
 		return err
 	}
 	return os.Rename(temp, name)
-}
-
-// ledgerLine is a line of the ledger; the names are those of today's ledger,
-// and those below "name" are ours.
-type ledgerLine struct {
-	Timestamp   string           `json:"timestamp"`
-	Metadata    string           `json:"metadata"`
-	HarnessLog  string           `json:"harness_log"`
-	SerialLog   string           `json:"serial_log"`
-	SSH         sshData          `json:"ssh"`
-	QEMU        ledgerQEMU       `json:"qemu"`
-	PytestArgs  []string         `json:"pytest_args"` // of the test binary
-	Timeouts    ledgerTimeouts   `json:"timeouts"`
-	Outcome     string           `json:"outcome"` // passed, failed, error, unknown
-	Timings     timings          `json:"timings"`
-	Ceiling     bool             `json:"session_ceiling_exceeded"`
-	Diagnostics *diagnosticsData `json:"diagnostics,omitempty"`
-
-	Name        string `json:"name"`
-	Accelerator string `json:"accelerator"`
-}
-
-type ledgerQEMU struct {
-	Command []string `json:"command"`
-	Version string   `json:"version,omitempty"`
-}
-
-type ledgerTimeouts struct {
-	Spawn float64 `json:"spawn_seconds"`
-	Login float64 `json:"login_seconds"`
-}
-
-// sessionCeiling is the longest a VM's run may take, in seconds, before the
-// ledger marks it.
-const sessionCeiling = 3600
-
-// ledger adds a line about the VM to the ledger file.
-func (r *record) ledger(file string, args []string, limits ledgerTimeouts) {
-	r.mu.Lock()
-	m := r.meta
-	r.mu.Unlock()
-	line := ledgerLine{
-		Timestamp: time.Now().UTC().Format(time.RFC3339), Metadata: r.path(metadataFile),
-		HarnessLog: m.Logs.Harness, SerialLog: m.Logs.Serial, SSH: m.SSH,
-		QEMU: ledgerQEMU{m.QEMU.Command, m.QEMU.Version}, PytestArgs: args, Timeouts: limits,
-		Outcome: m.Outcome, Timings: m.Timings, Name: m.Name, Accelerator: m.Accelerator,
-		Ceiling: m.Timings.Total != nil && *m.Timings.Total >= sessionCeiling,
-	}
-	if len(m.Diagnostics.Artifacts) > 0 {
-		line.Diagnostics = &m.Diagnostics
-	}
-	r.check(appendLine(file, line))
-}
-
-func appendLine(file string, line any) error {
-	text, err := sortedJSON(line)
-	if err != nil {
-		return err
-	}
-	var compact any
-	if err := json.Unmarshal(text, &compact); err != nil {
-		return err
-	}
-	if text, err = json.Marshal(compact); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	// One write: lines of several VMs do not mix.
-	_, err = f.Write(append(text, '\n'))
-	return errors.Join(err, f.Close())
-}
-
-// runFolder makes the folder of a VM's files: <artifacts>/<name>, or
-// <log root>/<UTC>-vm-run/logs as today's tools expect it, or a temporary one.
-func runFolder(artifacts, logRoot, name string, now time.Time) (folder string, temporary bool, err error) {
-	switch {
-	case artifacts != "":
-		folder, err = freshFolder(filepath.Join(artifacts, name), "")
-	case logRoot != "":
-		folder, err = freshFolder(filepath.Join(logRoot, now.UTC().Format("2006-01-02T150405Z")), "-vm-run")
-		if err == nil {
-			folder = filepath.Join(folder, "logs")
-			err = os.Mkdir(folder, 0o755)
-		}
-	default:
-		folder, err = os.MkdirTemp("", "bootaudit-"+name+"-")
-		temporary = true
-	}
-	if err != nil {
-		err = fmt.Errorf("no folder for the files of VM %s: %w", name, err)
-	}
-	return folder, temporary, err
-}
-
-// freshFolder makes base+suffix, or base-2+suffix and so on where it exists.
-func freshFolder(base, suffix string) (string, error) {
-	if err := os.MkdirAll(filepath.Dir(base), 0o755); err != nil {
-		return "", err
-	}
-	for n := 1; ; n++ {
-		folder := base + suffix
-		if n > 1 {
-			folder = fmt.Sprintf("%s-%d%s", base, n, suffix)
-		}
-		if err := os.Mkdir(folder, 0o755); !errors.Is(err, fs.ErrExist) {
-			return folder, err
-		}
-	}
 }

@@ -84,6 +84,7 @@ func TestRecordCannotBeWritten(t *testing.T) {
 	r := newRecord("/dev/null/vm", func(w string) { warnings = append(warnings, w) })
 	r.say("x")
 	r.update(func(*metadata) {})
+	r.flush() // warnings come from one goroutine at a time
 	r.diagnose("x", "log", nil)
 	r.ledger("/dev/null/ledger", nil, ledgerTimeouts{})
 	r.close()

@@ -28,6 +28,9 @@ type fleet struct {
 	attr     func(name, value string)
 	deadline time.Time // of every VM; zero is none
 	timeout  time.Duration
+	evidence time.Duration // kept back behind the deadline to save what a VM leaves
+	// Limits of what is collected after a failure: of one collector, of all.
+	collect, diagnosis time.Duration
 
 	mu       sync.Mutex
 	sessions map[string]*session
@@ -36,7 +39,10 @@ type fleet struct {
 }
 
 func newFleet(subject Subject, cfg config.Config, w Watcher) *fleet {
-	f := &fleet{subject: subject, cfg: cfg, out: w.Out, sessions: map[string]*session{}}
+	f := &fleet{
+		subject: subject, cfg: cfg, out: w.Out, sessions: map[string]*session{},
+		collect: collectLimit, diagnosis: diagnoseLimit,
+	}
 	if f.out == nil {
 		f.out = io.Discard
 	}
@@ -44,7 +50,8 @@ func newFleet(subject Subject, cfg config.Config, w Watcher) *fleet {
 	if !w.Deadline.IsZero() {
 		f.timeout = w.Timeout
 		// A short -timeout leaves less for both.
-		f.deadline = w.Deadline.Add(-min(evidenceTime, f.timeout/5))
+		f.evidence = min(evidenceTime, f.timeout/5)
+		f.deadline = w.Deadline.Add(-f.evidence)
 	}
 	return f
 }
@@ -97,7 +104,8 @@ type session struct {
 	closed    bool
 	quiet     chan struct{}
 
-	seenMu sync.Mutex
+	seenMu sync.Mutex // for the console's pump, which must not wait for a check
+	began  time.Time  // of the VM
 	stage  serial.Stage
 	trips  []serial.Trip
 }
@@ -125,7 +133,7 @@ func (f *fleet) noTime(s *session, cost time.Duration) prereq.Result {
 // patience is the subject's, more of it where a login may take longer than it
 // does by default.
 func (f *fleet) patience() float64 {
-	return cmp.Or(f.subject.Patience, 1) * max(1, f.cfg.LoginTimeout.Duration().Seconds()/300)
+	return cmp.Or(f.subject.Patience, 1) * f.cfg.Patience()
 }
 
 // do runs one check's look at the VM, with everyone else kept away. It ends in
@@ -188,6 +196,7 @@ func (s *session) start(ctx context.Context) prereq.Result {
 	}
 	machine.Folder, s.temp = folder, temp
 	machine = machine.withDefaults()
+	s.begins(time.Now())
 	s.record = newRecord(folder, func(text string) { s.tell("%s", text) })
 	s.record.update(func(m *metadata) {
 		m.Name, m.Accelerator, m.Firmware, m.Artifact.ISO = s.name, machine.Accelerator, machine.Firmware, machine.ISO
@@ -226,6 +235,7 @@ func (s *session) start(ctx context.Context) prereq.Result {
 		return unable(err)
 	}
 	s.vm = vm
+	s.begins(vm.Started)
 	s.record.update(func(m *metadata) { s.describe(m) })
 	s.record.say("qemu %s started, accelerator %s (%s)", vm.Version, machine.Accelerator, why)
 	s.quiet = make(chan struct{})
@@ -251,89 +261,5 @@ func unable(err error) prereq.Result {
 		return prereq.Miss(err.Error())
 	default:
 		return prereq.Break(err.Error())
-	}
-}
-
-func (s *session) describe(m *metadata) {
-	vm := s.vm
-	m.Artifact.Fingerprint = s.fleet.subject.RootKey.Fingerprint
-	if built := s.fleet.subject.Built; built != nil {
-		b := built()
-		m.Artifact.StorePath, m.Artifact.Deriver, m.Artifact.NARHash = b.StorePath, b.Deriver, b.NARHash
-		took := b.Took.Round(time.Millisecond).Seconds()
-		m.Timings.Build = &took
-	}
-	m.QEMU = qemuData{Command: vm.Machine.CommandLine(), Version: vm.Version}
-	for i, d := range vm.Machine.Disks {
-		if i == 0 {
-			m.QEMU.DiskImage = d.File
-		} else {
-			m.QEMU.ExtraDisks = append(m.QEMU.ExtraDisks, d.File)
-		}
-	}
-	if vm.SSHPort != 0 {
-		m.SSH = sshData{Host: "127.0.0.1", Port: vm.SSHPort, Executable: "built in (golang.org/x/crypto/ssh)"}
-	}
-	m.Timings.Start = vm.Started.UTC().Format(time.RFC3339)
-}
-
-// tell prints a line about the VM for whoever watches.
-func (s *session) tell(format string, args ...any) {
-	text := printable(fmt.Sprintf(format, args...))
-	s.fleet.mu.Lock()
-	defer s.fleet.mu.Unlock()
-	fmt.Fprintf(s.fleet.out, "vm %s: %s\n", s.name, strings.ReplaceAll(text, "\n", " "))
-}
-
-func (s *session) onStage(r serial.Reached) {
-	s.seenMu.Lock()
-	s.stage = r.Stage
-	s.seenMu.Unlock()
-	s.tell("%.0fs %s", time.Since(s.started0()).Seconds(), r.Stage)
-	seconds := r.At.Sub(s.started0()).Round(time.Millisecond).Seconds()
-	s.record.update(func(m *metadata) { m.Stages = append(m.Stages, stageData{string(r.Stage), seconds}) })
-	s.record.say("stage %s: %s", r.Stage, r.Line)
-}
-
-func (s *session) onTrip(t serial.Trip) {
-	s.seenMu.Lock()
-	s.trips = append(s.trips, t)
-	s.seenMu.Unlock()
-	s.tell("%.0fs tripwire %s: %s", time.Since(s.started0()).Seconds(), t.ID, t.Means)
-	seconds := t.At.Sub(s.started0()).Round(time.Millisecond).Seconds()
-	s.record.update(func(m *metadata) { m.Trips = append(m.Trips, trippedData{t.ID, t.Line, t.Fatal, seconds}) })
-	s.record.say("tripwire %s (%s): %s", t.ID, t.Means, t.Line)
-}
-
-// started0 is when the VM was started; stages can come before start returns.
-func (s *session) started0() time.Time {
-	if s.vm != nil {
-		return s.vm.Started
-	}
-	return time.Now()
-}
-
-// heartbeat says every ten seconds how far the boot is, until the shell.
-func (s *session) heartbeat() {
-	tick := time.NewTicker(10 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-s.quiet:
-			return
-		case <-s.vm.Done():
-			return
-		case <-tick.C:
-			s.seenMu.Lock()
-			stage := s.stage
-			s.seenMu.Unlock()
-			if stage == serial.Shell {
-				return
-			}
-			if stage == "" {
-				stage = "no output yet"
-			}
-			s.tell("%.0fs %s", time.Since(s.vm.Started).Seconds(), stage)
-		}
 	}
 }

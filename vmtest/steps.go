@@ -93,7 +93,7 @@ func (s *session) booted(ctx context.Context) prereq.Result {
 }
 
 func (s *session) rootSeconds() float64 {
-	if at := s.record.meta.Timings.Root; at != nil {
+	if at := s.record.now().Timings.Root; at != nil {
 		return *at
 	}
 	return 0
@@ -232,7 +232,7 @@ func (s *session) broke(err error) prereq.Result {
 			r.Detail += fmt.Sprintf("; the console had shown %s: %s", t.ID, t.Line)
 		}
 	}
-	if s.vm.alive.Err() != nil && !errors.Is(err, ErrEnded) {
+	if s.vm.alive.Err() != nil && !strings.Contains(r.Detail, ErrEnded.Error()) {
 		r.Detail += "; " + context.Cause(s.vm.alive).Error()
 	}
 	return r

@@ -225,11 +225,7 @@ func named(stderr string) (name string) {
 func (vm *VM) Monitor(ctx context.Context, command string, arguments, result any) error {
 	ctx, cancel := vm.bound(ctx)
 	defer cancel()
-	err := vm.monitor.Execute(ctx, command, arguments, result)
-	if errors.Is(err, qmp.ErrClosed) && vm.process.wait(time.Second) {
-		return fmt.Errorf("%s: %w", command, vm.ending())
-	}
-	return err
+	return vm.explain(vm.monitor.Execute(ctx, command, arguments, result))
 }
 
 // Shutdown asks the guest to power itself off, as its power button would, and

@@ -35,6 +35,7 @@ provision() { pre-nixos boot; }
 # autologin USER UID is a shell that nobody typed a name for.
 autologin() {
 	say "\\nnixos login: $1 (automatic login)\\r\\n"
+	say "$(cat "$GUEST/motd" 2>/dev/null)"
 	shell "$@"
 }
 
