@@ -249,13 +249,16 @@ func (vm *VM) explain(err error) error {
 	if err == nil || errors.Is(err, ErrEnded) {
 		return err
 	}
+	if hungUp(err) {
+		// A line may close a moment before QEMU is seen to end.
+		select {
+		case <-vm.Done():
+		case <-time.After(2 * time.Second):
+		}
+	}
 	end := context.Cause(vm.alive)
 	if end == nil {
-		// A line may close a moment before QEMU is seen to end.
-		if !hungUp(err) || !vm.process.wait(time.Second) {
-			return err
-		}
-		end = vm.ending()
+		return err
 	}
 	var waited *serial.WaitError
 	var trip *serial.TripError

@@ -21,7 +21,7 @@ type process struct {
 	stderr string // file
 	done   chan struct{}
 	ended  time.Time     // after done
-	err    error         // after done; nil for exit status 0
+	exited string        // after done: how it ended, in words
 	cpu    time.Duration // after done; used by QEMU
 	asked  atomic.Bool
 	kills  uint64 // the host's count of out-of-memory kills at the start
@@ -65,7 +65,7 @@ func startProcess(args []string, stderr string, keep bool) (*process, error) {
 			return
 		}
 		stop := p.watchGo()
-		p.err = cmd.Wait()
+		p.exited = p.words(cmd.Wait())
 		p.ended = time.Now()
 		p.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 		stop()
@@ -126,13 +126,17 @@ func (p *process) wait(d time.Duration) bool {
 }
 
 // exit says how QEMU ended, in words; after done.
-func (p *process) exit() string {
-	if p.err == nil {
+func (p *process) exit() string { return p.exited }
+
+// words say how QEMU ended, when it has: by then nobody else's end has been
+// counted, and what we ask of it later had no part in it.
+func (p *process) words(err error) string {
+	if err == nil {
 		return "exit status 0"
 	}
-	words := p.err.Error()
+	words := err.Error()
 	var status *exec.ExitError
-	if errors.As(p.err, &status) {
+	if errors.As(err, &status) {
 		ws, ok := status.Sys().(syscall.WaitStatus)
 		switch {
 		case !ok || !ws.Signaled():

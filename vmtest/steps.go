@@ -63,8 +63,8 @@ func (s *session) reach(ctx context.Context, id string) prereq.Result {
 			}
 			s.free = false
 			r = step.take(s, stepCtx)
-			if r.Outcome == prereq.Broken && stepCtx.Err() != nil {
-				r.Detail += fmt.Sprintf(" (%v)", context.Cause(stepCtx))
+			if cause := context.Cause(stepCtx); r.Outcome == prereq.Broken && cause != nil && !strings.Contains(r.Detail, cause.Error()) {
+				r.Detail += fmt.Sprintf(" (%v)", cause)
 			}
 			cancel()
 			s.steps[step.id] = r

@@ -66,6 +66,7 @@ type VM struct {
 	alive    context.Context // its cause says how QEMU ended
 
 	mu       sync.Mutex
+	drained  <-chan struct{}  // closed when the monitor's last event is known; nil before there is one
 	shutdown string           // why the guest stopped, in QEMU's words
 	stages   []serial.Reached // of this boot and those before it
 	trip     *serial.Trip     // the first fatal one
@@ -99,6 +100,16 @@ func Launch(ctx context.Context, m Machine, settings Settings) (*VM, error) {
 	vm.alive = alive
 	go func() {
 		<-vm.process.done
+		vm.mu.Lock()
+		drained := vm.drained
+		vm.mu.Unlock()
+		if drained != nil {
+			// The last thing that QEMU says is why it ends.
+			select {
+			case <-drained:
+			case <-time.After(time.Second):
+			}
+		}
 		ended(vm.ending())
 	}()
 	if err := vm.connect(ctx); err != nil {
@@ -135,6 +146,9 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 		}
 		return err
 	}
+	vm.mu.Lock()
+	vm.drained = vm.monitor.Drained()
+	vm.mu.Unlock()
 	vm.Version = vm.monitor.Version()
 	console, err := dialPort(ctx, vm.Machine.socket(consoleSocket))
 	if err != nil {

@@ -128,6 +128,10 @@ func (c *Client) Version() string { return c.version }
 // Done is closed when the connection has ended.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
+// Drained is closed when the connection has ended and its last event has been
+// handled.
+func (c *Client) Drained() <-chan struct{} { return c.events.drained }
+
 // Err is why the connection ended, or nil before Done is closed.
 func (c *Client) Err() error {
 	c.mu.Lock()
@@ -280,12 +284,15 @@ type eventQueue struct {
 	some   sync.Cond
 	events []Event
 	ended  bool
+
+	drained chan struct{}
 }
 
 func newEventQueue(handle func(Event)) *eventQueue {
-	q := &eventQueue{}
+	q := &eventQueue{drained: make(chan struct{})}
 	q.some.L = &q.mu
 	go func() {
+		defer close(q.drained)
 		for {
 			q.mu.Lock()
 			for len(q.events) == 0 && !q.ended {

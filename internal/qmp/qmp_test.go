@@ -122,7 +122,13 @@ func TestSlowHandler(t *testing.T) {
 		require.NoError(t, c.Execute(within(t, 10*time.Second), "stop", nil, nil))
 	}
 	c.Close()
+	select {
+	case <-c.Drained():
+		t.Error("drained, though no event has been handled")
+	default:
+	}
 	close(release)
+	<-c.Drained()
 }
 
 func TestClosedMonitor(t *testing.T) {

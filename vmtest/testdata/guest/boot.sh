@@ -63,5 +63,8 @@ shell() {
 	sh -i
 }
 
+# until_there FILE waits for the test.
+until_there() { while [ ! -e "$GUEST/$1" ]; do sleep; done; }
+
 # halt is a guest that says nothing more.
 halt() { while :; do cat >/dev/null; done; }
