@@ -2,6 +2,7 @@ package vmtest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -75,7 +76,7 @@ func (vm *fakeVM) command(name, line string, up bool) (any, error) {
 		if up {
 			carrier = "1\n"
 		}
-		return struct{}{}, os.WriteFile(file("net/lan/carrier"), []byte(carrier), 0o644)
+		return struct{}{}, errors.Join(os.MkdirAll(file("net/lan"), 0o755), os.WriteFile(file("net/lan/carrier"), []byte(carrier), 0o644))
 	case "human-monitor-command":
 		if line != "info usernet" {
 			return "unknown command: '" + line + "'\r\n", nil

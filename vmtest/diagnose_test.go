@@ -1,0 +1,222 @@
+package vmtest
+
+import (
+	"context"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/internal/config"
+	"bootaudit/internal/contract"
+	"bootaudit/prereq"
+	"bootaudit/serial"
+)
+
+// After a failure each topic is looked into once; a collector that hangs costs
+// its own limit, and the others' answers are there.
+func TestDiagnoseOnAFake(t *testing.T) {
+	beside(t)
+	for name, control := range map[string]bool{"control line": true, "console": false} {
+		t.Run(name, func(t *testing.T) {
+			g := newFakeGuest(t, toShell)
+			s := g.session(g.config())
+			s.fleet.subject.Contract.Logs = []string{g.dir + "/journal/*"}
+			if !control {
+				s.device = "/dev/no-such-port"
+			}
+			require.Equal(t, prereq.Holds, s.do(t.Context(), "boot", s.booted).Outcome)
+			labels := func() (all []string) {
+				for _, a := range s.record.now().Diagnostics.Artifacts {
+					all = append(all, a.Label)
+				}
+				return all
+			}
+			content := func(label string) string {
+				for _, a := range s.record.now().Diagnostics.Artifacts {
+					if a.Label == label {
+						text, err := os.ReadFile(a.Path)
+						require.NoError(t, err)
+						return string(text)
+					}
+				}
+				return "no " + label
+			}
+			assert.Empty(t, labels())
+			fails := func(context.Context) prereq.Result {
+				r := prereq.Break("it fails")
+				r.Evidence = "as seen here"
+				return r
+			}
+			s.fleet.collect = 2 * time.Second
+			require.NoError(t, os.WriteFile(filepath.Join(g.dir, "hangs/systemd-analyze"), nil, 0o644))
+			g.set("units/pre-nixos.service", unitIn("inactive", "After=a.target\n"))
+			s.do(t.Context(), "storage", fails)
+			want := []string{"storage failure", "screen", "serial tail", "jobs", "dmesg", "boot timing", "unit pre-nixos.service", "disks", "status files", "provisioner logs"}
+			assert.ElementsMatch(t, want, labels())
+			assert.Equal(t, "it fails\n\nas seen here\n", content("storage failure"))
+			assert.Contains(t, content("screen"), "root@nixos:~#")
+			assert.Contains(t, content("serial tail"), "nixos login: nixos (automatic login)")
+			assert.Contains(t, content("boot timing"), "[not whole: ")
+			assert.Contains(t, content("unit pre-nixos.service"), "storage: applied/auto-applied")
+			assert.Contains(t, content("disks"), "main 3.9g 1")
+			assert.Contains(t, content("status files"), "== "+g.dir+"/run/storage-status\nSTATE=applied\n")
+			assert.Contains(t, content("provisioner logs"), "storage: applied/auto-applied")
+			g.unset("hangs/systemd-analyze")
+
+			calls := len(g.get("calls"))
+			s.do(t.Context(), "storage", fails)
+			assert.ElementsMatch(t, want, labels(), "the second failure of a topic")
+			assert.Equal(t, calls, len(g.get("calls")), "and nobody was asked")
+			s.do(t.Context(), "ssh", fails)
+			assert.Subset(t, labels(), []string{"ssh failure", "network", "unit systemd-networkd.service", "unit sshd.service"})
+			assert.Contains(t, g.get("calls"), "networkctl status")
+			s.do(t.Context(), "network", func(context.Context) prereq.Result { return prereq.Doubt("who knows") })
+			assert.NotContains(t, labels(), "network failure")
+			s.close(nil)
+			assert.Equal(t, "failed", s.record.now().Outcome)
+		})
+	}
+}
+
+// newSilentConsole is a console of which nothing is heard.
+func newSilentConsole(t testing.TB) *serial.Console {
+	t.Helper()
+	host, guest := net.Pipe()
+	c, err := serial.New(host, serial.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		assert.NoError(t, c.Close())
+		guest.Close()
+	})
+	return c
+}
+
+// runner is a root shell in a test's hand.
+type runner struct {
+	run func(ctx context.Context, command string) (serial.Result, error)
+}
+
+func (r runner) Run(ctx context.Context, command string) (serial.Result, error) {
+	return r.run(ctx, command)
+}
+func (runner) Put(context.Context, string, []byte, fs.FileMode) error { return nil }
+func (runner) Get(context.Context, string) ([]byte, error)            { return nil, nil }
+
+// Diagnostics end while there is time to end QEMU before go test's own deadline.
+func TestDiagnoseEndsBeforeTheDeadline(t *testing.T) {
+	console := newSilentConsole(t)
+	end := time.Now().Add(evidenceTime + time.Second)
+	f := newFleet(Subject{Contract: contract.PreNixOS()}, config.Config{}, Watcher{Deadline: end, Timeout: 10 * time.Minute})
+	var latest time.Time
+	var asked []string
+	s := &session{fleet: f, name: "x", record: newRecord(t.TempDir(), nil)}
+	defer s.record.close()
+	collected := make(chan time.Time, 100)
+	s.vm = &VM{
+		Console: console, Started: time.Now(), alive: context.Background(),
+		Root: runner{func(ctx context.Context, command string) (serial.Result, error) {
+			until, _ := ctx.Deadline()
+			collected <- until
+			return serial.Result{}, nil
+		}},
+	}
+	r := s.do(t.Context(), "storage", func(context.Context) prereq.Result { return prereq.Break("x") })
+	assert.Equal(t, prereq.Broken, r.Outcome)
+	close(collected)
+	for until := range collected {
+		asked = append(asked, until.String())
+		if until.After(latest) {
+			latest = until
+		}
+	}
+	assert.Len(t, asked, len(s.collectors("storage")))
+	assert.Equal(t, end.Add(-evidenceTime/2).Round(0), latest.Round(0))
+}
+
+// The checks' own time ends before that, and what was cut off so is not the
+// guest's fault.
+func TestNearTheDeadlineNobodyIsToBlame(t *testing.T) {
+	f := newFleet(Subject{}, config.Config{}, Watcher{Deadline: time.Now().Add(50 * time.Millisecond), Timeout: 0})
+	s := &session{fleet: f, name: "x"}
+	r := s.do(t.Context(), "boot", func(ctx context.Context) prereq.Result {
+		<-ctx.Done()
+		return prereq.Break(context.Cause(ctx).Error())
+	})
+	assert.Equal(t, prereq.Unknown, r.Outcome)
+	assert.Contains(t, r.Detail, "go test's -timeout is near; give a longer one")
+	assert.False(t, s.failed)
+	assert.True(t, s.unsure)
+}
+
+// A tripwire that ended no wait is a finding, unless it is one that an image
+// without a root key may touch; and what was recorded is read back.
+func TestTripwiresAndRecordOnAFake(t *testing.T) {
+	beside(t)
+	g := newFakeGuest(t, toShell)
+	s := g.session(g.config())
+	check := func(c prereq.Check) prereq.Result { return c.Probe(t.Context()) }
+	require.Equal(t, prereq.Holds, s.do(t.Context(), "boot", s.booted).Outcome)
+	assert.Regexp(t, `^none of \d+ tripwires was touched$`, check(s.tripwireCheck("")).Detail)
+	recorded := check(s.recordedCheck(""))
+	assert.Equal(t, prereq.Holds, recorded.Outcome)
+	assert.Regexp(t, `^QEMU 99.0.1 \(fake\), 8 stages, \d+ bytes of console$`, recorded.Detail)
+	assert.Contains(t, recorded.Evidence, `"stage": "shell"`)
+
+	_, err := s.vm.Output(t.Context(), `printf '\r\nLAN IPv4 address unavailable\r\n[FAILED] Failed to start Something.\r\n' >"$GUEST/dev/tty-console"`)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(s.seen()) == 2 }, 30*time.Second, 10*time.Millisecond)
+	r := check(s.tripwireCheck(""))
+	assert.Equal(t, prereq.Broken, r.Outcome)
+	assert.Equal(t, "lan-unavailable: the guest got no address on lan; unit-failed: a unit failed to start", r.Detail)
+	assert.Equal(t, "LAN IPv4 address unavailable\n[FAILED] Failed to start Something.", r.Evidence)
+	s.keyed = false
+	r = check(s.tripwireCheck(""))
+	assert.Equal(t, "unit-failed: a unit failed to start", r.Detail)
+	assert.Equal(t, "read journalctl -u UNIT -b", r.FollowUp)
+	// An error that has nothing to do with it says what the console had shown.
+	assert.Contains(t, s.broke(os.ErrInvalid).Detail, "invalid argument; the console had shown lan-unavailable: ")
+	s.record.flush()
+	assert.Equal(t, "unit-failed", s.record.now().Trips[1].ID)
+
+	require.NoError(t, os.Truncate(s.record.path(transcriptFile), 0))
+	assert.Equal(t, "there is no transcript: <nil>", check(s.recordedCheck("")).Detail)
+	require.NoError(t, os.WriteFile(s.record.path(transcriptFile), []byte("x"), 0o644))
+	s.record.update(func(m *metadata) { m.QEMU.Version = "" })
+	assert.Equal(t, "the record is not whole", check(s.recordedCheck("")).Detail)
+	require.NoError(t, os.Remove(s.record.path(metadataFile)))
+	assert.Contains(t, check(s.recordedCheck("")).Detail, "no such file")
+}
+
+// What a guest without a key cannot show is said, and what nobody promised is not
+// looked at: neither needs a VM.
+func TestWhatIsNotLookedAt(t *testing.T) {
+	s := &session{fleet: newFleet(Subject{Contract: contract.DebianLive()}, config.Config{}, Watcher{}), name: "x"}
+	var said []string
+	for _, c := range slices.Concat(s.storageChecks("", "clean"), s.networkChecks(""), s.announcementChecks(""), s.residueChecks("")) {
+		r := c.Probe(t.Context())
+		assert.Equal(t, prereq.NotNeeded, r.Outcome, c.ID)
+		said = append(said, r.Detail)
+	}
+	assert.Contains(t, strings.Join(said, "\n"), `the contract "debian-live" promises nothing about disks`)
+	assert.Contains(t, strings.Join(said, "\n"), `the contract "debian-live" promises no network`)
+
+	s.fleet.subject.Contract = contract.PreNixOS()
+	for _, c := range append(s.networkChecks("")[:2], s.networkChecks("")[3], s.announcementChecks("")[1]) {
+		r := c.Probe(t.Context())
+		assert.Equal(t, prereq.NotNeeded, r.Outcome, c.ID)
+		assert.Contains(t, r.Detail, "the image has no root key", c.ID)
+		assert.NotEmpty(t, r.Risk)
+	}
+	s.keyed = true
+	r := s.ssh(t.Context())
+	assert.Equal(t, "the image has a root key, whose private half is not known here", r.Detail)
+	assert.Equal(t, "the image has no knob for this fault", s.knobless())
+}
