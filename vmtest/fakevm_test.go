@@ -61,6 +61,10 @@ func TestMain(m *testing.M) {
 		for name, value := range fakeEnviron(dir) {
 			os.Setenv(name, value)
 		}
+		// Those on a fake mostly wait: for a screen to settle, for a guest's look.
+		if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+			_ = f.Value.Set("6")
+		}
 	}
 	status := m.Run()
 	fakeImage.remove()

@@ -3,14 +3,21 @@ package vmtest
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"bootaudit/internal/config"
+	"bootaudit/serial"
 )
 
 func TestRecord(t *testing.T) {
@@ -112,4 +119,128 @@ func TestRunFolder(t *testing.T) {
 	assert.NoError(t, os.Remove(folder))
 	_, _, err = runFolder("/dev/null/x", "", "clean-disk", now)
 	assert.ErrorContains(t, err, "no folder for the files of VM clean-disk")
+}
+
+// stuckLog makes the harness's log in folder a pipe that is full and nobody
+// reads, as a disk is that has stopped to answer.
+func stuckLog(t *testing.T, folder string) (drain func(end string) string) {
+	t.Helper()
+	file := filepath.Join(folder, harnessFile)
+	require.NoError(t, unix.Mkfifo(file, 0o644))
+	pipe, err := os.OpenFile(file, os.O_RDWR, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { pipe.Close() })
+	size, err := unix.FcntlInt(pipe.Fd(), unix.F_GETPIPE_SZ, 0)
+	require.NoError(t, err)
+	_, err = pipe.Write(make([]byte, size))
+	require.NoError(t, err)
+	return func(end string) string {
+		require.NoError(t, unix.SetNonblock(int(pipe.Fd()), false))
+		_, err := io.ReadFull(pipe, make([]byte, size))
+		require.NoError(t, err)
+		text := ""
+		for buf := make([]byte, 4096); !strings.HasSuffix(text, end); {
+			n, err := pipe.Read(buf)
+			require.NoError(t, err)
+			text += string(buf[:n])
+		}
+		return text
+	}
+}
+
+// The console's pump does not wait for a disk: it says what it saw, in order, and
+// all of it is written once the disk answers.
+func TestSlowDiskDoesNotHoldUpTheConsole(t *testing.T) {
+	folder := t.TempDir()
+	drain := stuckLog(t, folder)
+	told := []string{}
+	s := &session{fleet: newFleet(Subject{}, config.Config{}, Watcher{}), name: "x"}
+	s.begins(time.Now())
+	s.record = newRecord(folder, func(text string) { told = append(told, text) })
+	var want []string
+	seen := make(chan bool)
+	go func() { // the pump
+		defer close(seen)
+		for i := range 100 {
+			s.onStage(serial.Reached{Stage: serial.Login, Line: fmt.Sprintf("line %d", i), At: time.Now()})
+			s.onTrip(serial.Trip{ID: "unit-failed", Line: fmt.Sprintf("trip %d", i), At: time.Now()})
+		}
+	}()
+	select {
+	case <-seen:
+	case <-time.After(time.Minute):
+		t.Fatal("the console's pump waits for the disk")
+	}
+	for i := range 100 {
+		want = append(want, fmt.Sprintf("stage login: line %d", i), fmt.Sprintf("tripwire unit-failed (): trip %d", i))
+	}
+	go func() {
+		s.record.say("the end")
+		s.record.close()
+	}()
+	var got []string
+	for line := range strings.Lines(drain("the end\n")) {
+		_, words, _ := strings.Cut(strings.TrimSpace(line), "] ")
+		got = append(got, words)
+	}
+	assert.Equal(t, append(want, "the end"), got)
+	<-s.record.done
+	assert.Len(t, told, 200, "and whoever watches is told")
+	text, err := os.ReadFile(filepath.Join(folder, metadataFile))
+	require.NoError(t, err)
+	var meta metadata
+	require.NoError(t, json.Unmarshal(text, &meta))
+	assert.Len(t, meta.Stages, 100)
+	assert.Equal(t, "trip 99", meta.Trips[99].Line)
+}
+
+// What waits for a slow disk is bounded, and what there is no room for counted.
+func TestRecordIsBounded(t *testing.T) {
+	folder := t.TempDir()
+	drain := stuckLog(t, folder)
+	told := 0
+	r := newRecord(folder, func(string) { told++ })
+	r.say("the first")
+	for range 4 {
+		r.say("%s", strings.Repeat("x", maxWaiting/3))
+		for range maxTold {
+			r.pass("x")
+		}
+	}
+	r.mu.Lock()
+	waiting, lost := len(r.lines), r.lost
+	r.mu.Unlock()
+	assert.LessOrEqual(t, waiting, maxWaiting)
+	assert.Positive(t, lost)
+	go r.close()
+	text := drain("to be written]\n")
+	assert.Contains(t, text, "the first")
+	assert.Contains(t, text, fmt.Sprintf("[%d lines came too fast to be written]", lost))
+	<-r.done
+	assert.LessOrEqual(t, told, 2*maxTold)
+}
+
+// The pump adds to the record while checks read it: for the race detector.
+func TestRecordIsReadWhileItIsWritten(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, transcriptFile), []byte("x"), 0o644))
+	s := &session{fleet: newFleet(Subject{}, config.Config{}, Watcher{}), name: "x", record: newRecord(folder, nil)}
+	defer s.record.close()
+	var pump sync.WaitGroup
+	pump.Go(func() {
+		for range 60 {
+			s.onStage(serial.Reached{Stage: serial.Firmware, At: time.Now()})
+			s.onTrip(serial.Trip{ID: "kernel-warning", Line: "x", At: time.Now()})
+		}
+	})
+	for i := range 10 {
+		s.begins(time.Now())
+		s.recordedCheck("").Probe(t.Context())
+		s.rootSeconds()
+		s.tellAttribute("passed", func(string, string) {})
+		s.record.ledger(filepath.Join(folder, "ledger"), nil, ledgerTimeouts{})
+		s.record.diagnose(fmt.Sprint(i), "txt", nil)
+	}
+	pump.Wait()
+	assert.Len(t, s.record.now().Trips, 60)
 }
