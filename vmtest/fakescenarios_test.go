@@ -3,12 +3,18 @@ package vmtest
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/fixtures"
+	"bootaudit/internal/contract"
 	"bootaudit/prereq"
 )
 
@@ -56,4 +62,64 @@ func TestScenariosOnAFake(t *testing.T) {
 	}
 	work.Wait()
 	golden(t, "scenarios.txt", strings.Join(said, ""))
+}
+
+// A clean-up that cleans nothing is found out in the guest and on its disks.
+func TestResidueThatStays(t *testing.T) {
+	beside(t)
+	g := newFakeGuest(t, toShell)
+	g.set("cleans-nothing", "")
+	suite := g.suite(g.config())
+	defer suite.Close()
+	for _, scenario := range suite.Scenarios {
+		if scenario.Name == "residue" {
+			said := g.look(t.Context(), scenario)
+			assert.Contains(t, said, "residue/forced-cleanup: holds: the status is plan-only/existing-storage-force-cleanup\n")
+			assert.Contains(t, said, "residue/nothing-left: broken: left over: array vg_residue lv_residue\n")
+			assert.Contains(t, said, "residue/marker-gone: broken: disk 1 still has it at byte 1048576\n")
+		}
+	}
+}
+
+// What the image or its contract has no use for is not booted.
+func TestScenariosThatAreNotNeeded(t *testing.T) {
+	g := newFakeGuest(t, toShell)
+	plain := fixtures.Small()
+	plain.RootFile, plain.NoBoot = "", true
+	image := filepath.Join(t.TempDir(), "no-boot.iso")
+	require.NoError(t, plain.Write(image))
+	subject := g.subject()
+	subject.ISO = func(context.Context) (string, error) { return image, nil }
+	subject.FaultAtBoot = ""
+	debian := subject
+	debian.Contract = contract.DebianLive()
+	for name, row := range map[string]struct {
+		subject Subject
+		says    map[string]string
+	}{
+		"pre-nixos": {subject, map[string]string{
+			"uefi": "the image has no UEFI boot entry", "detection-error": "the image has no knob for this fault",
+			"applied-without-effect": "the image has no knob for this fault",
+		}},
+		"debian-live": {debian, map[string]string{
+			"no-root-key": `the contract "debian-live" makes nothing depend on a root key`, "residue": `the contract "debian-live" promises no forced clean-up`,
+			"failed-provisioning": `the contract "debian-live" promises nothing about disks`,
+		}},
+	} {
+		suite := NewSuite(row.subject, g.config(), Watcher{})
+		for _, scenario := range suite.Scenarios {
+			if want := row.says[scenario.Name]; want != "" {
+				r := scenario.Checks[0].Probe(t.Context())
+				assert.Equal(t, prereq.NotNeeded, r.Outcome, name)
+				assert.Equal(t, want, r.Detail, scenario.Name)
+			}
+		}
+		suite.Close()
+	}
+	// A key in the image makes the scenario without one needless.
+	keyed := NewSuite(g.subject(), g.config(), Watcher{})
+	s := keyed.fleet.sessions["no-root-key"]
+	s.keyed = true
+	assert.Equal(t, "the image has a root key embedded", s.unneeded())
+	assert.Zero(t, g.get("calls"), "no guest ran")
 }

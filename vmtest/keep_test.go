@@ -2,7 +2,9 @@ package vmtest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 	"bootaudit/internal/contract"
 	"bootaudit/iso"
 	"bootaudit/prereq"
+	"bootaudit/serial"
 )
 
 // A kept VM outlives its session, can be found and talked to, several times,
@@ -57,6 +60,53 @@ func TestKept(t *testing.T) {
 	all, err := ListKept(cache)
 	require.NoError(t, err)
 	assert.Empty(t, all)
+}
+
+// A VM whose check failed is kept under BOOT_IMAGE_DEBUG, and another process
+// gets at its console and its root shell, and ends it.
+func TestKeptOnAFake(t *testing.T) {
+	beside(t)
+	g := newFakeGuest(t, toShell)
+	cfg := g.config()
+	cfg.Debug = true
+	s := g.session(cfg)
+	require.Equal(t, prereq.Holds, s.do(t.Context(), "boot", s.booted).Outcome)
+	s.do(t.Context(), "boot", func(context.Context) prereq.Result { return prereq.Break("something") })
+	s.close(nil)
+	cache := string(cfg.CacheDir)
+	kept, err := FindKept(cache, "clean-disk")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = kept.End(context.Background(), cache) })
+	assert.Contains(t, kept.Usage(), "attach "+kept.Name+" COMMAND")
+	assert.Contains(t, kept.Usage(), fmt.Sprintf("ssh -i %s -p %d", g.key.Private, s.vm.SSHPort))
+	for range 2 {
+		result, err := kept.Run(t.Context(), "id -un; exit 3")
+		require.NoError(t, err)
+		assert.Equal(t, serial.Result{Status: 3, Stdout: []byte("root\n"), Stderr: []byte{}}, result)
+		conn, err := kept.Console(t.Context())
+		require.NoError(t, err)
+		_, err = conn.Write([]byte("echo on-the-''console\r"))
+		require.NoError(t, err)
+		readUntil(t, conn, "on-the-console")
+		conn.Close()
+	}
+	assert.FileExists(t, s.vm.Machine.Disks[0].File)
+	require.NoError(t, kept.End(t.Context(), cache))
+	<-s.vm.process.done
+	assert.NoDirExists(t, kept.Sockets)
+	_, err = FindKept(cache, "")
+	assert.ErrorContains(t, err, "no VM is kept")
+	require.NoError(t, kept.End(t.Context(), cache), "which has ended")
+
+	text, err := json.Marshal(kept)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(keptFolder(cache), "stale.json"), text, 0o600))
+	all, err := ListKept(cache)
+	require.NoError(t, err)
+	assert.Empty(t, all)
+	require.NoError(t, os.WriteFile(filepath.Join(keptFolder(cache), "torn.json"), text[:10], 0o600))
+	_, err = ListKept(cache)
+	assert.ErrorContains(t, err, "torn.json: ")
 }
 
 // TestVMDebianLive audits a Debian live image by its contract: a name and a
