@@ -175,6 +175,8 @@ func (vm *VM) OpenRoot(ctx context.Context) (note string, err error) {
 			return "", vm.explain(err)
 		}
 		note = fmt.Sprintf("no control line, so commands share the console: %v", err)
+	} else if vm.Machine.Control == None {
+		note = "the machine has no port for a control line, so commands share the console"
 	}
 	if _, err := vm.Console.Run(ctx, "true"); err != nil {
 		return note, vm.explain(err)

@@ -178,7 +178,7 @@ var checkRows = []checkRow{
 		other, err := rootkey.Load(g.t.TempDir(), false)
 		require.NoError(g.t, err)
 		g.set("authorized_keys", other.Authorized)
-	}, "ssh", (*session).ssh, prereq.Broken, `^sshd lets nobody in as root with the key SHA256:\S+: .*unable to authenticate`, 0},
+	}, "ssh", (*session).ssh, prereq.Broken, `^sshd lets nobody in as root with the key SHA256:\S+: .*unable to authenticate`, 10 * time.Second},
 	{"another user", set("ssh-user", "nobody"), "ssh", (*session).ssh, prereq.Broken, `^id -un answers "nobody", not root$`, 0},
 	{"no sshd", set("units/sshd.service", unitIn("failed", "")), "ssh", (*session).ssh, prereq.Broken, `^sshd.service does not run: sshd.service failed`, 0},
 

@@ -61,7 +61,7 @@ var bootRows = []bootRow{
 	{"no control line", toShell, func(_ *fakeGuest, s *session) { s.device = "/dev/no-such-port" }, map[string]string{
 		"control-line": `holds: commands share the console`}},
 	{"a machine without a port", toShell, func(_ *fakeGuest, s *session) { s.template.Control = None }, map[string]string{
-		"control-line": `holds: root's commands go over a port of their own`}},
+		"control-line": `holds: commands share the console`}},
 	{"panic", "firmware\nmenu 8\nkernel\nuntil_there systemd\nsay '[    2.000000] Kernel panic - not syncing: fake'\nhalt", nil, map[string]string{
 		"systemd": `broken: kernel-panic: the kernel panicked \(stage reached: initrd\)`}},
 	{"emergency", "firmware\nmenu 8\nkernel\nsystemd\nuntil_there login\nsay 'Press Enter for maintenance'\nhalt", nil, map[string]string{
