@@ -110,35 +110,49 @@ func (r runner) Run(ctx context.Context, command string) (serial.Result, error) 
 func (runner) Put(context.Context, string, []byte, fs.FileMode) error { return nil }
 func (runner) Get(context.Context, string) ([]byte, error)            { return nil, nil }
 
-// Diagnostics end while there is time to end QEMU before go test's own deadline.
-func TestDiagnoseEndsBeforeTheDeadline(t *testing.T) {
-	console := newSilentConsole(t)
+// Each collector has a limit, all have one, and they end while there is time to
+// end QEMU before go test's own deadline.
+func TestDiagnoseIsLimited(t *testing.T) {
 	end := time.Now().Add(evidenceTime + time.Second)
-	f := newFleet(Subject{Contract: contract.PreNixOS()}, config.Config{}, Watcher{Deadline: end, Timeout: 10 * time.Minute})
-	var latest time.Time
-	var asked []string
-	s := &session{fleet: f, name: "x", record: newRecord(t.TempDir(), nil)}
-	defer s.record.close()
-	collected := make(chan time.Time, 100)
-	s.vm = &VM{
-		Console: console, Started: time.Now(), alive: context.Background(),
-		Root: runner{func(ctx context.Context, command string) (serial.Result, error) {
-			until, _ := ctx.Deadline()
-			collected <- until
-			return serial.Result{}, nil
-		}},
+	for name, row := range map[string]struct {
+		watcher            Watcher
+		collect, diagnosis time.Duration
+		latest             time.Duration // from the beginning, as a limit; 0 is end's
+	}{
+		"each":     {Watcher{}, 5 * time.Minute, time.Hour, 5 * time.Minute},
+		"all":      {Watcher{}, time.Hour, 10 * time.Minute, 10 * time.Minute},
+		"deadline": {Watcher{Deadline: end, Timeout: 10 * time.Minute}, time.Hour, time.Hour, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(Subject{Contract: contract.PreNixOS()}, config.Config{}, row.watcher)
+			f.collect, f.diagnosis = row.collect, row.diagnosis
+			s := &session{fleet: f, name: "x", record: newRecord(t.TempDir(), nil)}
+			defer s.record.close()
+			limits := make(chan time.Time, 100)
+			s.vm = &VM{
+				Console: newSilentConsole(t), Started: time.Now(), alive: context.Background(),
+				Root: runner{func(ctx context.Context, command string) (serial.Result, error) {
+					limit, _ := ctx.Deadline()
+					limits <- limit
+					return serial.Result{}, nil
+				}},
+			}
+			began := time.Now()
+			r := s.do(t.Context(), "storage", func(context.Context) prereq.Result { return prereq.Break("x") })
+			assert.Equal(t, prereq.Broken, r.Outcome)
+			earliest, latest := began.Add(row.latest), time.Now().Add(row.latest)
+			if row.latest == 0 {
+				earliest, latest = end.Add(-evidenceTime/2), end.Add(-evidenceTime/2)
+			}
+			close(limits)
+			n := 0
+			for limit := range limits {
+				assert.False(t, limit.Before(earliest) || limit.After(latest), "%s is not between %s and %s", limit, earliest, latest)
+				n++
+			}
+			assert.Equal(t, len(s.collectors("storage")), n)
+		})
 	}
-	r := s.do(t.Context(), "storage", func(context.Context) prereq.Result { return prereq.Break("x") })
-	assert.Equal(t, prereq.Broken, r.Outcome)
-	close(collected)
-	for until := range collected {
-		asked = append(asked, until.String())
-		if until.After(latest) {
-			latest = until
-		}
-	}
-	assert.Len(t, asked, len(s.collectors("storage")))
-	assert.Equal(t, end.Add(-evidenceTime/2).Round(0), latest.Round(0))
 }
 
 // The checks' own time ends before that, and what was cut off so is not the

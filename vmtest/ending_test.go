@@ -32,6 +32,7 @@ func TestEndingOnAFake(t *testing.T) {
 	s.template.Disks = append(s.template.Disks, Disk{MiB: 1})
 	require.Equal(t, prereq.Holds, s.do(t.Context(), "boot", s.booted).Outcome)
 	folder := s.record.folder
+	assert.Equal(t, s.vm.Started, s.started0(), "all times are from one moment")
 	assert.FileExists(t, filepath.Join(folder, "disk-0.raw"))
 	locks, err := filepath.Glob(filepath.Join(string(cfg.CacheDir), "cpus", "*.lock"))
 	require.NoError(t, err)
