@@ -52,8 +52,15 @@ func (vm *fakeVM) serveClient(conn net.Conn) {
 		}
 		text, _ := json.Marshal(result) // a string or a map
 		fmt.Fprintf(conn, `{"return": %s, "id": %d}`+"\n", text, c.ID)
-		if c.Execute == "quit" {
+		// What comes of a command comes after its answer.
+		switch c.Execute {
+		case "quit":
 			vm.ended <- `{"guest": false, "reason": "host-qmp-quit"}`
+		case "system_powerdown":
+			// A guest without the file does not listen to its button.
+			if _, err := os.Stat(filepath.Join(vm.guest, "acpi")); err == nil {
+				vm.ended <- `{"guest": true, "reason": "guest-shutdown"}`
+			}
 		}
 	}
 }
@@ -61,16 +68,11 @@ func (vm *fakeVM) serveClient(conn net.Conn) {
 func (vm *fakeVM) command(name, line string, up bool) (any, error) {
 	file := func(name string) string { return filepath.Join(vm.guest, name) }
 	switch name {
-	case "qmp_capabilities", "stop", "quit":
+	case "qmp_capabilities", "stop", "quit", "system_powerdown":
 	case "cont":
 		return struct{}{}, vm.run()
 	case "query-status":
 		return map[string]any{"running": vm.init != nil}, nil
-	case "system_powerdown":
-		// A guest without the file does not listen to its button.
-		if _, err := os.Stat(file("acpi")); err == nil {
-			vm.ended <- `{"guest": true, "reason": "guest-shutdown"}`
-		}
 	case "set_link":
 		carrier := "0\n"
 		if up {
