@@ -39,7 +39,7 @@ func (s *session) commands(ctx context.Context) prereq.Result {
 	if len(names) == 0 {
 		return prereq.Skip("the contract names none")
 	}
-	out, err := s.vm.Output(ctx, "for c in "+strings.Join(names, " ")+"; do command -v $c >/dev/null || echo $c; done")
+	out, err := s.vm.Output(ctx, "for c in "+quoteAll(names)+"; do command -v \"$c\" >/dev/null || printf '%s\\n' \"$c\"; done")
 	if err != nil {
 		return s.broke(err)
 	}

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
+	"bootaudit/internal/plain"
 	"bootaudit/prereq"
 	"bootaudit/serial"
 )
@@ -47,7 +47,7 @@ func (s *session) collectors(topic string) []collector {
 		}
 	}
 	if len(c.Logs) > 0 {
-		all = append(all, collector{"provisioner logs", "for f in " + strings.Join(c.Logs, " ") + "; do [ ! -f \"$f\" ] || { echo \"== $f\"; tail -c 100000 \"$f\"; }; done"})
+		all = append(all, collector{"provisioner logs", "for f in " + globs(c.Logs) + "; do [ ! -f \"$f\" ] || { echo \"== $f\"; tail -c 100000 \"$f\"; }; done"})
 	}
 	return all
 }
@@ -71,8 +71,8 @@ func (s *session) diagnose(topic string, failure prereq.Result) {
 	}
 	s.diagnosed[topic] = true
 	start := time.Now()
-	s.record.diagnose(topic+" failure", "txt", []byte(failure.Detail+"\n\n"+failure.Evidence+"\n"))
-	s.record.diagnose("screen", "txt", []byte(printable(s.vm.Console.Screen())+"\n"))
+	s.record.diagnose(topic+" failure", "txt", []byte(plain.Text(failure.Detail+"\n\n"+failure.Evidence)+"\n"))
+	s.record.diagnose("screen", "txt", []byte(plain.Text(s.vm.Console.Screen())+"\n"))
 	if tail, err := lastBytes(filepath.Join(s.record.folder, transcriptFile), 8<<10); err == nil {
 		s.record.diagnose("serial tail", "log", tail)
 	}
@@ -108,7 +108,7 @@ func (s *session) diagnose(topic string, failure prereq.Result) {
 			if err != nil {
 				text = fmt.Appendf(text, "\n[not whole: %v]\n", err)
 			}
-			s.record.diagnose(c.label, "log", []byte(printable(string(text))))
+			s.record.diagnose(c.label, "log", []byte(plain.Text(string(text))))
 		})
 	}
 	wg.Wait()

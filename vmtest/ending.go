@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"bootaudit/internal/plain"
 )
 
 // vmAttribute is the `vm` attribute of the test that ends a VM.
@@ -61,7 +63,7 @@ func (s *session) close(attr func(name, value string)) {
 
 // endVM saves the last screen and ends QEMU, or keeps it for a person.
 func (s *session) endVM() (kept bool) {
-	screen := printable(s.vm.Console.Screen()) + "\n"
+	screen := plain.Text(s.vm.Console.Screen()) + "\n"
 	s.record.check(os.WriteFile(s.record.path(screenFile), []byte(screen), 0o644))
 	if s.failed && s.fleet.cfg.Debug && s.vm.alive.Err() == nil {
 		s.keep()

@@ -12,6 +12,7 @@ import (
 
 	"bootaudit/internal/config"
 	"bootaudit/internal/contract"
+	"bootaudit/internal/plain"
 	"bootaudit/prereq"
 	"bootaudit/serial"
 )
@@ -62,7 +63,7 @@ func startGuest(t testing.TB, cfg config.Config, m Machine, change func(*session
 		s.close(t.Attr)
 	})
 	r := s.do(t.Context(), "boot", s.booted)
-	switch words := printable("boot " + s.name + ": " + r.Detail + "\n" + r.Evidence); {
+	switch words := plain.Text("boot " + s.name + ": " + r.Detail + "\n" + r.Evidence); {
 	case r.Outcome == prereq.Holds:
 	case r.Outcome == prereq.Broken, cfg.Require:
 		t.Fatal(words)
@@ -94,7 +95,7 @@ func (g *Guest) within(topic string, call func(context.Context) error) {
 		return prereq.Hold("")
 	})
 	if r.Outcome != prereq.Holds {
-		g.t.Fatal(printable(r.Detail)) // what a guest writes must not look like go test's own lines
+		g.t.Fatal(plain.Text(r.Detail)) // what a guest writes must not look like go test's own lines
 	}
 }
 

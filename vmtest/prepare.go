@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"bootaudit/internal/tools"
 )
 
 // prepare makes what m's command line names: its folder, a folder for its
@@ -77,31 +79,17 @@ func socketFolder() (string, error) {
 	return "", fmt.Errorf("no folder for the VM's sockets: %w", errors.Join(errs...))
 }
 
-// ovmf are the places of UEFI firmware and its empty variables, in the order
-// of preference: Debian and Ubuntu, Fedora, Arch, NixOS's QEMU.
-var ovmf = [][2]string{
-	{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
-	{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
-	{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
-	{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
-	{"/run/libvirt/nix-ovmf/OVMF_CODE.fd", "/run/libvirt/nix-ovmf/OVMF_VARS.fd"},
-}
-
 // ErrNoUEFI is wrapped when the host has no UEFI firmware for guests.
 var ErrNoUEFI = errors.New("no UEFI firmware (OVMF) on this host; install the package ovmf (make setup does)")
 
 func (m *Machine) prepareUEFI() error {
 	vars := m.Vars
 	if m.Code == "" {
-		for _, pair := range ovmf {
-			if readableFile(pair[0]) == nil && readableFile(pair[1]) == nil {
-				m.Code, vars = pair[0], pair[1]
-				break
-			}
+		found, err := tools.FindOVMF(readableFile)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrNoUEFI, err)
 		}
-		if m.Code == "" {
-			return fmt.Errorf("%w; looked for %s", ErrNoUEFI, ovmf[0][0])
-		}
+		m.Code, vars = found.Code, found.Vars
 	}
 	// The guest writes its boot entries there.
 	m.Vars = filepath.Join(m.Folder, "uefi-vars.fd")

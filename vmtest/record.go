@@ -9,7 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
+
+	"bootaudit/internal/plain"
 )
 
 // Files in a VM's folder, beside those that QEMU writes.
@@ -82,7 +83,7 @@ func (r *record) check(err error) {
 // say adds to the harness's log: a line with the time, further lines indented.
 func (r *record) say(format string, args ...any) {
 	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
-	text = strings.ReplaceAll(printable(text), "\n", "\n    ")
+	text = strings.ReplaceAll(plain.Text(text), "\n", "\n    ")
 	line := fmt.Sprintf("[%s] %s\n", time.Now().UTC().Format(time.RFC3339Nano), text)
 	r.queue(func() {
 		if len(r.lines)+len(line) > maxWaiting {
@@ -239,16 +240,6 @@ func slug(label string) string {
 		return "diagnostic"
 	}
 	return s
-}
-
-// printable replaces control characters that a guest may have sent.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || !unicode.IsControl(r) {
-			return r
-		}
-		return '\uFFFD'
-	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 // sortedJSON is v with its keys sorted, as the files' readers expect.

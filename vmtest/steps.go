@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bootaudit/internal/contract"
+	"bootaudit/internal/plain"
 	"bootaudit/prereq"
 	"bootaudit/serial"
 )
@@ -250,7 +251,7 @@ func (s *session) lastJob() string {
 	if err != nil {
 		return ""
 	}
-	jobs := runningJob.FindAllString(printable(string(escapes.ReplaceAll(tail, nil))), -1)
+	jobs := runningJob.FindAllString(plain.Text(string(escapes.ReplaceAll(tail, nil))), -1)
 	if len(jobs) == 0 {
 		return ""
 	}

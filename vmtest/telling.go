@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/internal/plain"
 	"bootaudit/serial"
 )
 
@@ -33,7 +34,7 @@ func (s *session) describe(m *metadata) {
 
 // tell prints a line about the VM for whoever watches.
 func (s *session) tell(format string, args ...any) {
-	text := printable(fmt.Sprintf(format, args...))
+	text := plain.Text(fmt.Sprintf(format, args...))
 	s.fleet.mu.Lock()
 	defer s.fleet.mu.Unlock()
 	fmt.Fprintf(s.fleet.out, "vm %s: %s\n", s.name, strings.ReplaceAll(text, "\n", " "))

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"bootaudit/internal/plain"
 )
 
 //go:embed guest/wait.sh
@@ -131,7 +133,7 @@ func (s *session) lastWords(ctx context.Context, unit string) string {
 	}
 	var words []string
 	for line := range strings.Lines(out) {
-		if line = strings.TrimSpace(printable(line)); line != "" {
+		if line = strings.TrimSpace(plain.Text(line)); line != "" {
 			words = append(words, fmt.Sprintf("%.200q", line))
 		}
 	}
