@@ -32,6 +32,7 @@ const (
 type Line struct {
 	Text   []byte // valid until Each returns
 	Offset int64  // of the first byte that belongs to it, in the stream
+	Next   int64  // of the first byte after it and after what ended it
 	End    End
 	// Feeds is the number of carriage returns before the line feed.
 	Feeds int
@@ -57,7 +58,7 @@ type Lines struct {
 
 // Open is the line that has not ended. It is valid until the next Write.
 func (l *Lines) Open() Line {
-	return Line{Text: l.text, Offset: l.start, End: Open}
+	return Line{Text: l.text, Offset: l.start, Next: l.at, End: Open}
 }
 
 // Offset is the number of bytes read.
@@ -90,11 +91,11 @@ func (l *Lines) Write(p []byte) (int, error) {
 // Flush ends the last line, which then counts as Open.
 func (l *Lines) Flush() {
 	if l.crs > 0 {
-		l.end(CR)
+		l.end(CR, l.at)
 		l.crs = 0
 	}
 	if len(l.text) > 0 {
-		l.end(Open)
+		l.end(Open, l.at)
 	}
 }
 
@@ -151,7 +152,7 @@ func (l *Lines) sequence(final byte) {
 	case 'H', 'f', 'd', 'J', 'r':
 		// The cursor goes elsewhere: what follows is another line to a reader.
 		if len(bytes.TrimSpace(l.text)) > 0 {
-			l.end(CR)
+			l.end(CR, l.at+1)
 		}
 	}
 	if l.Sequence != nil {
@@ -169,9 +170,9 @@ func (l *Lines) control(b byte) {
 		l.crs++
 	case '\n':
 		if l.crs > 0 {
-			l.end(CRLF)
+			l.end(CRLF, l.at+1)
 		} else {
-			l.end(LF)
+			l.end(LF, l.at+1)
 		}
 		l.crs = 0
 	case '\b':
@@ -202,7 +203,7 @@ func (l *Lines) settleCR(next byte) {
 		l.text = l.text[:len(l.text)-1]
 		return
 	}
-	l.end(CR)
+	l.end(CR, l.at)
 }
 
 func (l *Lines) add(p []byte) {
@@ -213,19 +214,19 @@ func (l *Lines) add(p []byte) {
 		room := MaxLine - len(l.text)
 		l.text = append(l.text, p[:room]...)
 		p = p[room:]
-		l.end(Cut)
 		at += int64(room)
+		l.end(Cut, at)
 		l.start, l.begun = at, true
 	}
 	l.text = append(l.text, p...)
 }
 
-func (l *Lines) end(how End) {
+func (l *Lines) end(how End, next int64) {
 	if !l.begun {
 		l.start = l.at
 	}
 	if l.Each != nil && (how != CR || len(l.text) > 0) {
-		l.Each(Line{Text: l.text, Offset: l.start, End: how, Feeds: l.crs})
+		l.Each(Line{Text: l.text, Offset: l.start, Next: next, End: how, Feeds: l.crs})
 	}
 	l.text = l.text[:0]
 	l.begun = false

@@ -84,6 +84,27 @@ func TestSkipKeepsOffsets(t *testing.T) {
 	assert.Equal(t, []int64{0, 13}, at)
 }
 
+// What follows a line is what a reader who stops there has not read.
+func TestALineSaysWhereTheNextBegins(t *testing.T) {
+	for input, want := range map[string][]string{
+		"one\r\ntwo\nthree":                {"two\nthree", "three", ""},
+		"10%\r20%\r\n":                     {"20%\r\n", ""},
+		"one\x1b[2;1Htwo\x1b[0m\r\n":       {"two\x1b[0m\r\n", ""},
+		"\r\r\nx":                          {"x", ""},
+		strings.Repeat("x", MaxLine) + "y": {"y", ""},
+	} {
+		for _, piece := range []int{len(input), 1} {
+			var rest []string
+			l := Lines{Each: func(l Line) { rest = append(rest, input[l.Next:]) }}
+			for at := 0; at < len(input); at += piece {
+				l.Write([]byte(input[at:min(at+piece, len(input))]))
+			}
+			l.Flush()
+			assert.Equal(t, want, rest, "%.40q in pieces of %d", input, piece)
+		}
+	}
+}
+
 func FuzzLines(f *testing.F) {
 	for _, c := range sequences {
 		f.Add([]byte(c.input), 3)
@@ -96,11 +117,19 @@ func FuzzLines(f *testing.F) {
 		whole, _ := lines(string(input), max(len(input), 1))
 		pieces, _ := lines(string(input), piece)
 		require.Equal(t, whole, pieces)
+		next := int64(0)
+		all := Lines{Each: func(l Line) {
+			require.GreaterOrEqual(t, l.Offset, next)
+			require.GreaterOrEqual(t, l.Next, l.Offset)
+			next = l.Next
+		}}
+		all.Write(input)
+		all.Flush()
+		require.LessOrEqual(t, next, int64(len(input)))
 		last := int64(0)
 		for _, l := range whole {
 			require.LessOrEqual(t, len(l.text), MaxLine)
 			require.GreaterOrEqual(t, l.offset, last)
-			require.LessOrEqual(t, l.offset, int64(len(input)))
 			require.False(t, bytes.ContainsAny([]byte(l.text), "\x1b\r\n\b"))
 			last = l.offset
 		}
