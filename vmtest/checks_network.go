@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"bootaudit/internal/screen"
 	"bootaudit/prereq"
 	"bootaudit/serial"
 )
@@ -291,10 +292,7 @@ func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) prereq.
 	return with(prereq.Hold(words), strings.Join(console, "\n"))
 }
 
-var (
-	noticeBegins = regexp.MustCompile(`\(automatic login\)|[$#] *sudo (?:-n )?-i\s*$|[$#] *su -\s*$|^Last login:`)
-	escapes      = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[ -/]*[0-~])")
-)
+var noticeBegins = regexp.MustCompile(`\(automatic login\)|[$#] *sudo (?:-n )?-i\s*$|[$#] *su -\s*$|^Last login:`)
 
 // countAnnouncements tells lines that were announced on the console from those
 // that a login shell printed as its notice: between the login, or the way to
@@ -302,24 +300,25 @@ var (
 // written to the device as it is (CR CR LF).
 func countAnnouncements(transcript []byte, pattern *regexp.Regexp) (console []string, notice int) {
 	login := false
-	for line := range strings.Lines(string(escapes.ReplaceAll(transcript, nil))) {
-		text := strings.TrimRight(line, "\r\n")
-		prompt := serial.Prompt.MatchString(strings.TrimLeft(text, "\r"))
-		for _, match := range pattern.FindAllString(text, -1) {
-			if login && !prompt && !strings.HasSuffix(line, "\r\r\n") {
+	lines := screen.Lines{Each: func(line screen.Line) {
+		prompt := serial.Prompt.Match(line.Text)
+		for _, match := range pattern.FindAll(line.Text, -1) {
+			if login && !prompt && line.Feeds < 2 {
 				notice++
 				login = false // one notice names it once
 				continue
 			}
-			console = append(console, match)
+			console = append(console, string(match))
 		}
 		switch {
-		case noticeBegins.MatchString(text):
+		case noticeBegins.Match(line.Text):
 			login = true
 		case prompt:
 			login = false
 		}
-	}
+	}}
+	_, _ = lines.Write(transcript)
+	lines.Flush()
 	return console, notice
 }
 

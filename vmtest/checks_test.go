@@ -36,6 +36,7 @@ func TestCountAnnouncements(t *testing.T) {
 		"after a login":     {"nixos login: nixos (automatic login)\r\n" + prompt + "ls\r\n" + line + "\r\n", 1, 0},
 		"inside a command":  {prompt + "ec" + line + "\r\r\nho\r\n", 1, 0},
 		"two on one line":   {line + line + "\r\n", 2, 0},
+		"drawn over":        {"nixos login: nixos (automatic login)\r\n\x1b[2J\x1b[1;1H" + line + "\r\r\n" + line + "\x1b[K\r\n" + prompt, 1, 1},
 		"escapes inside it": {"LAN \x1b[1mIPv4\x1b[0m address: 10.0.2.15\r\n", 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

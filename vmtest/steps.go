@@ -11,6 +11,7 @@ import (
 
 	"bootaudit/internal/contract"
 	"bootaudit/internal/plain"
+	"bootaudit/internal/screen"
 	"bootaudit/prereq"
 	"bootaudit/serial"
 )
@@ -239,7 +240,7 @@ func (s *session) broke(err error) prereq.Result {
 	return r
 }
 
-var runningJob = regexp.MustCompile(`A (?:start|stop) job is [^\r\n]*?\)`)
+var runningJob = regexp.MustCompile(`A (?:start|stop) job is .*?\)`)
 
 // lastJob is the job that systemd's spinner showed last, if the boot has not
 // come to a login.
@@ -251,11 +252,15 @@ func (s *session) lastJob() string {
 	if err != nil {
 		return ""
 	}
-	jobs := runningJob.FindAllString(plain.Text(string(escapes.ReplaceAll(tail, nil))), -1)
-	if len(jobs) == 0 {
-		return ""
-	}
-	return jobs[len(jobs)-1]
+	last := ""
+	lines := screen.Lines{Each: func(line screen.Line) {
+		if job := runningJob.Find(line.Text); job != nil {
+			last = plain.Line(string(job))
+		}
+	}}
+	_, _ = lines.Write(tail)
+	lines.Flush()
+	return last
 }
 
 // seen are the tripwires that were touched so far.
