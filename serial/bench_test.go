@@ -15,8 +15,8 @@ import (
 	"bootaudit/internal/screen"
 )
 
-// bootText is what a boot of the stand-in put on the console, as often as it
-// takes to make size bytes.
+// bootText is what a boot of the stand-in put on the console, in whole lines and
+// as often as it takes to make about size bytes.
 func bootText(b *testing.B, size int) string {
 	f, err := os.Open("../internal/screen/testdata/boots/stand-in.log.gz")
 	if err != nil {
@@ -31,7 +31,8 @@ func bootText(b *testing.B, size int) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return strings.Repeat(string(boot), size/len(boot)+1)[:size]
+	text := strings.Repeat(string(boot), size/len(boot)+1)[:size]
+	return text[:strings.LastIndexByte(text, '\n')+1]
 }
 
 // BenchmarkConsole puts a recorded boot through go-expect as it comes (its own

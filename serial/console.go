@@ -10,9 +10,6 @@ import (
 	"sync"
 	"time"
 
-	expect "github.com/Netflix/go-expect"
-	"github.com/creack/pty"
-
 	"bootaudit/internal/cast"
 	"bootaudit/internal/screen"
 )
@@ -50,27 +47,22 @@ type Console struct {
 	cast   *cast.Writer // or nil
 	queue  *queue
 	out    *outlet
-	exp    *expect.Console
-	tty    *os.File
 
 	turn  chan struct{} // holds a token while a method waits for the guest
-	lines lines         // under turn
 	proof uint32        // number of the last identity question, under turn
 	root  *fallback     // the agent on the console, under turn; nil: none runs
 	who   Who           // whom Login found at the shell, under turn; the zero Who is nobody
 
 	mu     sync.Mutex
+	waits  context.CancelCauseFunc // ends the wait that has the turn
 	trip   *TripError
 	gone   error // why no more will come
 	errs   []error
 	closed bool
 
-	live    context.Context // until the pump ends
-	sends   sync.WaitGroup  // of go-expect; added to under mu while gone is nil
-	tripped chan struct{}
-	ended   chan struct{} // the pump has ended
-	stop    chan struct{} // Close was called
-	work    sync.WaitGroup
+	ended chan struct{} // the pump has ended
+	stop  chan struct{} // Close was called
+	work  sync.WaitGroup
 }
 
 // New starts to read a console. rw is the guest's end: QEMU's unix socket, a
@@ -82,40 +74,23 @@ func New(rw io.ReadWriteCloser, cfg Config) (*Console, error) {
 	if cfg.Rows == 0 {
 		cfg.Rows = 50
 	}
-	exp, err := expect.NewConsole()
-	if err != nil {
-		return nil, fmt.Errorf("open a console: %w", err)
-	}
-	_ = pty.Setsize(exp.Tty(), &pty.Winsize{Cols: uint16(cfg.Cols), Rows: uint16(cfg.Rows)})
-	tty, err := openTTY(exp)
-	if err != nil {
-		return nil, errors.Join(err, exp.Close())
-	}
 	c := &Console{
-		rw: rw, cfg: cfg, queue: newQueue(), exp: exp, tty: tty,
-		turn:    make(chan struct{}, 1),
-		tripped: make(chan struct{}),
-		ended:   make(chan struct{}),
-		stop:    make(chan struct{}),
+		rw: rw, cfg: cfg, queue: newQueue(),
+		turn:  make(chan struct{}, 1),
+		ended: make(chan struct{}),
+		stop:  make(chan struct{}),
 	}
-	live, kill := context.WithCancel(context.Background())
-	c.live = live
 	if cfg.Recording != nil {
+		var err error
 		if c.cast, err = cast.NewWriter(cfg.Recording, cast.Header{Cols: cfg.Cols, Rows: cfg.Rows}); err != nil {
-			kill()
-			return nil, errors.Join(err, tty.Close(), exp.Close())
+			return nil, fmt.Errorf("record the console: %w", err)
 		}
 	}
 	// That the guest no longer reads is seen by those who wait for its answer.
 	c.out = newOutlet(rw, func(error) {})
 	c.screen = screen.New(screen.Config{Cols: cfg.Cols, Rows: cfg.Rows, Reply: func(p []byte) { c.out.offer(append([]byte(nil), p...)) }})
 	c.watch = NewWatch(WatchConfig{OnStage: c.onStage, OnTrip: c.onTrip, Alarms: cfg.Alarms, Patience: cfg.Patience})
-	c.work.Go(func() {
-		defer kill()
-		c.pump()
-	})
-	c.work.Go(c.feed)
-	c.work.Go(c.typed)
+	c.work.Go(c.pump)
 	c.work.Go(c.idle)
 	return c, nil
 }
@@ -167,49 +142,6 @@ func (c *Console) pump() {
 	}
 }
 
-// feed moves text from the queue to go-expect, which sees the end by the tty's.
-func (c *Console) feed() {
-	defer c.closeTTY()
-	buf := make([]byte, 4<<10)
-	held := 0 // bytes of a rune that has not come whole
-	for {
-		n, ok := c.queue.pop(buf[held:], c.stop)
-		n += held
-		if !ok {
-			_, _ = c.tty.Write(buf[:n])
-			return
-		}
-		whole := wholeRunes(buf[:n])
-		if _, err := c.tty.Write(buf[:whole]); err != nil {
-			return
-		}
-		held = copy(buf, buf[whole:n])
-	}
-}
-
-// closeTTY waits for the sends first: one that blocks in the kernel may sleep
-// through the tty's end.
-func (c *Console) closeTTY() {
-	<-c.ended
-	c.sends.Wait()
-	_ = c.tty.Close()
-}
-
-// typed moves what go-expect sends to the guest, or, once that is gone, to
-// nobody.
-func (c *Console) typed() {
-	buf := make([]byte, 4<<10)
-	for {
-		n, err := c.tty.Read(buf)
-		if n > 0 {
-			_ = c.out.send(c.live, append([]byte(nil), buf[:n]...))
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
 // idle lets the watch notice silence.
 func (c *Console) idle() {
 	tick := time.NewTicker(time.Second / 2)
@@ -244,7 +176,9 @@ func (c *Console) onTrip(t Trip) {
 	defer c.mu.Unlock()
 	if c.trip == nil {
 		c.trip = &TripError{Trip: t}
-		close(c.tripped)
+		if c.waits != nil {
+			c.waits(c.trip)
+		}
 	}
 }
 
@@ -277,37 +211,31 @@ func (c *Console) Stage() Stage { return c.watch.Stage() }
 // Type sends text to the guest as it is, control characters included; "\r" is
 // Enter.
 func (c *Console) Type(ctx context.Context, text string) error {
-	w, err := c.begin(ctx, "the console to type at")
+	w, err := c.begin(ctx, "console to type at", nil)
 	if err != nil {
 		return err
 	}
 	defer w.end()
 	c.who = Who{}
-	return w.fail(errors.Join(c.leave(w), c.send(w.ctx, []byte(text))))
+	if err := c.leave(w); err != nil {
+		return w.fail(err)
+	}
+	return w.fail(w.send(text))
 }
 
-// send types through go-expect, and does not wait longer than ctx for a guest
-// that does not read.
-func (c *Console) send(ctx context.Context, p []byte) error {
-	c.mu.Lock()
-	if c.gone != nil {
-		c.mu.Unlock()
-		return c.goneErr()
-	}
-	sent := make(chan error, 1)
-	c.sends.Go(func() {
-		_, err := c.exp.Send(string(p))
-		sent <- err
-	})
-	c.mu.Unlock()
+// send types text, and does not wait longer than ctx for a guest that does not
+// read.
+func (c *Console) send(ctx context.Context, text []byte) error {
 	select {
-	case err := <-sent:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
 	case <-c.ended:
 		return c.goneErr()
+	default:
 	}
+	err := c.out.send(ctx, text)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("the guest's end of the console is gone: %w: %w", io.EOF, err)
+	}
+	return err
 }
 
 // Close ends the console and all waits. Its error is what could not be
@@ -319,14 +247,14 @@ func (c *Console) Close() error {
 		return nil
 	}
 	c.closed = true
+	if c.waits != nil {
+		c.waits(os.ErrClosed)
+	}
 	c.mu.Unlock()
 	close(c.stop)
 	c.out.close()
 	err := c.rw.Close()
-	<-c.ended
-	// Feed may be waiting for go-expect to read: closing the tty ends that.
-	c.closeTTY()
 	c.work.Wait()
 	<-c.out.done
-	return errors.Join(append(c.errs, err, c.exp.Close())...)
+	return errors.Join(append(c.errs, err)...)
 }

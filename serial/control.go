@@ -51,7 +51,10 @@ func newControl(port io.ReadWriteCloser, key string) *Control {
 		buf := make([]byte, 32<<10)
 		for {
 			n, err := port.Read(buf)
-			d.feed(buf[:n], c.s.take)
+			d.feed(buf[:n], func(f frame) bool {
+				c.s.take(f)
+				return true
+			})
 			if err != nil {
 				c.s.die(fmt.Errorf("control line: the guest's end is gone: %w", err))
 				return

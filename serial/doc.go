@@ -18,7 +18,8 @@
 // waits for it: a guest whose console is not read stands still. The pump feeds,
 // in this order, the transcript (byte-exact), the recording (asciicast), the
 // screen (a terminal, whose answers to the guest's queries go back at once), the
-// [Watch] (stages and tripwires) and a queue in front of go-expect.
+// [Watch] (stages and tripwires) and a queue, from which the one wait that has
+// the turn reads.
 //
 // What the screen shows decides what Login and Root do: a boot menu, the boot in
 // progress, an initrd shell, emergency mode, a login or password prompt, a
@@ -28,9 +29,9 @@
 // of the question is never taken for it.
 //
 // [Console.Expect] waits for a line of text by go-expect, whose matcher here is
-// linear, and keeps the context's deadline however much the guest prints. Of a
-// flood that is faster than matching, the oldest text is dropped, and the error
-// says how much.
+// linear, and keeps the context's deadline however much the guest prints. What
+// it has read and not matched is left for the next wait. Of a flood that is
+// faster than matching, the oldest text is dropped, and the error says how much.
 //
 // # Commands
 //

@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,47 @@ func TestExpectReadsLinesAsAPersonWould(t *testing.T) {
 	send(t, guest, "x\r[ OK ] y\n")
 	_, err = c.Expect(ctx, regexp.MustCompile(`^\[ OK \] y$`))
 	require.NoError(t, err)
+}
+
+// go-expect reads ahead: what it has read and not matched is the next wait's.
+func TestExpectLeavesWhatItDidNotMatch(t *testing.T) {
+	c, guest := pipeConsole(t, Config{})
+	ctx := limited(t, 20*time.Second)
+	const key = "abcdefgh"
+	send(t, guest, "one\r\n\xff\xfetwo\r\n10%\r20%\r\n"+frameText(key, 7, "u", "0", "root")+"\r\nopen"+
+		frameText(key, 8, "u", "0", "me")+"\r\n\x1b[2;1Hthree\x1b[3;1Hfour\r\n")
+	for _, line := range []string{"^one$", "^\uFFFD\uFFFDtwo$", "^10%$", "^20%$"} {
+		_, err := c.Expect(ctx, regexp.MustCompile(line))
+		require.NoError(t, err, line)
+	}
+	w, err := c.begin(ctx, "frame", nil)
+	require.NoError(t, err)
+	for _, want := range []string{"root", "me"} {
+		f, err := w.frame(newDeframer(key), time.Minute, func(f frame) bool { return f.kind == frameID })
+		require.NoError(t, err)
+		assert.Equal(t, want, f.data)
+	}
+	w.end()
+	for _, line := range []string{"^three$", "^four$"} {
+		_, err := c.Expect(ctx, regexp.MustCompile(line))
+		require.NoError(t, err, line)
+	}
+}
+
+// A line that never ends and shows nothing costs no memory.
+func TestExpectKeepsABoundedLine(t *testing.T) {
+	e := &expecter{re: regexp.MustCompile("x$")}
+	e.lines.Each = e.line
+	text := []byte(strings.Repeat("\x1b[K\ra\b", maxOpen) + "x")
+	e.unread, e.runes = text, len(text)
+	for i := range text {
+		e.Match(bytes.NewBuffer(text[i : i+1]))
+	}
+	assert.Zero(t, e.runes)
+	assert.LessOrEqual(t, cap(e.open), 4*maxOpen)
+	assert.Empty(t, e.unread)
+	e.look()
+	assert.Equal(t, []string{"x"}, e.match)
 }
 
 func TestExpectKeepsWhatCameBeforeATimeout(t *testing.T) {

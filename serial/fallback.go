@@ -51,12 +51,11 @@ func (c *Console) Get(ctx context.Context, path string) (data []byte, err error)
 // withAgent runs work while the console's text is read for the agent's frames.
 // A trip of before does not end it: what was wrong is to be looked into.
 func (c *Console) withAgent(ctx context.Context, want string, work func(context.Context, *session) error) error {
-	w, err := c.begin(ctx, want)
+	w, err := c.begin(ctx, want, c.tripErr())
 	if err != nil {
 		return err
 	}
 	defer w.end()
-	w.old = c.tripErr()
 	if err := w.agent(); err != nil {
 		return w.fail(err)
 	}
@@ -66,48 +65,54 @@ func (c *Console) withAgent(ctx context.Context, want string, work func(context.
 // converse reads frames until work has returned.
 func (w *wait) converse(work func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(w.ctx)
+	reading, stop := context.WithCancelCause(w.ctx)
 	defer cancel(nil)
 	s, d := w.c.root.s, w.c.root.d
 	s.silent = w.silence
-	done := make(chan error, 1)
-	go func() { done <- work(ctx) }()
 	var result error
-	finished := false
-	err := w.c.read(func() error {
-		select {
-		case result = <-done:
-			finished = true
-			return io.EOF
-		default:
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		result = work(ctx)
+		stop(errDone)
+	}()
+	take := func(f frame) bool {
+		s.take(f)
+		return true
+	}
+	for {
+		text, err := w.text(reading, window)
+		d.feed(text, take)
+		switch {
+		case err == nil:
+			continue
+		case !errors.Is(err, errDone):
+			cancel(err)
+			<-done
+			return w.fail(err)
 		}
-		return w.over()
-	}, func(text []byte) bool {
-		w.c.lines.open = w.c.lines.open[:0]
-		d.feed(text, s.take)
-		return false
-	}, nil)
-	if finished {
-		for _, waited := range []error{context.DeadlineExceeded, context.Canceled, errDumb, errRootLost} {
-			if errors.Is(result, waited) {
+		for _, waited := range []error{context.DeadlineExceeded, context.Cause(ctx), errDumb, errRootLost} {
+			if waited != nil && errors.Is(result, waited) {
 				return w.fail(result)
 			}
 		}
 		return result // the guest answered, if not what was hoped for
 	}
-	cancel(err)
-	<-done
-	return w.fail(err)
 }
+
+var errDone = errors.New("the work is done")
 
 var errRootLost = errors.New("root was lost")
 
 // silence looks at the screen when the agent does not answer.
-func (w *wait) silence(ctx context.Context) error {
+func (w *wait) silence(context.Context) error {
 	switch st, line := w.c.look(); st {
 	case statePager:
-		return w.c.send(ctx, []byte("q"))
+		return w.send("q")
 	case stateLogin, stateUser, stateRoot, stateInitrd, stateEmergency:
-		time.Sleep(settleTime)
+		if err := w.sleep(settleTime); err != nil {
+			return err
+		}
 		if again, same := w.c.look(); again != st || same != line {
 			return nil
 		}
@@ -148,7 +153,7 @@ func (w *wait) agent() error {
 		}
 		// Ctrl-U takes away what may be typed already. Where noise has destroyed
 		// the answer, any line gets another, this one, too.
-		if err := w.c.send(w.ctx, fmt.Appendf(nil, "\x15"+boot+"\r", key[:4], key[4:], consoleLine)); err != nil {
+		if err := w.send(fmt.Sprintf("\x15"+boot+"\r", key[:4], key[4:], consoleLine)); err != nil {
 			return err
 		}
 		_, err = w.frame(d, 10*time.Second, arrived("0"))
@@ -189,7 +194,7 @@ func (w *wait) agent() error {
 // tell sends a line until its answer comes.
 func (w *wait) tell(d *deframer, line string, answer func(frame) bool) (f frame, err error) {
 	for range 5 {
-		if err = w.c.send(w.ctx, []byte(line)); err != nil {
+		if err = w.send(line); err != nil {
 			return frame{}, err
 		}
 		if f, err = w.frame(d, 5*time.Second, answer); !errors.Is(err, errNoAnswer) {
@@ -204,23 +209,27 @@ func (c *Console) leave(w *wait) error {
 	if c.root == nil {
 		return nil
 	}
-	s := c.root.s
-	err := w.converse(func(ctx context.Context) error {
-		j := s.newJob()
-		defer s.forget(j)
-		line := fmt.Sprintf("x %d", j.id)
-		question := func() error { return s.ask(ctx, line) }
-		if err := question(); err != nil {
+	s, d := c.root.s, c.root.d
+	j := s.newJob()
+	defer s.forget(j)
+	bye := string(request(s.key, fmt.Sprintf("x %d", j.id)))
+	for try := 0; ; try++ {
+		if err := w.send(bye); err != nil {
 			return err
 		}
-		return s.await(ctx, j, s.patience, question, func() bool { _, ok := j.acks["0"]; return ok })
-	})
-	c.root = nil
-	if err != nil && w.over() == nil {
-		// A lost root shell is for the caller to find: it looks at the screen.
-		return nil
+		_, err := w.frame(d, s.patience, func(f frame) bool { return f.job == j.id && f.kind == frameAck })
+		if errors.Is(err, errNoAnswer) && try < 9 {
+			if err = w.silence(w.ctx); err == nil {
+				continue
+			}
+		}
+		c.root = nil
+		if err != nil && w.over() == nil {
+			// A lost root shell is for the caller to find: it looks at the screen.
+			return nil
+		}
+		return err
 	}
-	return err
 }
 
 // start runs an agent on the guest's device, in the background. Of a virtio port
@@ -259,12 +268,11 @@ func (c *Console) Control(ctx context.Context, port io.ReadWriteCloser, device s
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("control line on %s: no answer from the guest: %w", device, err), ctl.Close())
 	}
-	w, err := c.begin(ctx, "console's shell")
+	w, err := c.begin(ctx, "console's shell", c.tripErr())
 	if err != nil {
 		return nil, errors.Join(err, ctl.Close())
 	}
 	defer w.end()
-	w.old = c.tripErr()
 	if err := c.leave(w); err != nil {
 		return nil, errors.Join(w.fail(err), ctl.Close())
 	}

@@ -47,15 +47,17 @@ func newDeframer(key string) *deframer {
 	return &deframer{start: []byte("@" + key + ".")}
 }
 
-// feed takes the stream's next bytes and hands over the frames that end in
-// them. It keeps at most maxFrame bytes.
-func (d *deframer) feed(p []byte, take func(frame)) {
+// feed takes the stream's next bytes and hands over the frames that end in them,
+// until take is false: it returns how many bytes it has read. It keeps at most
+// maxFrame of them.
+func (d *deframer) feed(p []byte, take func(frame) bool) int {
+	size := len(p)
 	for len(p) > 0 {
 		if len(d.buf) < len(d.start) {
 			if len(d.buf) == 0 {
 				i := bytes.IndexByte(p, '@')
 				if i < 0 {
-					return
+					return size
 				}
 				p = p[i:]
 			}
@@ -80,17 +82,22 @@ func (d *deframer) feed(p []byte, take func(frame)) {
 		d.buf = append(d.buf, p[:i]...)
 		p = p[i:]
 		if len(p) == 0 {
-			return
+			return size
 		}
+		more := true
 		if p[0] == ';' {
 			if f, ok := parseFrame(d.buf[len(d.start):]); ok {
-				take(f)
+				more = take(f)
 			}
 			p = p[1:]
 		}
 		// Otherwise noise: look at this byte again, it may begin a frame.
 		d.buf = d.buf[:0]
+		if !more {
+			break
+		}
 	}
+	return size - len(p)
 }
 
 func frameChar(r rune) bool {

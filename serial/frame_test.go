@@ -22,7 +22,10 @@ func frames(key, stream string, size int) []frame {
 	d := newDeframer(key)
 	for len(stream) > 0 {
 		n := min(size, len(stream))
-		d.feed([]byte(stream[:n]), func(f frame) { got = append(got, f) })
+		d.feed([]byte(stream[:n]), func(f frame) bool {
+			got = append(got, f)
+			return true
+		})
 		stream = stream[n:]
 	}
 	return got
@@ -94,9 +97,10 @@ func FuzzDeframer(f *testing.F) {
 		disturbed := stream[:at] + noise + stream[at:]
 		for len(disturbed) > 0 {
 			n := min(max(1, size), len(disturbed))
-			d.feed([]byte(disturbed[:n]), func(f frame) {
+			d.feed([]byte(disturbed[:n]), func(f frame) bool {
 				text := frameText("key", int(f.job), string(f.kind), f.arg, f.data)
 				assert.Contains(t, stream[:at]+noise+stream[at:], text[strings.Index(text, "."+string(f.kind)):])
+				return true
 			})
 			disturbed = disturbed[n:]
 			require.LessOrEqual(t, cap(d.buf), 4*maxFrame)

@@ -34,7 +34,7 @@ func (w Who) String() string { return fmt.Sprintf("%s (uid %d, by %s)", w.User, 
 // PassMenu boots the default entry of a boot menu by pressing Enter, and waits
 // until the menu is gone. When the boot has come further there is nothing to do.
 func (c *Console) PassMenu(ctx context.Context) error {
-	w, err := c.begin(ctx, "boot menu, or a boot that has left it")
+	w, err := c.begin(ctx, "boot menu, or a boot that has left it", nil)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (c *Console) PassMenu(ctx context.Context) error {
 		case err != nil:
 			return w.fail(err)
 		case st == stateMenu && time.Since(pressed) > 5*time.Second:
-			if err := c.send(ctx, []byte("\r")); err != nil {
+			if err := w.send("\r"); err != nil {
 				return w.fail(err)
 			}
 			pressed = time.Now()
@@ -68,7 +68,7 @@ func (c *Console) PassMenu(ctx context.Context) error {
 // console may hide a prompt. (An image that opens a program instead of a shell
 // gets those Enters, too.)
 func (c *Console) Login(ctx context.Context, account Account) (Who, error) {
-	w, err := c.begin(ctx, "shell after login")
+	w, err := c.begin(ctx, "shell after login", nil)
 	if err != nil {
 		return Who{}, err
 	}
@@ -93,7 +93,7 @@ func (w *wait) login(account Account) (Who, error) {
 		case stateMenu:
 			if time.Since(acted) > 5*time.Second {
 				acted = time.Now()
-				err = w.c.send(w.ctx, []byte("\r"))
+				err = w.send("\r")
 			}
 		case stateLogin:
 			// Before an automatic login the bare prompt may show for a moment.
@@ -138,7 +138,7 @@ func (w *wait) login(account Account) (Who, error) {
 // submit types a line at a prompt, waits for its echo and presses Enter: before
 // the guest has read the line, its old prompt must not be taken for a new one.
 func (w *wait) submit(line string) error {
-	if err := w.c.send(w.ctx, []byte(line)); err != nil {
+	if err := w.send(line); err != nil {
 		return err
 	}
 	// Kernel text may break the echo: then Enter is pressed all the same.
@@ -151,13 +151,13 @@ func (w *wait) submit(line string) error {
 			return err
 		}
 	}
-	return w.c.send(w.ctx, []byte("\r"))
+	return w.send("\r")
 }
 
 // secret answers a password prompt, which shows no echo.
 func (w *wait) secret(password string) error {
 	w.asks, w.answered, w.answeredAt = false, passwordPrompts(w.c.Screen()), time.Now()
-	return w.c.send(w.ctx, []byte(password+"\r"))
+	return w.send(password + "\r")
 }
 
 // errNoAnswer: nothing there runs a shell's commands.
@@ -184,9 +184,9 @@ func (w *wait) identify() (Who, error) {
 		if errors.Is(err, errNoAnswer) {
 			// Leave what may have swallowed the line: a half-typed word, a pager.
 			if st, _ := w.c.look(); st == statePager {
-				err = w.c.send(w.ctx, []byte("q"))
+				err = w.send("q")
 			} else {
-				err = w.c.send(w.ctx, []byte("\x15\r"))
+				err = w.send("\x15\r")
 			}
 			if err == nil {
 				_, _, err = w.settled(settleTime, 2*time.Second)
@@ -210,26 +210,19 @@ func (w *wait) identify() (Who, error) {
 }
 
 // frame waits for a frame of the wanted kind; errNoAnswer after the patience.
-func (w *wait) frame(d *deframer, patience time.Duration, wanted func(frame) bool) (frame, error) {
-	var got frame
-	found := false
-	until := time.Now().Add(patience)
-	err := w.c.read(func() error {
-		if err := w.over(); err != nil {
-			return err
+func (w *wait) frame(d *deframer, patience time.Duration, wanted func(frame) bool) (got frame, err error) {
+	ctx, cancel := context.WithTimeoutCause(w.ctx, patience, errNoAnswer)
+	defer cancel()
+	for found := false; !found; {
+		text, err := w.text(ctx, window)
+		if err != nil {
+			return frame{}, err
 		}
-		if time.Now().After(until) {
-			return errNoAnswer
-		}
-		return nil
-	}, func(text []byte) bool {
-		w.c.lines.open = w.c.lines.open[:0]
-		d.feed(text, func(f frame) {
-			if !found && wanted(f) {
-				got, found = f, true
-			}
+		n := d.feed(text, func(f frame) bool {
+			got, found = f, wanted(f)
+			return !found
 		})
-		return found
-	}, nil)
-	return got, err
+		w.c.queue.giveBack(text[n:])
+	}
+	return got, nil
 }

@@ -49,7 +49,7 @@ func (o *outlet) send(ctx context.Context, p []byte) error {
 	case o.queue <- p:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-o.done:
 		return o.closed()
 	}

@@ -13,7 +13,7 @@ import (
 // -i, and su - where sudo refuses, when it names none. Login must have
 // succeeded. The error names how each way failed.
 func (c *Console) Root(ctx context.Context, account Account) (Who, error) {
-	w, err := c.begin(ctx, "root shell")
+	w, err := c.begin(ctx, "root shell", nil)
 	if err != nil {
 		return Who{}, err
 	}
@@ -128,7 +128,7 @@ func (w *wait) escalate(command, password string) (Who, error) {
 // interrupt leaves what does not answer, so that the next command is not typed
 // into it.
 func (w *wait) interrupt() error {
-	if err := w.c.send(w.ctx, []byte("\x03")); err != nil {
+	if err := w.send("\x03"); err != nil {
 		return err
 	}
 	_, _, err := w.shell(10 * time.Second)

@@ -196,5 +196,5 @@ func (w *wait) see() (state, string, error) {
 		return st, line, nil
 	}
 	w.pressed = now
-	return st, line, w.c.send(w.ctx, []byte(key))
+	return st, line, w.send(key)
 }

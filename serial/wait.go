@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"time"
 )
@@ -47,12 +49,13 @@ func (e *WaitError) Unwrap() error { return e.Err }
 
 // wait is one method's turn to wait for the guest.
 type wait struct {
-	c     *Console
-	ctx   context.Context
-	want  string
-	start time.Time
-	// old is a trip that this wait does not end by.
-	old *TripError
+	c    *Console
+	want string
+	// ctx ends with the caller's, at a fatal trip and at Close, and says by its
+	// cause which.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	start  time.Time
 	// key is what see would press, since pressed or when it last did.
 	key     string
 	pressed time.Time
@@ -64,46 +67,61 @@ type wait struct {
 	answeredAt time.Time
 }
 
-// begin takes the turn. Every wait that succeeds must end.
-func (c *Console) begin(ctx context.Context, want string) (*wait, error) {
-	w := &wait{c: c, ctx: ctx, want: want, start: time.Now()}
+// begin takes the turn. The wait ends at a fatal trip other than old. Every wait
+// that begins must end.
+func (c *Console) begin(ctx context.Context, want string, old *TripError) (*wait, error) {
+	w := &wait{c: c, want: want, start: time.Now()}
 	select {
 	case c.turn <- struct{}{}:
-		return w, nil
 	case <-ctx.Done():
-		return nil, w.fail(ctx.Err())
+		return nil, w.fail(context.Cause(ctx))
 	case <-c.stop:
 		return nil, w.fail(c.goneErr())
 	}
+	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waits = w.cancel
+	switch {
+	case c.closed:
+		w.cancel(os.ErrClosed)
+	case c.trip != nil && c.trip != old:
+		w.cancel(c.trip)
+	}
+	return w, nil
 }
 
-func (w *wait) end() { <-w.c.turn }
+func (w *wait) end() {
+	w.c.mu.Lock()
+	w.c.waits = nil
+	w.c.mu.Unlock()
+	w.cancel(nil)
+	<-w.c.turn
+}
 
 // over is why the wait must end now, or nil.
-func (w *wait) over() error {
-	if trip := w.c.tripErr(); trip != nil && trip != w.old {
-		return trip
+func (w *wait) over() error { return context.Cause(w.ctx) }
+
+// send types text at the console.
+func (w *wait) send(text string) error { return w.c.send(w.ctx, []byte(text)) }
+
+// text is what the guest has printed next, once there is something. Its error is
+// the cause of ctx's end, or that the guest's end is gone.
+func (w *wait) text(ctx context.Context, most int) ([]byte, error) {
+	text, err := w.c.queue.take(ctx, most)
+	if errors.Is(err, io.EOF) && ctx.Err() == nil {
+		err = w.c.goneErr()
 	}
-	select {
-	case <-w.c.stop:
-		return w.c.goneErr()
-	default:
-	}
-	return w.ctx.Err()
+	return text, err
 }
 
-// sleep waits for d, unless the wait is over.
+// sleep waits for d, unless the wait is over or the guest's end is gone.
 func (w *wait) sleep(d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	tripped := w.c.tripped
-	if w.old != nil {
-		tripped = nil
-	}
 	select {
 	case <-timer.C:
 	case <-w.ctx.Done():
-	case <-tripped:
 	case <-w.c.ended:
 		return w.c.goneErr()
 	}
