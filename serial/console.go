@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bootaudit/internal/cast"
@@ -47,6 +48,9 @@ type Console struct {
 	cast   *cast.Writer // or nil
 	queue  *queue
 	out    *outlet
+
+	printed atomic.Int64 // bytes that the screen shows and the watch has seen
+	seen    atomic.Pointer[seen]
 
 	turn  chan struct{} // holds a token while a method waits for the guest
 	proof uint32        // number of the last identity question, under turn
@@ -120,6 +124,7 @@ func (c *Console) pump() {
 			}
 			c.screen.Write(p)
 			c.watch.Write(p)
+			c.printed.Add(int64(n))
 			c.queue.push(p)
 			if n < dribble {
 				time.Sleep(time.Millisecond)

@@ -110,13 +110,27 @@ func readState(text string, row int, stage Stage, notices []*regexp.Regexp) (sta
 // prompt that is still being drawn, or a boot that goes on, does not.
 const settleTime = 300 * time.Millisecond
 
-// look reads the screen once.
+// seen is what look has read, and of what.
+type seen struct {
+	printed int64
+	stage   Stage
+	state   state
+	line    string
+}
+
+// look reads the screen, once for each change.
 func (c *Console) look() (state, string) {
+	printed, stage := c.printed.Load(), c.watch.Stage()
+	if last := c.seen.Load(); last != nil && last.printed == printed && last.stage == stage {
+		return last.state, last.line
+	}
 	// The text first: should the cursor move on meanwhile, noise rows are
 	// looked at in vain.
 	text := c.screen.Text()
 	_, row := c.screen.Cursor()
-	return readState(text, row, c.watch.Stage(), c.cfg.Notices)
+	st, line := readState(text, row, stage, c.cfg.Notices)
+	c.seen.Store(&seen{printed, stage, st, line})
+	return st, line
 }
 
 // settled waits until the screen has said the same for d, or less when it has
