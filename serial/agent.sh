@@ -1,12 +1,13 @@
 # The guest's half of a session: it reads requests from its standard input and
 # answers in frames on its standard output. POSIX sh, coreutils (or busybox).
-# $1 is the session's key, $2 the number of base64 characters in a frame.
-k=$1 w=$2
+# $1 is the session's key, $2 the number of base64 characters in a frame, $3 the
+# times in a row that its input may be at an end before it gives up; 0 is never.
+k=$1 w=$2 most=$3
 set -f
 trap '' HUP INT QUIT TSTP TTOU
 export PAGER=cat SYSTEMD_PAGER=cat GIT_PAGER=cat MANPAGER=cat SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0 NO_COLOR=1 TERM=dumb
 d=
-for t in /run /dev/shm /tmp; do
+for t in "${BOOTAUDIT_RUN:-/run}" /dev/shm /tmp; do
 	t=$t/bootaudit.$k
 	mkdir -m 700 "$t" 2>/dev/null && d=$t && break
 done
@@ -64,7 +65,8 @@ meta() { read -r l <"$d/$1.m" && say "$1" m 0 "$l"; }
 
 # stop ID SIGNAL: a job's command and all that it started
 stop() {
-	read -r all <"$d/$1.k" || return
+	# A job that has just begun has not said yet which process it is.
+	read -r all <"$d/$1.k" || { sleep 1 && read -r all <"$d/$1.k"; } || return
 	set +f
 	more=1
 	while [ $more = 1 ]; do
@@ -80,11 +82,14 @@ stop() {
 
 dead=0
 say 0 h "$(id -u)" ''
-while [ $dead -lt 600 ]; do
+while :; do
 	if ! read -r x n line; then
-		# The host's end is shut, as it is while a saved machine is restored.
+		# A terminal that has hung up stays so. Of a virtio port the host's end is
+		# shut, until somebody opens it again: to look every two seconds costs
+		# one sleep(1) each, some ms of CPU and ten times that under emulation.
 		dead=$((dead + 1))
-		sleep 1
+		[ $dead != "$most" ] || break
+		sleep 2
 		continue
 	fi
 	dead=0
@@ -117,7 +122,10 @@ while [ $dead -lt 600 ]; do
 		rm -f "$@"
 		set -f
 		;;
-	x) dead=600; say "$2" a 0 '' ;;
+	x)
+		say "$2" a 0 ''
+		break
+		;;
 	esac
 done
 rm -rf "$d"

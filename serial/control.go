@@ -22,8 +22,9 @@ type Control struct {
 	done sync.WaitGroup
 }
 
-// Resume takes up the control line of a guest that was saved and restored: port
-// is the same port of the new machine, key what Key returned in the old one.
+// Resume takes up the control line of a guest that has gone on without a host,
+// however long, or was saved and restored: port is the same port, key what Key
+// returned.
 func Resume(ctx context.Context, port io.ReadWriteCloser, key string) (*Control, error) {
 	c := newControl(port, key)
 	// End the line that the guest may have half read when it was saved.
@@ -82,7 +83,7 @@ func (c *Control) Get(ctx context.Context, path string) ([]byte, error) {
 	return c.s.get(ctx, path)
 }
 
-// Close closes the port. The guest's agent goes on waiting.
+// Close closes the port. The guest's agent goes on waiting, see [Resume].
 func (c *Control) Close() error {
 	c.s.die(fmt.Errorf("control line: %w", io.ErrClosedPipe))
 	c.out.close()

@@ -15,6 +15,11 @@ import (
 // short, since a kernel message destroys the frame it falls into.
 const consoleLine = 64
 
+// consoleLooks is how often the console's agent finds that its terminal has hung
+// up before it ends. That of a control line never does: it waits for the next
+// host, be it in a saved machine or in one that is kept for a person.
+const consoleLooks = 5
+
 // fallback is an agent in the console's root shell. It serves where the guest
 // has no second port, and to start the control line where it has one.
 type fallback struct {
@@ -128,7 +133,7 @@ func (w *wait) silence(context.Context) error {
 const boot = ` o=$(stty -g);stty -echo -icanon min 1 time 0 -isig -ixon -tostop;i=0;a=;k='%s''%s';` +
 	`printf '@%%s.0.b.%%s..0;\n' $k $i;while read -r n s l;do [ "$n" = . ]&&break;` +
 	`[ "$n $s" = "$i ${#l}" ]&&a=$a$l&&i=$((i+1));printf '@%%s.0.b.%%s..0;\n' $k $i;done;` +
-	`sh -c "$(printf %%s "$a"|base64 -d)" agent $k %d;stty "$o"`
+	`sh -c "$(printf %%s "$a"|base64 -d)" agent $k %d %d;stty "$o"`
 
 // agent starts an agent in the console's root shell, unless one runs.
 func (w *wait) agent() error {
@@ -153,7 +158,7 @@ func (w *wait) agent() error {
 		}
 		// Ctrl-U takes away what may be typed already. Where noise has destroyed
 		// the answer, any line gets another, this one, too.
-		if err := w.send(fmt.Sprintf("\x15"+boot+"\r", key[:4], key[4:], consoleLine)); err != nil {
+		if err := w.send(fmt.Sprintf("\x15"+boot+"\r", key[:4], key[4:], consoleLine, consoleLooks)); err != nil {
 			return err
 		}
 		_, err = w.frame(d, 10*time.Second, arrived("0"))
@@ -244,7 +249,7 @@ fi
 exec 4<>"$dev" || exit 66
 case $dev in *tty*|*pts*) stty raw -echo <&4 || exit 66 ;; esac
 s=$(command -v setsid)
-$s sh -c %s agent %s %d <&4 >&4 2>/dev/null 4>&- &
+$s sh -c %s agent %s %d 0 <&4 >&4 2>/dev/null 4>&- &
 `
 
 // Control opens a control line: a root shell in the guest on device, which is

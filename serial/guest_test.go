@@ -45,7 +45,7 @@ func startGuest(t testing.TB, programs map[string]string, command ...string) *gu
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
 	}
 	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "HOME=" + dir, "PS1=\\u@live:\\w\\$ ", "TERM=xterm", "HISTFILE=/dev/null"}
+	cmd.Env = append(mark(t), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "PS1=\\u@live:\\w\\$ ", "TERM=xterm", "HISTFILE=/dev/null")
 	cmd.Dir = dir
 	ptm, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 132, Rows: 50})
 	require.NoError(t, err)
