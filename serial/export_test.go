@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"io"
 	"os"
 	"testing"
 
@@ -12,8 +13,12 @@ import (
 // For tests outside the package.
 var (
 	StartGuest = startGuest
-	EndAgent   = endAgent
 )
+
+// RootMachine is a guest for a fake clock, with a root shell on its console.
+func RootMachine(t testing.TB) io.ReadWriteCloser {
+	return powerOn(t, &machine{command: localShell}, rootShell)
+}
 
 // SecondPort stands in for a second serial port: a pty, whose slave is the
 // guest's device.

@@ -2,166 +2,226 @@ package serial
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// someUser makes id(1) say what $LEVEL is, and sudo and su raise it: to their
-// callers this looks like a machine with users.
-func someUser(sudo, su string) map[string]string {
-	return map[string]string{
-		"dmesg": ":",
-		"id":    `case $LEVEL$1 in root-u) echo 0 ;; root-un) echo root ;; *-u) echo 1000 ;; *-un) echo nixos ;; esac`,
-		"sudo":  sudo,
-		"su":    su,
-		// What the serial port shows: a getty.
-		"getty": `stty sane; printf '\r\nnixos login: '; read -r u
-if [ "$u" = nixos ]; then
-	printf 'Password: '; stty -echo; read -r p; stty echo; echo
-	[ "$p" = secret ] && exec usershell
-fi
-sleep 0.2; echo 'Login incorrect'; exec getty`,
-		"autogetty":  `printf '\r\nnixos login: '; sleep 0.7; printf 'nixos (automatic login)\r\n\r\n'; sleep 0.5; exec usershell`,
-		"noisygetty": `while :; do for i in 0 1 2 3 4; do printf '[   10.95978%d] I/O error, dev vda, sector 0 op 0x0:(READ)\r\n' $i; sleep 0.01; done; done & exec autogetty`,
-		// A line that nobody knows lands behind the prompt, and hides it.
-		"newsgetty": `printf '\r\nnixos login: nixos (automatic login)\r\n\r\n'; (sleep 1; printf 'news of the day\r\n') & exec usershell`,
-		"pagergetty": `printf '\r\nnixos login: nixos (automatic login)\r\n\r\n'; stty -icanon -echo
-printf 'a\r\nb\r\n:news of the day (press RETURN)'; key=; while [ "$key" != q ]; do key=$(head -c 1); printf '\r\033[K:'; done; stty sane; exec usershell`,
-		"usershell": `export LEVEL=user; exec bash --rcfile prompt -i`,
-		"prompt":    `PS1='\[\e[1;32m\]\n[\[\e]0;nixos@live: \w\a\]nixos@live:\w]\$\[\e[0m\] '; PS1=${PS1/\\$/$}`,
-		"rootshell": `export LEVEL=root PS1='[root@live:~]# '; exec bash --norc -i`,
+// Programs that may own the console or be run by its shells.
+var (
+	userShell program = func(m *machine) { m.shell("nixos") }
+	rootShell program = func(m *machine) { m.shell("root") }
+
+	autogetty program = func(m *machine) {
+		m.print("\r\nnixos login: ")
+		m.sleep(700 * time.Millisecond)
+		m.print("nixos (automatic login)\r\n\r\n")
+		m.sleep(500 * time.Millisecond)
+		userShell(m)
+	}
+	// What the serial port shows where nobody is logged in. PAM takes its time to
+	// say that a password is wrong.
+	getty program = func(m *machine) {
+		for {
+			m.print("\r\nnixos login: ")
+			if m.readLine() == "nixos" && m.password("Password: ") == "secret" {
+				userShell(m)
+				continue
+			}
+			m.sleep(3 * time.Second)
+			m.print("Login incorrect\r\n")
+		}
+	}
+	noisyGetty program = func(m *machine) {
+		m.work.Go(func() {
+			for n := 0; ; n = (n + 1) % 5 {
+				select {
+				case <-time.After(10 * time.Millisecond):
+					m.note("[   10.95978" + string(rune('0'+n)) + "] I/O error, dev vda, sector 0 op 0x0:(READ)\r\n")
+				case <-m.gone:
+					return
+				}
+			}
+		})
+		autogetty(m)
+	}
+	// A line that nobody knows lands behind the prompt, and hides it.
+	newsGetty program = func(m *machine) {
+		m.print("\r\nnixos login: nixos (automatic login)\r\n\r\n")
+		m.background(time.Second, "news of the day\r\n")
+		userShell(m)
+	}
+	pagerGetty program = func(m *machine) {
+		m.print("\r\nnixos login: nixos (automatic login)\r\n\r\n")
+		m.mode(false, true)
+		m.print("a\r\nb\r\n:news of the day (press RETURN)")
+		for key := byte(0); key != 'q'; key = m.readKey() {
+			if key != 0 {
+				m.print("\r\x1b[K:")
+			}
+		}
+		m.mode(true, false)
+		userShell(m)
+	}
+)
+
+// says is a program that prints a line and ends.
+func says(line string) program {
+	return func(m *machine) { m.print(line + "\r\n") }
+}
+
+// asks is a program that asks for a password, once or twice, and gives a shell.
+func asks(prompt, password string, checks time.Duration, times int, refuses string) program {
+	return func(m *machine) {
+		for range times {
+			given := m.password(prompt)
+			m.sleep(checks)
+			if given == password {
+				rootShell(m)
+				return
+			}
+			m.print(refuses + "\r\n")
+		}
 	}
 }
 
 func TestLoginAndRoot(t *testing.T) {
 	t.Parallel()
-	const ask = `printf '[sudo] password for nixos: '; stty -echo; read -r p; stty echo; echo; `
+	const sudos = "[sudo] password for nixos: "
+	nixos, byLogin := Who{"nixos", 1000, "automatic login"}, Who{"nixos", 1000, "login"}
+	bySudo, bySu := Who{"root", 0, "sudo -i"}, Who{"root", 0, "su -"}
+	moreNews := func(m *machine) {
+		m.background(time.Second, "more news\r\n")
+		rootShell(m)
+	}
 	for _, test := range []struct {
 		name     string
-		getty    string
+		getty    program
 		account  Account
-		sudo, su string
+		sudo, su program
 		login    Who
 		loginErr string
 		root     Who
 		rootErr  []string
-		slow     bool
 	}{
-		{name: "automatic login and sudo", getty: "autogetty", sudo: "exec rootshell",
-			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
-		{name: "among kernel messages", getty: "noisygetty", sudo: "exec rootshell", slow: true,
-			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
-		{name: "news behind the prompt", getty: "newsgetty", sudo: "(sleep 1; printf 'more news\r\n') & exec rootshell",
-			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
-		{name: "news behind a pager's prompt", getty: "pagergetty", sudo: "exec rootshell",
-			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
-		{name: "a name and a password", getty: "getty", account: Account{User: "nixos", Password: "secret"},
-			sudo:  ask + `[ "$p" = secret ] && exec rootshell; echo 'Sorry, try again.'; exit 1`,
-			login: Who{"nixos", 1000, "login"}, root: Who{"root", 0, "sudo -i"}},
-		{name: "a wrong password", getty: "getty", account: Account{User: "nixos", Password: "wrong"},
+		{name: "automatic login and sudo", getty: autogetty, sudo: rootShell, login: nixos, root: bySudo},
+		{name: "root at once", getty: rootShell, login: Who{"root", 0, "automatic login"}, root: Who{"root", 0, "login"}},
+		{name: "among kernel messages", getty: noisyGetty, sudo: rootShell, login: nixos, root: bySudo},
+		{name: "news behind the prompt", getty: newsGetty, sudo: moreNews, login: nixos, root: bySudo},
+		{name: "news behind a pager's prompt", getty: pagerGetty, sudo: rootShell, login: nixos, root: bySudo},
+		{name: "a name and a password", getty: getty, account: Account{User: "nixos", Password: "secret"},
+			sudo: asks(sudos, "secret", 0, 1, "Sorry, try again."), login: byLogin, root: bySudo},
+		{name: "a wrong password", getty: getty, account: Account{User: "nixos", Password: "wrong"},
 			loginErr: "login as nixos was refused 3 times"},
-		{name: "no automatic login", getty: "getty", loginErr: "there is no automatic login here"},
-		{name: "sudo refuses, su does not", getty: "autogetty", account: Account{RootPassword: "toor"},
-			sudo:  `echo "sudo: a password is required" >&2; exit 1`,
-			su:    `printf 'Password: '; stty -echo; read -r p; stty echo; echo; [ "$p" = toor ] && exec rootshell; echo 'su: Authentication failure'; exit 1`,
-			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "su -"}},
-		{name: "a password that is checked slowly, among notices", getty: "autogetty", account: Account{RootPassword: "toor"},
-			sudo: `echo "sudo: a password is required" >&2; exit 1`,
-			su: `printf 'Password: '; stty -echo; read -r p; stty echo; echo; sleep 1; printf 'LAN IPv4'; sleep 0.1; printf ' address: 10.0.2.15\r\n'
-sleep 3; [ "$p" = toor ] && exec rootshell; exit 1`,
-			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "su -"}},
-		{name: "a wrong password for sudo", getty: "autogetty", account: Account{Password: "wrong"},
-			sudo:    ask + `sleep 1; echo 'Sorry, try again.'; ` + ask + `exit 1`,
-			su:      `exit 1`,
-			login:   Who{"nixos", 1000, "automatic login"},
+		{name: "no automatic login", getty: getty, loginErr: "there is no automatic login here"},
+		{name: "sudo refuses, su does not", getty: autogetty, account: Account{RootPassword: "toor"},
+			sudo: says("sudo: a password is required"), su: asks("Password: ", "toor", 0, 1, "su: Authentication failure"),
+			login: nixos, root: bySu},
+		{name: "a password that is checked slowly, among notices", getty: autogetty, account: Account{RootPassword: "toor"},
+			sudo: says("sudo: a password is required"),
+			su: func(m *machine) {
+				m.background(time.Second, "LAN IPv4")
+				m.background(1100*time.Millisecond, " address: 10.0.2.15\r\n")
+				asks("Password: ", "toor", 4100*time.Millisecond, 1, "")(m)
+			},
+			login: nixos, root: bySu},
+		{name: "a wrong password for sudo", getty: autogetty, account: Account{Password: "wrong"},
+			sudo: asks(sudos, "secret", 3*time.Second, 3, "Sorry, try again."), su: says(""), login: nixos,
 			rootErr: []string{"sudo -i: it asks for a password (\"[sudo] password for nixos:\"), and the one given is not right"}},
-		{name: "a password that nobody checks", getty: "autogetty", account: Account{Password: "secret"}, slow: true,
-			sudo:  ask + `[ "$p" = secret ] && exec sleep 300`,
-			su:    `exec rootshell`,
-			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "su -"}},
-		{name: "news where a password may be asked for", getty: "newsgetty", account: Account{Password: "secret"},
-			sudo:  `(sleep 1; printf 'more news\r\n') & exec rootshell`,
-			login: Who{"nixos", 1000, "automatic login"}, root: Who{"root", 0, "sudo -i"}},
-		{name: "nothing makes root", getty: "autogetty",
-			sudo:    `echo "nixos is not in the sudoers file." >&2; exit 1`,
-			su:      `printf 'Password: '; stty -echo; read -r p; stty echo; echo; sleep 0.5; echo 'su: Authentication failure'; exit 1`,
-			login:   Who{"nixos", 1000, "automatic login"},
-			rootErr: []string{"sudo -i: the user is not in the sudoers file", "su -: the password is not right", "uid 1000"}},
-		{name: "sudo asks, and gives a shell of no root", getty: "autogetty",
-			sudo:    ask,
-			su:      `exec usershell`,
-			login:   Who{"nixos", 1000, "automatic login"},
+		{name: "a password that nobody checks", getty: autogetty, account: Account{Password: "secret"},
+			sudo: func(m *machine) {
+				m.password(sudos)
+				m.sleep(time.Hour)
+			},
+			su: rootShell, login: nixos, root: bySu},
+		{name: "news where a password may be asked for", getty: newsGetty, account: Account{Password: "secret"},
+			sudo: moreNews, login: nixos, root: bySudo},
+		{name: "nothing makes root", getty: autogetty,
+			sudo: says("nixos is not in the sudoers file."), su: asks("Password: ", "toor", time.Second, 1, "su: Authentication failure"),
+			login: nixos, rootErr: []string{"sudo -i: the user is not in the sudoers file", "su -: the password is not right", "uid 1000"}},
+		{name: "sudo asks, and gives a shell of no root", getty: autogetty,
+			sudo: asks(sudos, "secret", 0, 1, ""), su: userShell, login: nixos,
 			rootErr: []string{"sudo -i: it asks for a password", "su -: it gave a shell of nixos (uid 1000)"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if testing.Short() && test.slow {
-				t.Skip("takes 20 s and more of waiting")
-			}
 			t.Parallel()
-			g := startGuest(t, someUser(test.sudo, test.su), "sh", "-c", "exec "+test.getty)
-			c := newConsole(t, g, Config{Notices: []*regexp.Regexp{re(`^LAN IPv4 address`)}})
-			ctx := limited(t, 50*time.Second)
-			who, err := c.Login(ctx, test.account)
-			if test.loginErr != "" {
-				require.ErrorContains(t, err, test.loginErr)
-				return
-			}
-			require.NoError(t, err)
-			assert.Equal(t, test.login, who)
-			who, err = c.Root(ctx, test.account)
-			if test.rootErr == nil {
-				require.NoError(t, err)
-			} else {
-				for _, part := range test.rootErr {
-					require.ErrorContains(t, err, part)
+			synctest.Test(t, func(t *testing.T) {
+				port := powerOn(t, &machine{sudo: test.sudo, su: test.su}, test.getty)
+				c := newConsole(t, port, Config{Notices: []*regexp.Regexp{re(`^LAN IPv4 address`)}})
+				ctx := limited(t, 5*time.Minute)
+				who, err := c.Login(ctx, test.account)
+				if test.loginErr != "" {
+					require.ErrorContains(t, err, test.loginErr)
+					return
 				}
-			}
-			assert.Equal(t, test.root, who)
+				require.NoError(t, err)
+				assert.Equal(t, test.login, who)
+				who, err = c.Root(ctx, test.account)
+				if test.rootErr == nil {
+					require.NoError(t, err)
+				} else {
+					for _, part := range test.rootErr {
+						require.ErrorContains(t, err, part)
+					}
+				}
+				assert.Equal(t, test.root, who)
+			})
 		})
 	}
 }
 
 func TestRootLostIsNamed(t *testing.T) {
 	t.Parallel()
-	g := startGuest(t, someUser("exec rootshell", ""), "sh", "-c", "while :; do autogetty; done")
-	c := newConsole(t, g, Config{})
-	ctx := limited(t, 50*time.Second)
-	_, err := c.Login(ctx, Account{})
-	require.NoError(t, err)
-	_, err = c.Root(ctx, Account{})
-	require.NoError(t, err)
-	// The agent and the shell under it end: there is a user's shell again.
-	_, _ = c.Run(ctx, `kill -9 $PPID $$`)
-	_, err = c.Run(ctx, "touch here; touch there")
-	require.ErrorContains(t, err, "root was lost")
-	assert.Contains(t, err.Error(), "a user's shell")
-	_, err = c.Run(ctx, "true")
-	require.ErrorContains(t, err, "no root shell on the console")
-	_, err = c.Login(ctx, Account{})
-	require.NoError(t, err)
-	_, err = c.Root(ctx, Account{})
-	require.NoError(t, err)
-	r, err := c.Run(ctx, "echo again")
-	require.NoError(t, err)
-	assert.Equal(t, "again\n", string(r.Stdout))
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{sudo: rootShell, command: func(line string) Result {
+			if strings.Contains(line, "kill -9") {
+				return Result{Status: -1} // the agent and the shell under it
+			}
+			return localShell(line)
+		}}
+		c := newConsole(t, powerOn(t, m, autogetty), Config{})
+		ctx := limited(t, 10*time.Minute)
+		root := func() {
+			_, err := c.Login(ctx, Account{})
+			require.NoError(t, err)
+			_, err = c.Root(ctx, Account{})
+			require.NoError(t, err)
+		}
+		root()
+		_, err := c.Run(ctx, "kill -9 $PPID $$")
+		require.ErrorContains(t, err, "root was lost")
+		assert.Contains(t, err.Error(), "a user's shell")
+		_, err = c.Run(ctx, "true")
+		require.ErrorContains(t, err, "no root shell on the console")
+		root()
+		r, err := c.Run(ctx, "echo again")
+		require.NoError(t, err)
+		assert.Equal(t, "again\n", string(r.Stdout))
+	})
 }
 
 func TestPassMenu(t *testing.T) {
 	t.Parallel()
-	g := startGuest(t, map[string]string{"menu": `stty -icanon -echo; i=10
-while [ $i -gt 0 ]; do
-	printf '\033[2J\033[5;10HAutomatic boot in %d seconds...' $i
-	if [ "$(timeout --foreground 1 head -c 1 | od -An -c)" ]; then break; fi
-	i=$((i-1))
-done
-[ $i -gt 5 ] && printf '\r\nLoading /boot/bzImage... ok\r\n'
-sleep 60`}, "sh", "-c", "exec menu")
-	c := newConsole(t, g, Config{})
-	require.NoError(t, c.PassMenu(limited(t, 20*time.Second)))
-	assert.True(t, strings.Contains(c.Screen(), "Loading /boot/bzImage") || c.Stage().Reached(KernelLoad))
-	require.NoError(t, c.PassMenu(limited(t, 20*time.Second)), "there is none any more")
+	synctest.Test(t, func(t *testing.T) {
+		left := 0
+		port := powerOn(t, &machine{raw: true}, func(m *machine) {
+			for left = 10; left > 0; left-- {
+				m.print("\x1b[2J\x1b[5;10HAutomatic boot in " + strconv.Itoa(left) + " seconds...")
+				if m.pressed(time.Second) {
+					break
+				}
+			}
+			m.print("\r\nLoading /boot/bzImage... ok\r\n")
+		})
+		c := newConsole(t, port, Config{})
+		require.NoError(t, c.PassMenu(limited(t, time.Minute)))
+		assert.Contains(t, c.Screen(), "Loading /boot/bzImage")
+		assert.Greater(t, left, 5, "Enter was pressed")
+		require.NoError(t, c.PassMenu(limited(t, time.Minute)), "there is none any more")
+	})
 }
