@@ -70,19 +70,10 @@ var Milestones = []Milestone{
 	{"shell", Shell, nil, Prompt},
 }
 
-// MilestoneOf is the milestone that line shows, if any. Line is one visible
-// line, without escape sequences. A line that is an autologin is also a login:
-// the last match counts.
-func MilestoneOf(line []byte) (Milestone, bool) {
-	if i := milestoneOf(line, tables.find(line), -1); i >= 0 {
-		return Milestones[i], true
-	}
-	return Milestone{}, false
-}
-
-// milestoneOf is the place of line's milestone in the table, or -1. It leaves
-// out those that are no news after the given one: all up to it, save for the
-// first, by which a machine that starts again is known.
+// milestoneOf is the place of line's milestone in the table, or -1. A line that is
+// an autologin is also a login: the last match counts. It leaves out those that
+// are no news after the given one: all up to it, save for the first, by which a
+// machine that starts again is known.
 func milestoneOf(line []byte, found rows, reached int) int {
 	last := len(Milestones) - 1
 	if _, ok := PromptEnd(line); ok {
