@@ -36,8 +36,10 @@ type Reached struct {
 	Offset    int64
 }
 
-// WatchConfig says who is told. The callbacks are called from Write, Asked,
-// Idle and Close, one at a time and with no lock held.
+// WatchConfig says who is told. The callbacks are called from Write, Idle and
+// Close, one at a time, in the order of what they tell, and with no lock held:
+// they may call the watch. While one is being called, a Write of another
+// goroutine returns at once, and what it has to tell comes after.
 type WatchConfig struct {
 	Now     func() time.Time // nil is time.Now
 	OnStage func(Reached)    // each stage, once per boot
@@ -82,7 +84,8 @@ type Watch struct {
 	waiting  bool // the open line is a prompt that waits for us
 	seen     int  // bytes of the open line that peek has looked at
 
-	events []func()
+	events  []func()
+	telling bool // somebody calls them
 }
 
 // HeldFor is the silence after which a trip in a command's output is believed:
@@ -222,13 +225,26 @@ func (t *Tripwire) trip(w *Watch, offset int64, line string) Trip {
 
 // tell calls back what has happened, once the lock is free.
 func (w *Watch) tell() {
-	w.mu.Lock()
-	events := w.events
-	w.events = nil
-	w.mu.Unlock()
-	for _, e := range events {
-		e()
+	for event := w.next(true); event != nil; event = w.next(false) {
+		event()
 	}
+}
+
+// next is what is to be told next, or nil. Whoever is telling already goes on
+// with what others begin to tell.
+func (w *Watch) next(begins bool) func() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if begins && w.telling {
+		return nil
+	}
+	if w.telling = len(w.events) > 0; !w.telling {
+		w.events = nil
+		return nil
+	}
+	event := w.events[0]
+	w.events = w.events[1:]
+	return event
 }
 
 // Stamped is true of a text that begins with a kernel message's time stamp.

@@ -1,10 +1,45 @@
 package serial
 
 import (
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
+
+// A console's pump writes while its ticker looks for silence.
+func TestWatchTellsOneThingAtATimeAndInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := false // no lock: the race detector looks on
+		var told []string
+		tell := func(what string) {
+			require.False(t, busy, "%s while another is told", what)
+			busy = true
+			time.Sleep(time.Second)
+			told = append(told, what)
+			busy = false
+		}
+		var w *Watch
+		w = NewWatch(WatchConfig{
+			OnStage: func(r Reached) {
+				assert.NotPanics(t, func() { w.Stage() }, "it may ask the watch")
+				tell(string(r.Stage))
+			},
+			OnTrip: func(trip Trip) { tell(trip.ID) },
+		})
+		var all sync.WaitGroup
+		all.Go(func() { w.Write([]byte("SeaBIOS (version 1)\r\nISOLINUX 6.04\r\n")) })
+		synctest.Wait()
+		all.Go(func() { w.Idle(time.Now().Add(time.Hour)) })
+		synctest.Wait()
+		all.Go(func() { w.Write([]byte("Loading /boot/bzImage... ok\r\n")) })
+		all.Wait()
+		assert.Equal(t, []string{"firmware", "bootloader", "bootloader-hangs", "kernel-load"}, told)
+	})
+}
 
 func TestWatchReportsStagesOnceAndInOrder(t *testing.T) {
 	var got []Stage
