@@ -35,6 +35,7 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 		if err := s.write(ctx, j, []byte(script)); err != nil {
 			return Result{}, s.wrap(command, err)
 		}
+		s.expect(j, "0")
 		inline = escape(fmt.Sprintf(assemble, sha256.Sum256([]byte(script)), notWhole))
 	}
 	line := fmt.Sprintf("r %d %d %s", j.id, encoded(s.limit)/512, inline)
@@ -45,7 +46,7 @@ func (s *session) run(ctx context.Context, command string) (Result, error) {
 	defer stopped()
 	question := func() error {
 		// r is not run twice, and q costs the guest less.
-		if _, acked := s.acked(j, "0"); !acked {
+		if !s.acked(j) {
 			return s.ask(ctx, line)
 		}
 		return s.ask(ctx, fmt.Sprintf("q %d", j.id))
@@ -149,13 +150,6 @@ func (s *session) wrap(command string, err error) error {
 	return fmt.Errorf("run %q in the guest: %w", head(command, 100), err)
 }
 
-func (s *session) acked(j *job, arg string) (string, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	data, ok := j.acks[arg]
-	return data, ok
-}
-
 // fetch waits for a job's output and asks again for what did not come.
 func (s *session) fetch(ctx context.Context, j *job) (Result, error) {
 	var r Result
@@ -184,11 +178,11 @@ func (s *session) fetch(ctx context.Context, j *job) (Result, error) {
 func (s *session) fill(ctx context.Context, j *job) error {
 	// A guest that answers and sends nothing of what is asked for has nothing.
 	for best, rounds := -1, 0; rounds < 30; rounds++ {
-		lines := s.holes(j)
+		lines, have := s.holes(j)
 		if len(lines) == 0 {
 			return nil
 		}
-		if have := j.out.size + j.errs.size; have > best {
+		if have > best {
 			best, rounds = have, 0
 		}
 		for _, line := range lines {
@@ -208,8 +202,9 @@ func (s *session) fill(ctx context.Context, j *job) error {
 
 var errQuiet = errors.New("quiet")
 
-// holes are the questions for what is missing of a job's output, some at a time.
-func (s *session) holes(j *job) (lines []string) {
+// holes are the questions for what is missing of a job's output, some at a time,
+// and how many bytes have come.
+func (s *session) holes(j *job) (lines []string, have int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ask := func(name string, holes []span) {
@@ -220,5 +215,5 @@ func (s *session) holes(j *job) (lines []string) {
 	ask("o", j.out.missing(j.meta.out.lines))
 	ask("e", j.errs.missing(j.meta.errs.lines))
 	j.fins = 0
-	return lines
+	return lines, j.out.size + j.errs.size
 }

@@ -68,7 +68,7 @@ func endAgent(t testing.TB, c *Control) {
 	defer cancel()
 	j := c.s.newJob()
 	require.NoError(t, c.s.ask(ctx, fmt.Sprintf("x %d", j.id)))
-	require.NoError(t, c.s.await(ctx, j, time.Second, func() error { return nil }, func() bool { return len(j.acks) > 0 }))
+	require.NoError(t, c.s.await(ctx, j, time.Second, func() error { return nil }, func() bool { return j.acked }))
 }
 
 // A restored machine's agent has the state of the saved one: half a line read,

@@ -12,11 +12,13 @@ import (
 )
 
 // place puts the file that was sent in blocks where it belongs.
+// It is root's alone until it has its mode.
 const place = `n=%[1]s; t=$n.part$$; f=$d/%[2]d
+umask 077
 cat "$f".p* >"$t" || exit
 rm -f "$f".p*
-if [ "$(sha256sum <"$t")" != '%[3]x  -' ]; then rm -f "$t"; echo '%[4]s' >&2; exit 125; fi
-chmod %[5]o "$t" && mv -f "$t" "$n"
+if [ "$(sha256sum <"$t")" != '%[3]x  -' ]; then rm -f -- "$t"; echo '%[4]s' >&2; exit 125; fi
+chmod -- %[5]o "$t" && mv -f -- "$t" "$n"
 `
 
 const notWhole = "bootaudit: what was sent did not arrive whole"
@@ -27,7 +29,7 @@ func (s *session) write(ctx context.Context, j *job, data []byte) error {
 	select {
 	case s.sending <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-s.gone:
 		return s.dead
 	}
@@ -47,10 +49,11 @@ func (s *session) write(ctx context.Context, j *job, data []byte) error {
 			}
 			return s.send(ctx, body)
 		}
+		s.expect(j, name)
 		if err := s.send(ctx, body); err != nil {
 			return err
 		}
-		err := s.await(ctx, j, s.patience, question, func() bool { _, ok := j.acks[name]; return ok })
+		err := s.await(ctx, j, s.patience, question, func() bool { return j.acked })
 		if err != nil {
 			return err
 		}

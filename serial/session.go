@@ -54,8 +54,9 @@ type job struct {
 	woken chan struct{} // has a token when something came
 
 	// Under session.mu:
-	acks  map[string]string // arg -> data
-	heard time.Time         // of the last frame
+	wants string    // the acknowledgement that is awaited
+	acked bool      // it has come
+	heard time.Time // of the last frame
 	uid   string
 	meta  *meta
 	out   stream
@@ -102,9 +103,22 @@ func (s *session) newJob() *job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next++
-	j := &job{id: s.next, woken: make(chan struct{}, 1), acks: map[string]string{}, heard: time.Now()}
+	j := &job{id: s.next, woken: make(chan struct{}, 1), wants: "0", heard: time.Now()}
 	s.jobs[j.id] = j
 	return j
+}
+
+// expect says which acknowledgement is awaited next; of a new job it is "0".
+func (s *session) expect(j *job, arg string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j.wants, j.acked = arg, false
+}
+
+func (s *session) acked(j *job) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return j.acked
 }
 
 // take files a frame with its job.
@@ -120,7 +134,7 @@ func (s *session) take(f frame) {
 	case frameHello:
 		j.uid = f.arg
 	case frameAck:
-		j.acks[f.arg] = f.data
+		j.acked = j.acked || f.arg == j.wants
 	case frameMeta:
 		// The first one stays: a repeated one would be written while run reads.
 		if m, ok := parseMeta(f.data); ok && j.meta == nil {
@@ -144,7 +158,7 @@ func (s *session) ask(ctx context.Context, line string) error {
 	select {
 	case s.sending <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-s.gone:
 		return s.dead
 	}
@@ -167,8 +181,8 @@ func (s *session) await(ctx context.Context, j *job, patience time.Duration, que
 		s.mu.Lock()
 		ok, heard, dead := done(), j.heard, s.dead
 		s.mu.Unlock()
-		if err := ctx.Err(); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if ok {
 			return nil
@@ -184,7 +198,7 @@ func (s *session) await(ctx context.Context, j *job, patience time.Duration, que
 		case <-s.gone:
 			continue
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-quiet.C:
 		}
 		if err := s.silent(ctx); err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -35,9 +36,13 @@ func guestShells(t *testing.T) [][]string {
 // localControl is a control line to an agent under a local shell.
 func localControl(t *testing.T, shell ...string) *Control {
 	t.Helper()
-	fds := socketPair(t)
 	key := newKey()
-	cmd := agentCommand(t, key, 0, shell...)
+	return controlOf(t, key, agentCommand(t, key, 0, shell...))
+}
+
+func controlOf(t *testing.T, key string, cmd *exec.Cmd) *Control {
+	t.Helper()
+	fds := socketPair(t)
 	cmd.Stdin, cmd.Stdout = fds[1], fds[1]
 	require.NoError(t, cmd.Start())
 	fds[1].Close()
@@ -111,6 +116,33 @@ func TestControlRuns(t *testing.T) {
 			assert.Len(t, r.Stdout, 1000)
 		})
 	}
+}
+
+// A file is nobody else's before it has its mode, and its name no option.
+func TestPutIsPrivateAndTakesAnyName(t *testing.T) {
+	t.Parallel()
+	key := newKey()
+	cmd := agentCommand(t, key, 0, "sh")
+	cmd.Dir = t.TempDir()
+	bin := t.TempDir()
+	real, err := exec.LookPath("chmod")
+	require.NoError(t, err)
+	script := "#!/bin/sh\nfor last; do :; done\nstat -c %a -- \"$last\" >>" + bin + "/modes\nexec " + real + " \"$@\"\n"
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "chmod"), []byte(script), 0o755))
+	cmd.Env = append(cmd.Env, "PATH="+bin+":"+os.Getenv("PATH"))
+	c := controlOf(t, key, cmd)
+	for _, name := range []string{"-n", "--", "- a 'file'"} {
+		require.NoError(t, c.Put(t.Context(), name, []byte("text"), 0o604))
+		info, err := os.Stat(filepath.Join(cmd.Dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o604), info.Mode())
+		got, err := c.Get(t.Context(), name)
+		require.NoError(t, err)
+		assert.Equal(t, "text", string(got))
+	}
+	modes, err := os.ReadFile(filepath.Join(bin, "modes"))
+	require.NoError(t, err)
+	assert.Equal(t, "600\n600\n600\n", string(modes))
 }
 
 // Each command waits for all others to have begun.
@@ -215,14 +247,70 @@ func TestSessionRefusesWhatTheDigestDoesNot(t *testing.T) {
 	}
 }
 
-// What a hostile guest sends costs no more memory than the limit.
-func TestStreamIsBounded(t *testing.T) {
-	var s stream
+// The output may still come while what is missing of it is asked for.
+func TestFramesComeWhileTheyAreAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// As long as a request takes on a line of 115200 baud.
+		s := newSession("k", func(context.Context, []byte) error { time.Sleep(2 * time.Millisecond); return nil })
+		j := s.newJob()
+		const n = 400
+		s.take(frame{job: j.id, kind: frameMeta, data: fmt.Sprintf("0/%d/0/0/0", n)})
+		go func() {
+			for i := range n {
+				time.Sleep(time.Millisecond)
+				s.take(frame{job: j.id, kind: frameStdout, arg: fmt.Sprint(i), data: "eHh4"})
+			}
+		}()
+		require.NoError(t, s.fill(t.Context(), j))
+	})
+}
+
+// What a hostile guest sends costs no more memory than the limit, whether in
+// bytes, lines of next to nothing, or acknowledgements of what was not asked.
+func TestAJobIsBounded(t *testing.T) {
 	data := base64.StdEncoding.EncodeToString(make([]byte, 3000))
-	for i := range 1000 {
-		s.add(frame{arg: fmt.Sprint(i), data: data}, 1<<16)
+	for name, send := range map[string]func(i int) frame{
+		"long lines":  func(i int) frame { return frame{kind: frameStdout, arg: fmt.Sprint(i), data: data} },
+		"short lines": func(i int) frame { return frame{kind: frameStderr, arg: fmt.Sprint(i), data: "A"} },
+		"far lines":   func(i int) frame { return frame{kind: frameStdout, arg: fmt.Sprint(i << 20), data: "A"} },
+		"acks":        func(i int) frame { return frame{kind: frameAck, arg: fmt.Sprint(i), data: data} },
+		"names":       func(i int) frame { return frame{kind: frameHello, arg: fmt.Sprint(i) + data} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSession("key", nil)
+			s.limit = 1 << 16
+			j := s.newJob()
+			before := heap()
+			for i := range 20_000 {
+				f := send(i)
+				f.job, f.arg, f.data = j.id, strings.Clone(f.arg), strings.Clone(f.data)
+				s.take(f)
+			}
+			assert.Less(t, j.out.size+j.errs.size, 1<<18)
+			assert.LessOrEqual(t, len(j.out.at)+len(j.errs.at), mostLines(s.limit))
+			runtime.GC()
+			assert.Less(t, heap()-min(heap(), before), uint64(8<<20))
+			runtime.KeepAlive(j)
+		})
 	}
-	assert.Less(t, s.size, 1<<18)
 	_, ok := parseMeta("0/4294967295/0/1/1")
 	assert.False(t, ok)
+}
+
+// A late acknowledgement of one block is none of the next.
+func TestAckIsOfWhatIsAwaited(t *testing.T) {
+	s := newSession("key", nil)
+	j := s.newJob()
+	for _, step := range []struct {
+		wants, comes string
+		ok           bool
+	}{{"0", "000000000", false}, {"0", "0", true}, {"000000000", "0", false}, {"000000000", "000000000", true}, {"000001024", "000000000", false}, {"000001024", "000001024", true}} {
+		if j.wants != step.wants {
+			s.expect(j, step.wants)
+		}
+		s.take(frame{job: j.id, kind: frameAck, arg: step.comes})
+		assert.Equal(t, step.ok, s.acked(j), "%+v", step)
+	}
+	s.take(frame{job: j.id, kind: frameAck, arg: "0"})
+	assert.True(t, s.acked(j), "nor does another take it back")
 }

@@ -32,7 +32,7 @@ func parseMeta(data string) (*meta, bool) {
 			return nil, false
 		}
 	}
-	if n[0] > MaxOutput || n[1] > MaxOutput {
+	if most := uint64(mostLines(MaxOutput)); n[0] > most || n[1] > most {
 		return nil, false
 	}
 	return &meta{status: part[0], out: digest{int(n[0]), uint32(n[2])}, errs: digest{int(n[1]), uint32(n[3])}}, true
@@ -48,7 +48,7 @@ type stream struct {
 // whose ulimit -f counts in 512 bytes and not in 1024; more is no guest of ours.
 func (s *stream) add(f frame, limit int) {
 	n, err := strconv.Atoi(f.arg)
-	if err != nil || n < 0 || f.data == "" || s.size > 2*encoded(limit) {
+	if err != nil || n < 0 || n >= mostLines(limit) || f.data == "" || s.size > 2*encoded(limit) {
 		return
 	}
 	if s.at == nil {
@@ -60,6 +60,9 @@ func (s *stream) add(f frame, limit int) {
 
 // encoded is how long n bytes are as lines of base64, and some more.
 func encoded(n int) int { return (n/3+1)*4*66/64 + 2*maxFrame }
+
+// mostLines is how many lines that are, of which only the last may be short.
+func mostLines(limit int) int { return 2*encoded(limit)/consoleLine + 1 }
 
 // whole is asked at each frame: most of the time the number tells.
 func (s *stream) whole(lines int) bool {
