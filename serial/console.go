@@ -33,7 +33,8 @@ type Config struct {
 	// Notices match, from their beginning, the lines that this image writes to
 	// its console unasked: a prompt above them still waits.
 	Notices []*regexp.Regexp
-	// Patience multiplies the silence limits of [Tripwires]; 0 is 1.
+	// Patience multiplies the silence limits of [Tripwires]; 0 is 1. More than 1
+	// also makes the console wait longer for answers; less makes it no hastier.
 	Patience float64
 }
 
@@ -205,6 +206,12 @@ func (c *Console) tripErr() *TripError {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.trip
+}
+
+// patient is how long an answer is awaited that takes at most d where nothing is
+// slow.
+func (c *Console) patient(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * max(1, c.cfg.Patience))
 }
 
 // Screen is what a terminal would show now.

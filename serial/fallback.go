@@ -161,7 +161,7 @@ func (w *wait) agent() error {
 		if err := w.send(fmt.Sprintf("\x15"+boot+"\r", key[:4], key[4:], consoleLine, consoleLooks)); err != nil {
 			return err
 		}
-		_, err = w.frame(d, 10*time.Second, arrived("0"))
+		_, err = w.frame(d, w.c.patient(10*time.Second), arrived("0"))
 		if err == nil {
 			break
 		}
@@ -180,7 +180,7 @@ func (w *wait) agent() error {
 	}
 	s := newSession(key, w.c.send)
 	s.block = 1 << 10
-	s.patience = 4 * time.Second
+	s.patience, s.giveUp = 4*time.Second, w.c.patient(s.giveUp)
 	// A running agent answers the second line again, should noise have destroyed
 	// its first word.
 	hello, err := w.tell(d, ".\n"+string(request(key, "h 0")), arrived(""))
@@ -202,7 +202,7 @@ func (w *wait) tell(d *deframer, line string, answer func(frame) bool) (f frame,
 		if err = w.send(line); err != nil {
 			return frame{}, err
 		}
-		if f, err = w.frame(d, 5*time.Second, answer); !errors.Is(err, errNoAnswer) {
+		if f, err = w.frame(d, w.c.patient(5*time.Second), answer); !errors.Is(err, errNoAnswer) {
 			return f, err
 		}
 	}
@@ -237,6 +237,17 @@ func (c *Console) leave(w *wait) error {
 	}
 }
 
+// Release gives the console to a person: what [Console.Run] has started ends, and
+// its shell shows its prompt again. It says so also of a guest in trouble.
+func (c *Console) Release(ctx context.Context) error {
+	w, err := c.begin(ctx, "prompt of the console's shell", c.tripErr())
+	if err != nil {
+		return err
+	}
+	defer w.end()
+	return w.fail(c.leave(w))
+}
+
 // start runs an agent on the guest's device, in the background. Of a virtio port
 // there may be only the kernel's name; it can be opened once, so read-write.
 const start = `dev=%s
@@ -259,6 +270,7 @@ $s sh -c %s agent %s %d 0 <&4 >&4 2>/dev/null 4>&- &
 func (c *Console) Control(ctx context.Context, port io.ReadWriteCloser, device string) (*Control, error) {
 	key := newKey()
 	ctl := newControl(port, key)
+	ctl.s.giveUp = c.patient(ctl.s.giveUp)
 	r, err := c.Run(ctx, fmt.Sprintf(start, quote(device), quote(agent), key, frameLine))
 	if err == nil {
 		err = r.Err()
@@ -273,13 +285,8 @@ func (c *Console) Control(ctx context.Context, port io.ReadWriteCloser, device s
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("control line on %s: no answer from the guest: %w", device, err), ctl.Close())
 	}
-	w, err := c.begin(ctx, "console's shell", c.tripErr())
-	if err != nil {
+	if err := c.Release(ctx); err != nil {
 		return nil, errors.Join(err, ctl.Close())
-	}
-	defer w.end()
-	if err := c.leave(w); err != nil {
-		return nil, errors.Join(w.fail(err), ctl.Close())
 	}
 	return ctl, nil
 }

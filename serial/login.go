@@ -46,7 +46,7 @@ func (c *Console) PassMenu(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return w.fail(err)
-		case st == stateMenu && time.Since(pressed) > 5*time.Second:
+		case st == stateMenu && time.Since(pressed) > c.patient(5*time.Second):
 			if err := w.send("\r"); err != nil {
 				return w.fail(err)
 			}
@@ -91,13 +91,13 @@ func (w *wait) login(account Account) (Who, error) {
 		}
 		switch st {
 		case stateMenu:
-			if time.Since(acted) > 5*time.Second {
+			if time.Since(acted) > w.c.patient(5*time.Second) {
 				acted = time.Now()
 				err = w.send("\r")
 			}
 		case stateLogin:
 			// Before an automatic login the bare prompt may show for a moment.
-			if st, _, err = w.settled(2*time.Second, 2500*time.Millisecond); err != nil || st != stateLogin {
+			if st, _, err = w.settled(w.c.patient(2*time.Second), w.c.patient(2500*time.Millisecond)); err != nil || st != stateLogin {
 				break
 			}
 			if account.User == "" {
@@ -143,7 +143,7 @@ func (w *wait) submit(line string) error {
 	}
 	// Kernel text may break the echo: then Enter is pressed all the same.
 	end := line[max(0, len(line)-12):]
-	for start := time.Now(); time.Since(start) < 3*time.Second; {
+	for start := time.Now(); time.Since(start) < w.c.patient(3*time.Second); {
 		if strings.HasSuffix(w.c.screen.Line(), strings.TrimRight(end, " ")) {
 			break
 		}
@@ -156,7 +156,7 @@ func (w *wait) submit(line string) error {
 
 // secret answers a password prompt, which shows no echo.
 func (w *wait) secret(password string) error {
-	w.asks, w.answered, w.answeredAt = false, passwordPrompts(w.c.Screen()), time.Now()
+	w.asks, w.answered, w.answeredAt = false, w.c.sight().asked, time.Now()
 	return w.send(password + "\r")
 }
 
@@ -178,7 +178,7 @@ func (w *wait) identify() (Who, error) {
 		if err != nil {
 			return Who{}, err
 		}
-		f, err := w.frame(newDeframer(key), 10*time.Second, func(f frame) bool {
+		f, err := w.frame(newDeframer(key), w.c.patient(10*time.Second), func(f frame) bool {
 			return f.kind == frameID && f.job == number
 		})
 		if errors.Is(err, errNoAnswer) {

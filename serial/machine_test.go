@@ -31,7 +31,8 @@ type machine struct {
 	keys  chan byte
 	intr  chan struct{}
 
-	files string // the agent's folder
+	files string        // the agent's folder
+	slow  time.Duration // before a shell does anything
 
 	sudo, su program
 	// command runs what no program is known for, on behalf of the agent; a
@@ -52,7 +53,7 @@ type (
 func powerOn(t testing.TB, m *machine, first program) net.Conn {
 	host, guest := net.Pipe()
 	m.port, m.gone, m.out, m.echo = guest, make(chan struct{}), make(chan struct{}, 1), true
-	m.lines, m.keys, m.intr = make(chan string, 100), make(chan byte, 10000), make(chan struct{}, 1)
+	m.lines, m.keys, m.intr = make(chan string, 10000), make(chan byte, 10000), make(chan struct{}, 100)
 	m.files = t.TempDir()
 	m.work.Go(m.listen)
 	m.work.Go(func() {
@@ -220,6 +221,9 @@ func (m *machine) shell(user string) {
 			continue
 		}
 		line = strings.TrimSpace(line)
+		if line != "" {
+			m.sleep(m.slow)
+		}
 		if ask := question.FindStringSubmatch(line); ask != nil {
 			m.print(fmt.Sprintf("@%s%s.%s.u.%d.%s.%d;\r\n", ask[2], ask[3], ask[1], uid, user, len(user)))
 			continue

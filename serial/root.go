@@ -79,7 +79,7 @@ func (w *wait) become(account Account) (Who, error) {
 func (w *wait) shell(patience time.Duration) (state, string, error) {
 	for start := time.Now(); ; {
 		st, line, err := w.see()
-		if err != nil || st == stateUser || st == stateRoot || time.Since(start) > patience {
+		if err != nil || st == stateUser || st == stateRoot || time.Since(start) > w.c.patient(patience) {
 			return st, line, err
 		}
 	}
@@ -93,7 +93,7 @@ func (w *wait) escalate(command, password string) (Who, error) {
 	w.asks = password != ""
 	defer func() { w.asks = false }()
 	asked := 0
-	for start := time.Now(); time.Since(start) < time.Minute; {
+	for start := time.Now(); time.Since(start) < w.c.patient(time.Minute); {
 		st, line, err := w.see()
 		if err != nil {
 			return Who{}, err

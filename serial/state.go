@@ -110,27 +110,34 @@ func readState(text string, row int, stage Stage, notices []*regexp.Regexp) (sta
 // prompt that is still being drawn, or a boot that goes on, does not.
 const settleTime = 300 * time.Millisecond
 
-// seen is what look has read, and of what.
+// seen is what a screen says, and which one.
 type seen struct {
 	printed int64
 	stage   Stage
 	state   state
 	line    string
+	asked   int // password prompts
 }
 
 // look reads the screen, once for each change.
 func (c *Console) look() (state, string) {
+	s := c.sight()
+	return s.state, s.line
+}
+
+func (c *Console) sight() *seen {
 	printed, stage := c.printed.Load(), c.watch.Stage()
 	if last := c.seen.Load(); last != nil && last.printed == printed && last.stage == stage {
-		return last.state, last.line
+		return last
 	}
 	// The text first: should the cursor move on meanwhile, noise rows are
 	// looked at in vain.
 	text := c.screen.Text()
 	_, row := c.screen.Cursor()
-	st, line := readState(text, row, stage, c.cfg.Notices)
-	c.seen.Store(&seen{printed, stage, st, line})
-	return st, line
+	s := &seen{printed: printed, stage: stage, asked: passwordPrompts(text)}
+	s.state, s.line = readState(text, row, stage, c.cfg.Notices)
+	c.seen.Store(s)
+	return s
 }
 
 // settled waits until the screen has said the same for d, or less when it has
@@ -183,9 +190,9 @@ func (w *wait) see() (state, string, error) {
 	}
 	// A prompt stays on the screen while its answer is checked, and PAM takes
 	// seconds to say that one is wrong. One that has scrolled away counts no more.
-	asked := passwordPrompts(w.c.Screen())
+	asked := w.c.sight().asked
 	w.answered = min(w.answered, asked)
-	if st == statePassword && asked == w.answered && time.Since(w.answeredAt) < checkedFor {
+	if st == statePassword && asked == w.answered && time.Since(w.answeredAt) < w.c.patient(checkedFor) {
 		st = stateChecking
 	}
 	key := ""
@@ -197,7 +204,7 @@ func (w *wait) see() (state, string, error) {
 	}
 	patience := hiddenFor
 	if w.asks {
-		patience = askedFor
+		patience = w.c.patient(askedFor)
 	}
 	now := time.Now()
 	switch {
