@@ -85,8 +85,8 @@ say 0 h "$(id -u)" ''
 while :; do
 	if ! read -r x n line; then
 		# A terminal that has hung up stays so. Of a virtio port the host's end is
-		# shut, until somebody opens it again: to look every two seconds costs
-		# one sleep(1) each, some ms of CPU and ten times that under emulation.
+		# shut, until somebody opens it again: a look costs one sleep(1), which is
+		# 2 ms of a CPU, and up to 80 ms of an emulated one.
 		dead=$((dead + 1))
 		[ $dead != "$most" ] || break
 		sleep 2

@@ -62,7 +62,6 @@ type expecter struct {
 
 	console *expect.Console // go-expect's, once there is text
 	runes   int             // of the morsel that are to be read
-	err     error           // go-expect's
 }
 
 // run reads the console's text until a line has matched or the wait is over.
@@ -74,22 +73,19 @@ func (e *expecter) run(w *wait) error {
 		}
 		text, err := w.text(ctx, morsel)
 		cancel()
+		e.unread = append(e.unread, text...)
 		switch {
 		case err == nil:
-			e.unread = append(e.unread, text...)
 			err = e.read(w, wholeRunes(e.unread))
-		case errors.Is(err, errPause) && w.ctx.Err() == nil:
+		case errors.Is(err, errPause):
 			e.look()
 			err = nil
-		case w.ctx.Err() == nil: // the end
-			if err := e.read(w, len(e.unread)); err != nil {
-				return err
+		case w.over() == nil: // the guest's end is gone: its last words are whole
+			if failed := e.read(w, len(e.unread)); failed != nil {
+				return failed
 			}
-			if e.match == nil {
-				e.look()
-			}
-			if e.match != nil {
-				err = nil
+			if e.look(); e.match != nil {
+				return nil
 			}
 		}
 		if err != nil {
@@ -189,7 +185,7 @@ func (e *expecter) line(l screen.Line) {
 // look looks at the line that has not ended.
 func (e *expecter) look() {
 	text := e.lines.Open().Text
-	if e.seen = len(text); e.seen == 0 {
+	if e.seen = len(text); e.seen == 0 || e.match != nil {
 		return
 	}
 	if e.match = e.re.FindStringSubmatch(string(text)); e.match != nil {

@@ -75,6 +75,18 @@ func TestExpectLeavesWhatItDidNotMatch(t *testing.T) {
 	}
 }
 
+func TestExpectNamesGoExpectWhereItFails(t *testing.T) {
+	c, _ := pipeConsole(t, Config{})
+	w, err := c.begin(t.Context(), "line", nil)
+	require.NoError(t, err)
+	defer w.end()
+	e := &expecter{re: regexp.MustCompile("x"), unread: []byte("text")}
+	require.NoError(t, e.start())
+	e.close()
+	require.ErrorContains(t, e.read(w, 4), "go-expect: ")
+	assert.Equal(t, "text", string(e.unread), "what it has not read is the next wait's")
+}
+
 // A line that never ends and shows nothing costs no memory.
 func TestExpectKeepsABoundedLine(t *testing.T) {
 	e := &expecter{re: regexp.MustCompile("x$")}

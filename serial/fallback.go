@@ -237,8 +237,8 @@ func (c *Console) leave(w *wait) error {
 	}
 }
 
-// Release gives the console to a person: what [Console.Run] has started ends, and
-// its shell shows its prompt again. It says so also of a guest in trouble.
+// Release gives the console to a person: the agent that [Console.Run] has started
+// ends, and its shell shows its prompt again. What tripped before is no hindrance.
 func (c *Console) Release(ctx context.Context) error {
 	w, err := c.begin(ctx, "prompt of the console's shell", c.tripErr())
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,50 +19,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// guestShells are the shells the agent must run under.
-func guestShells(t *testing.T) [][]string {
-	shells := [][]string{}
-	for _, s := range [][]string{{"dash"}, {"bash"}, {"busybox", "sh"}} {
-		if _, err := exec.LookPath(s[0]); err == nil {
-			shells = append(shells, s)
-		}
-	}
-	require.NotEmpty(t, shells)
-	return shells
-}
-
-// localControl is a control line to an agent under a local shell.
-func localControl(t *testing.T, shell ...string) *Control {
-	t.Helper()
-	key := newKey()
-	return controlOf(t, key, agentCommand(t, key, 0, shell...))
-}
-
-func controlOf(t *testing.T, key string, cmd *exec.Cmd) *Control {
-	t.Helper()
-	fds := socketPair(t)
-	cmd.Stdin, cmd.Stdout = fds[1], fds[1]
-	require.NoError(t, cmd.Start())
-	fds[1].Close()
-	conn, err := net.FileConn(fds[0])
-	require.NoError(t, err)
-	fds[0].Close()
-	c := newControl(conn, key)
-	t.Cleanup(func() {
-		c.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return c
-}
-
-// agentCommand is an agent under a local shell.
-func agentCommand(t *testing.T, key string, looks int, shell ...string) *exec.Cmd {
-	cmd := exec.Command(shell[0], append(shell[1:], "-c", agent, "agent", key, fmt.Sprint(frameLine), fmt.Sprint(looks))...)
-	cmd.Env = append(os.Environ(), mark(t)...)
-	return cmd
-}
 
 func TestControlRuns(t *testing.T) {
 	t.Parallel()
