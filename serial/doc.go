@@ -47,7 +47,8 @@
 // # What failing looks like
 //
 // A wait that fails returns a [WaitError]: what was awaited, for how long, the
-// stage the boot had reached, and the screen. Its cause is
-// context.DeadlineExceeded, a [TripError] when a fatal tripwire was touched (it
-// ends any wait at once), io.EOF when the guest's end is gone, or os.ErrClosed.
+// stage the boot had reached, and the screen. Its cause is the context's
+// (context.DeadlineExceeded, or what context.Cause says), a [TripError] when a
+// fatal tripwire was touched (it ends any wait at once), io.EOF when the guest's
+// end is gone, or os.ErrClosed.
 package serial

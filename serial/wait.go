@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// WaitError says what was awaited of a guest and did not come. Err is (or
-// wraps) context.DeadlineExceeded, a *[TripError], os.ErrClosed after Close, or
-// io.EOF when the guest's end is gone.
+// WaitError says what was awaited of a guest and did not come. Err is (or wraps)
+// the cause of the context's end (context.DeadlineExceeded, if no other was
+// given), a *[TripError], os.ErrClosed after Close, or io.EOF when the guest's end
+// is gone.
 type WaitError struct {
 	Want    string        // what was awaited
 	Waited  time.Duration // for how long
