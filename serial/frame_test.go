@@ -60,6 +60,25 @@ func TestDeframer(t *testing.T) {
 	}
 }
 
+// Who has what it wanted leaves the rest, and goes on there.
+func TestDeframerStopsAtAFrame(t *testing.T) {
+	one, two := frameText("key", 1, "o", "0", "QUJD"), frameText("key", 2, "o", "0", "QUJD")
+	stream := "noise" + one + "\r\n" + two + "more"
+	d := newDeframer("key")
+	var jobs []uint32
+	take := func(f frame) bool {
+		jobs = append(jobs, f.job)
+		return false
+	}
+	n := d.feed([]byte(stream), take)
+	assert.Equal(t, "\r\n"+two+"more", stream[n:])
+	n += d.feed([]byte(stream[n:]), take)
+	assert.Equal(t, "more", stream[n:])
+	n += d.feed([]byte(stream[n:]), take)
+	assert.Equal(t, len(stream), n)
+	assert.Equal(t, []uint32{1, 2}, jobs)
+}
+
 func TestEscapeIsWhatPrintfUndoes(t *testing.T) {
 	all := make([]byte, 255)
 	for i := range all {
