@@ -226,6 +226,8 @@ func TestLaunchOnAFake(t *testing.T) {
 	assert.Equal(t, "0\n", g.get("net/lan/carrier"))
 	assert.ErrorContains(t, vm.Monitor(t.Context(), "frobnicate", nil, nil), "frobnicate has not been found")
 
+	_, err = vm.Console.Run(t.Context(), "true") // by an agent in the console's shell
+	require.NoError(t, err)
 	conn, err := vm.HandOver(t.Context())
 	require.NoError(t, err)
 	defer conn.Close()

@@ -46,6 +46,9 @@ func (s *session) keep() {
 	if key := s.fleet.subject.RootKey; vm.SSHPort != 0 && key.Private != "" {
 		k.SSH = fmt.Sprintf("ssh -i %s -p %d -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@127.0.0.1", key.Private, vm.SSHPort, cmp.Or(s.fleet.subject.Contract.SSH.User, "root"))
 	}
+	if err := vm.giveConsole(context.Background()); err != nil {
+		s.record.say("the console's shell may not answer: %v", err)
+	}
 	vm.release()
 	cache := string(s.fleet.cfg.CacheDir)
 	text, err := json.MarshalIndent(k, "", "  ")

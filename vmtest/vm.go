@@ -281,9 +281,18 @@ func (vm *VM) Kill() {
 	os.RemoveAll(vm.Machine.Sockets)
 }
 
+// giveConsole leaves the console's shell at its prompt, for a person: where
+// commands share the console, root's agent sits there and hears nobody else.
+func (vm *VM) giveConsole(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Second, errors.New("root's agent does not leave the console"))
+	defer cancel()
+	return vm.Console.Release(ctx)
+}
+
 // HandOver ends our own reading of the console and returns its socket, for a
 // person to use. vm.Console and vm.Root are closed.
 func (vm *VM) HandOver(ctx context.Context) (net.Conn, error) {
+	_ = vm.giveConsole(ctx) // else it is given as it is
 	vm.Console.Close()
 	if line, ok := vm.Root.(io.Closer); ok {
 		line.Close()
