@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"bootaudit/internal/config"
+	"bootaudit/internal/plain"
 	"bootaudit/vmtest"
 )
 
@@ -51,8 +52,8 @@ func runAttach(ctx context.Context, args []string) int {
 		if err != nil {
 			return fail(fmt.Errorf("attach: %w", err))
 		}
-		os.Stdout.Write(result.Stdout)
-		os.Stderr.Write(result.Stderr)
+		show(os.Stdout, result.Stdout)
+		show(os.Stderr, result.Stderr)
 		return result.Status
 	}
 	fmt.Fprint(os.Stderr, vm.Usage())
@@ -61,6 +62,15 @@ func runAttach(ctx context.Context, args []string) int {
 		return fail(fmt.Errorf("attach: %w", err))
 	}
 	return console(ctx, conn, vm.Name)
+}
+
+// show passes on what a command in the guest has written: as it is, but for a
+// terminal, which would act on it.
+func show(to *os.File, text []byte) {
+	if term.IsTerminal(int(to.Fd())) {
+		text = []byte(plain.Text(string(text)))
+	}
+	to.Write(text)
 }
 
 // leave is Ctrl-], the key that telnet and others use.

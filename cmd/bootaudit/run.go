@@ -80,6 +80,7 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, ke
 		return err
 	}
 	m.ISO, m.Folder, m.Disks = image, folder, []vmtest.Disk{disk}
+	m.Outside = terms.Machine.Network == contract.Outside
 	if uefi {
 		m.Firmware = vmtest.UEFI
 	}
