@@ -153,7 +153,7 @@ func TestMomentsComeFromARecording(t *testing.T) {
 // the whole does not have.
 func TestAnyCut(t *testing.T) {
 	for _, c := range synthetics {
-		step := 1
+		step := cutStep
 		if testing.Short() {
 			step = 97
 		}
