@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"regexp"
@@ -280,17 +281,32 @@ func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) prereq.
 		}
 		inJournal = len(pattern.FindAllString(out, -1))
 	}
-	transcript, err := os.ReadFile(s.record.path(transcriptFile))
+	transcript, err := os.Open(s.record.path(transcriptFile))
 	if err != nil {
 		return prereq.Doubt(err.Error())
 	}
-	console, notice := countAnnouncements(transcript, pattern)
-	words := fmt.Sprintf("%d on the console; besides, %d in login notices and %d in the journal", len(console), notice, inJournal)
-	if len(console) == 0 {
+	defer transcript.Close()
+	said, err := countAnnouncements(transcript, pattern)
+	if err != nil {
+		return prereq.Doubt(err.Error())
+	}
+	words := fmt.Sprintf("%d on the console; besides, %d in login notices and %d in the journal", said.console, said.notice, inJournal)
+	if said.console == 0 {
 		return prereq.Break(words)
 	}
-	return with(prereq.Hold(words), strings.Join(console, "\n"))
+	return with(prereq.Hold(words), strings.Join(said.lines, "\n"))
 }
+
+// announcements are how often a line was announced, where, and the first of them
+// as they were on the console.
+type announcements struct {
+	console, notice int
+	lines           []string
+}
+
+// maxAnnounced is how many announcements are kept: a guest may repeat one for
+// ever.
+const maxAnnounced = 20
 
 var noticeBegins = regexp.MustCompile(`\(automatic login\)|[$#] *sudo (?:-n )?-i\s*$|[$#] *su -\s*$|^Last login:`)
 
@@ -298,17 +314,19 @@ var noticeBegins = regexp.MustCompile(`\(automatic login\)|[$#] *sudo (?:-n )?-i
 // that a login shell printed as its notice: between the login, or the way to
 // root, and the prompt, with the line end of a terminal and not of a line
 // written to the device as it is (CR CR LF).
-func countAnnouncements(transcript []byte, pattern *regexp.Regexp) (console []string, notice int) {
+func countAnnouncements(transcript io.Reader, pattern *regexp.Regexp) (said announcements, err error) {
 	login := false
 	lines := screen.Lines{Each: func(line screen.Line) {
 		prompt := serial.Prompt.Match(line.Text)
 		for _, match := range pattern.FindAll(line.Text, -1) {
 			if login && !prompt && line.Feeds < 2 {
-				notice++
+				said.notice++
 				login = false // one notice names it once
 				continue
 			}
-			console = append(console, string(match))
+			if said.console++; said.console <= maxAnnounced {
+				said.lines = append(said.lines, string(match))
+			}
 		}
 		switch {
 		case noticeBegins.Match(line.Text):
@@ -317,9 +335,9 @@ func countAnnouncements(transcript []byte, pattern *regexp.Regexp) (console []st
 			login = false
 		}
 	}}
-	_, _ = lines.Write(transcript)
+	_, err = io.Copy(&lines, transcript)
 	lines.Flush()
-	return console, notice
+	return said, err
 }
 
 // mediumCheck makes sure that the CD was where the scenario says.

@@ -40,11 +40,21 @@ func TestCountAnnouncements(t *testing.T) {
 		"escapes inside it": {"LAN \x1b[1mIPv4\x1b[0m address: 10.0.2.15\r\n", 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			console, notice := countAnnouncements([]byte(test.transcript), pattern)
-			assert.Len(t, console, test.console)
-			assert.Equal(t, test.notice, notice)
+			said, err := countAnnouncements(strings.NewReader(test.transcript), pattern)
+			require.NoError(t, err)
+			assert.Equal(t, test.console, said.console)
+			assert.Len(t, said.lines, test.console)
+			assert.Equal(t, test.notice, said.notice)
 		})
 	}
+}
+
+// A console that never stops costs no more memory than one that does.
+func TestAnnouncementsAreBounded(t *testing.T) {
+	said, err := countAnnouncements(strings.NewReader(strings.Repeat("address: 1\r\n", 100_000)), regexp.MustCompile(`address: \d`))
+	require.NoError(t, err)
+	assert.Equal(t, 100_000, said.console)
+	assert.Len(t, said.lines, maxAnnounced)
 }
 
 func TestContains(t *testing.T) {

@@ -2,7 +2,6 @@ package vmtest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"bootaudit/internal/command"
 )
 
 // process is a running QEMU.
@@ -64,7 +65,7 @@ func startProcess(args []string, stderr string, keep bool) (*process, error) {
 		if err != nil {
 			return
 		}
-		stop := p.watchGo()
+		stop := command.WatchGo(func() { p.signal(syscall.SIGKILL) })
 		p.exited = p.words(cmd.Wait())
 		p.ended = time.Now()
 		p.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
@@ -75,34 +76,6 @@ func startProcess(args []string, stderr string, keep bool) (*process, error) {
 		return nil, fmt.Errorf("start %s: %w", path, err)
 	}
 	return p, nil
-}
-
-// watchGo kills the child when the go command that runs this test is gone: it
-// is what gets killed when somebody ends `go test` by force, and would leave
-// this process, and QEMU, to run on.
-func (p *process) watchGo() (stop func()) {
-	parent := os.Getppid()
-	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", parent))
-	if err != nil || strings.TrimSpace(string(comm)) != "go" {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		tick := time.NewTicker(500 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				if os.Getppid() != parent {
-					p.signal(syscall.SIGKILL)
-					return
-				}
-			}
-		}
-	}()
-	return cancel
 }
 
 // signal signals the child unless it has been reaped.
