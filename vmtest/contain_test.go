@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -60,33 +59,37 @@ func (s *session) reaches(ctx context.Context) prereq.Result {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	places := [][2]string{{"10.0.2.3", "53"}}
-	for guests, hosts := range map[string]string{"10.0.2.2": "127.0.0.1", ownAddress(): ownAddress()} {
-		if guests == "" {
-			continue // a host without a network
-		}
-		port, err := listener(ctx, hosts)
-		if err != nil {
-			return prereq.Doubt(err.Error())
-		}
-		places = append(places, [2]string{guests, port})
+	type place struct{ name, guests, hosts, port string }
+	places := []place{
+		{"the host's loopback", "10.0.2.2", "127.0.0.1", ""},
+		{"the host's own address", ownAddress(), ownAddress(), ""},
+		{"the server of names", "10.0.2.3", "", "53"},
 	}
 	var reached []string
 	said := ""
-	for _, place := range places {
-		out, err := s.vm.Output(ctx, fmt.Sprintf(dial, place[0], place[1]))
+	for _, p := range places {
+		if p.guests == "" {
+			continue // a host without a network
+		}
+		if p.hosts != "" {
+			port, err := listener(ctx, p.hosts)
+			if err != nil {
+				return prereq.Doubt(err.Error())
+			}
+			p.port = port
+		}
+		out, err := s.vm.Output(ctx, fmt.Sprintf(dial, p.guests, p.port))
 		if err != nil {
 			return s.broke(err)
 		}
-		said += fmt.Sprintf("%s port %s: %s", place[0], place[1], out)
+		said += fmt.Sprintf("%s: %s", p.name, out)
 		if strings.HasPrefix(out, "reached") {
-			reached = append(reached, place[0])
+			reached = append(reached, p.name)
 		}
 	}
 	if len(reached) == 0 {
 		return with(prereq.Hold("the guest reaches nothing"), said)
 	}
-	slices.Sort(reached)
 	return with(prereq.Break("the guest reaches "+strings.Join(reached, ", ")), said)
 }
 
