@@ -48,7 +48,7 @@ slow: setup ## run the boots that are too slow for make test: every fault; write
 bench: setup ## run the benchmarks
 	go test -run '^$$' -bench . ./...
 
-lint: ## formatting, vet, module file, shell scripts
+lint: ## formatting, vet, staticcheck, module file, shell scripts
 	@.ci/lint
 
 clean: ## remove what make and the audits left here (not the image cache)

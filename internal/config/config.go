@@ -16,6 +16,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"bootaudit/internal/mirror"
 	"bootaudit/internal/near"
 )
 
@@ -101,6 +102,11 @@ func decode(environ map[string]string) (Config, error) {
 	}
 	if cfg.Flake != "" && cfg.ISO != "" {
 		return Config{}, errors.New("environment: BOOT_IMAGE_FLAKE and BOOT_IMAGE_ISO are both set; unset one")
+	}
+	if cfg.Mirror != "" { // also where nothing is to be built from it
+		if _, err := mirror.Parse(cfg.Mirror); err != nil {
+			return Config{}, fmt.Errorf("environment: %w", err)
+		}
 	}
 	if cfg.Flake, err = absoluteFlake(cfg.Flake); err != nil {
 		return Config{}, fmt.Errorf("environment: BOOT_IMAGE_FLAKE: %w", err)

@@ -31,6 +31,14 @@ func TestUnknownVariables(t *testing.T) {
 		"environment: there is no variable BOOT_IMAGE_SOMETHING_ELSE_ENTIRELY; known are BOOT_IMAGE_FLAKE, BOOT_IMAGE_ATTR, ")
 }
 
+func TestMirror(t *testing.T) {
+	cfg, err := decode(map[string]string{"BOOT_IMAGE_MIRROR": "http://mirror.example/debian file:///srv/debian-security"})
+	require.NoError(t, err)
+	assert.Equal(t, "http://mirror.example/debian file:///srv/debian-security", cfg.Mirror)
+	_, err = decode(map[string]string{"BOOT_IMAGE_MIRROR": "ftp://x"})
+	assert.EqualError(t, err, `environment: BOOT_IMAGE_MIRROR: "ftp://x" is no address: want http://, https:// or file://`)
+}
+
 func TestTarget(t *testing.T) {
 	root, err := moduleRoot()
 	require.NoError(t, err)

@@ -31,7 +31,7 @@ const Variable = "BOOT_IMAGE_MIRROR"
 // apt uses.
 func Find(ctx context.Context, configured string) (Mirror, error) {
 	if configured != "" {
-		return parse(configured)
+		return Parse(configured)
 	}
 	apt, err := exec.LookPath("apt-get")
 	if err != nil {
@@ -69,7 +69,8 @@ func choose(addresses string) (Mirror, error) {
 	return m, nil
 }
 
-func parse(configured string) (Mirror, error) {
+// Parse reads what [Variable] says.
+func Parse(configured string) (Mirror, error) {
 	words := strings.Fields(configured)
 	if len(words) == 0 || len(words) > 2 {
 		return Mirror{}, fmt.Errorf("%s is %q; want the address of a mirror of Debian and, after a blank, of its security updates", Variable, configured)
