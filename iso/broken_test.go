@@ -10,20 +10,28 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/fixtures"
-	"bootaudit/internal/contract"
 	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
-	"bootaudit/prereq"
 )
 
 // results probes each check whose needs hold; the others are left out.
-func results(t testing.TB, s iso.Subject) map[string]prereq.Result {
+func results(t testing.TB, s iso.Subject) map[string]check.Finding {
 	t.Helper()
-	found := map[string]prereq.Result{}
-	for _, c := range iso.Checks(s) {
-		if !slices.ContainsFunc(c.Needs, func(id string) bool { return found[id].Outcome != prereq.Holds }) {
-			found[c.ID] = c.Probe(t.Context())
+	return resolve(t, iso.Checks(s))
+}
+
+// resolve is what was found of each check that was tried.
+func resolve(t testing.TB, checks []check.Check) map[string]check.Finding {
+	t.Helper()
+	table, err := check.NewTable(checks)
+	require.NoError(t, err)
+	found := map[string]check.Finding{}
+	for _, c := range checks {
+		if f := table.Resolve(t.Context(), c.ID); f.Because == "" {
+			found[c.ID] = f
 		}
 	}
 	return found
@@ -38,15 +46,15 @@ func ofISO(name string) iso.Subject {
 
 // onlyBroken asserts that exactly the checks of want are broken, each saying
 // want's words.
-func onlyBroken(t *testing.T, found map[string]prereq.Result, want map[string]string) {
+func onlyBroken(t *testing.T, found map[string]check.Finding, want map[string]string) {
 	t.Helper()
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		r := found[id]
 		if says, ok := want[id]; ok {
-			assert.Equal(t, prereq.Broken, r.Outcome, "%s: %s", id, r.Detail)
+			assert.Equal(t, check.Broken, r.Outcome, "%s: %s", id, r.Detail)
 			assert.Contains(t, r.Detail, says, id)
 		} else {
-			assert.Contains(t, []prereq.Outcome{prereq.Holds, prereq.NotNeeded}, r.Outcome, "%s: %s", id, r.Detail)
+			assert.Contains(t, []check.Outcome{check.Holds, check.Risk, check.NotNeeded}, r.Outcome, "%s: %s", id, r.Detail)
 		}
 	}
 	for id := range want {
@@ -61,7 +69,7 @@ func TestSoundImages(t *testing.T) {
 			onlyBroken(t, found, nil)
 			for id, r := range found {
 				if id[:4] == "imag" {
-					assert.Equal(t, prereq.Holds, r.Outcome, "%s: %s", id, r.Detail)
+					assert.Equal(t, check.Holds, r.Outcome, "%s: %s", id, r.Detail)
 				}
 			}
 		})
@@ -181,13 +189,13 @@ func TestNixOSFaults(t *testing.T) {
 // TestRootKey: embedded, handed over at boot, or missing, which is a risk.
 func TestRootKey(t *testing.T) {
 	nixos := results(t, ofISO(write(t, fixtures.SmallNixOS())))["gap-root-key"]
-	assert.Equal(t, prereq.Holds, nixos.Outcome)
+	assert.Equal(t, check.Holds, nixos.Outcome)
 	assert.Regexp(t, `^embedded: SHA256:`, nixos.Detail)
 	assert.Empty(t, nixos.Risk)
 
 	plain := ofISO(write(t, fixtures.Small()))
 	missing := results(t, plain)["gap-root-key"]
-	assert.Equal(t, prereq.NotNeeded, missing.Outcome)
+	assert.Equal(t, check.Risk, missing.Outcome)
 	assert.Contains(t, missing.Risk, "the interface lan is not set up and nobody can log in as root over SSH")
 	assert.NotEmpty(t, missing.FollowUp)
 
@@ -196,8 +204,9 @@ func TestRootKey(t *testing.T) {
 	other.Flake = &iso.Flake{Key: rootkey.Key{Fingerprint: "SHA256:other"}}
 	for _, c := range iso.Checks(other) {
 		if c.ID == "gap-root-key" {
-			r := c.Probe(t.Context())
-			assert.Equal(t, prereq.Broken, r.Outcome)
+			c.Needs = nil
+			r := resolve(t, []check.Check{c})[c.ID]
+			assert.Equal(t, check.Broken, r.Outcome)
 			assert.Regexp(t, `the image embeds SHA256:\S+, and the build was given SHA256:other`, r.Detail)
 		}
 	}
@@ -207,7 +216,7 @@ func TestRootKey(t *testing.T) {
 	assert.Empty(t, handed.Risk)
 
 	plain.Contract = contract.DebianLive()
-	assert.Equal(t, prereq.NotNeeded, results(t, plain)["gap-root-key"].Outcome)
+	assert.Equal(t, check.NotNeeded, results(t, plain)["gap-root-key"].Outcome)
 }
 
 // TestDebianLive: an image of another make, which promises less. Its login is
@@ -216,20 +225,21 @@ func TestDebianLive(t *testing.T) {
 	s := fixtures.Small().Without("etc/systemd/system/pre-nixos.service", "etc/systemd/system/multi-user.target.wants/pre-nixos.service",
 		"etc/systemd/system/serial-getty@ttyS0.service.d/autologin.conf", "etc/sudoers.d/nixos", "usr/bin/disko")
 	s.Root["usr/lib/live/config/0160-sysvinit"] = "#!/bin/sh\n"
+	s.Root["usr/lib/live/config/0040-sudo"] = "#!/bin/sh\necho \"${LIVE_USERNAME} ALL=(ALL) NOPASSWD: ALL\" > /etc/sudoers.d/live\n"
 	subject := ofISO(write(t, s))
 	subject.Contract = contract.DebianLive()
 	subject.Contract.Login.Automatic = true
 	found := results(t, subject)
-	assert.Equal(t, prereq.Broken, found["image-autologin"].Outcome)
+	assert.Equal(t, check.Broken, found["image-autologin"].Outcome)
 	assert.Equal(t, "live-config logs user in on tty1 to tty6 only: the console of ttyS0 asks for a name", found["image-autologin"].Detail)
-	assert.Equal(t, prereq.NotNeeded, found["image-sudo"].Outcome)
-	assert.Contains(t, found["image-sudo"].Detail, "live-config")
+	assert.Equal(t, check.Holds, found["image-sudo"].Outcome)
+	assert.Equal(t, "/usr/lib/live/config/0040-sudo gives the live user NOPASSWD while the image boots", found["image-sudo"].Detail)
 	for _, id := range []string{"image-unit", "image-ssh-order", "image-status-file", "gap-plan-only"} {
 		if r, ok := found[id]; ok {
-			assert.Equal(t, prereq.NotNeeded, r.Outcome, "%s: %s", id, r.Detail)
+			assert.Equal(t, check.NotNeeded, r.Outcome, "%s: %s", id, r.Detail)
 		}
 	}
-	assert.Equal(t, prereq.Holds, found["image-commands"].Outcome)
+	assert.Equal(t, check.Holds, found["image-commands"].Outcome)
 }
 
 // TestDebianLiveWithLogin: what such an image sets up before it boots is
@@ -238,5 +248,5 @@ func TestDebianLiveWithLogin(t *testing.T) {
 	s := fixtures.Small()
 	s.Root["lib/live/config/0160-sysvinit"] = "#!/bin/sh\n"
 	found := results(t, ofISO(write(t, s)))
-	assert.Equal(t, prereq.Holds, found["image-autologin"].Outcome, found["image-autologin"].Detail)
+	assert.Equal(t, check.Holds, found["image-autologin"].Outcome, found["image-autologin"].Detail)
 }

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"bootaudit/internal/contract"
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/internal/once"
-	"bootaudit/prereq"
 )
 
 // Subject is what the image checks look at.
@@ -33,11 +33,11 @@ const buildTimeout = 2 * time.Hour
 
 // Checks is the table of image checks: of the flake by evaluation, of the ISO
 // by reading it, and the gaps that follow.
-func Checks(s Subject) []prereq.Check {
+func Checks(s Subject) []check.Check {
 	v := &view{Subject: s}
 	checks := append(append(v.flakeChecks(), v.imageChecks()...), v.gapChecks()...)
 	for i, c := range checks {
-		checks[i].Probe = func(ctx context.Context) prereq.Result {
+		checks[i].Probe = func(ctx context.Context) check.Result {
 			r := c.Probe(ctx)
 			// An image may have a thousand boot entries with a fault in each.
 			if len(r.Detail) > maxDetail {
@@ -64,7 +64,7 @@ var errNoImage = errors.New("no image is given")
 // NoImage says that there is no image to look at, and what that means: Absent
 // where the host lacks what makes it, Unknown where making it failed.
 type NoImage struct {
-	Outcome prereq.Outcome
+	Outcome check.Outcome
 	Err     error
 }
 
@@ -72,14 +72,14 @@ func (e *NoImage) Error() string { return e.Err.Error() }
 func (e *NoImage) Unwrap() error { return e.Err }
 
 // noImage is the result of a probe that has no image because of err.
-func noImage(err error) prereq.Result {
+func noImage(err error) check.Result {
 	if missing := (*NoImage)(nil); errors.As(err, &missing) {
-		return prereq.Result{Outcome: missing.Outcome, Detail: err.Error()}
+		return check.Result{Outcome: missing.Outcome, Detail: err.Error()}
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return prereq.Doubt("there was no image in time: " + err.Error())
+		return check.Doubt("there was no image in time: " + err.Error())
 	}
-	return prereq.Break(err.Error())
+	return check.Break(err.Error())
 }
 
 // grace is kept of the deadline to end a build and to say so.
@@ -109,15 +109,15 @@ func (v *view) open(ctx context.Context) (*Image, error) {
 			return Open(name)
 		}
 		if errors.Is(context.Cause(ctx), errDeadline) {
-			err = &NoImage{Outcome: prereq.Unknown, Err: fmt.Errorf("%w: %w", errDeadline, err)}
+			err = &NoImage{Outcome: check.Unknown, Err: fmt.Errorf("%w: %w", errDeadline, err)}
 		}
 		return nil, err
 	})
 }
 
 // onImage is a probe of the opened image.
-func (v *view) onImage(probe func(*Image) prereq.Result) func(context.Context) prereq.Result {
-	return func(ctx context.Context) prereq.Result {
+func (v *view) onImage(probe func(*Image) check.Result) func(context.Context) check.Result {
+	return func(ctx context.Context) check.Result {
 		img, err := v.open(ctx)
 		if err != nil {
 			return noImage(err)
@@ -127,24 +127,24 @@ func (v *view) onImage(probe func(*Image) prereq.Result) func(context.Context) p
 }
 
 // onRoot is a probe of the image's root file system.
-func (v *view) onRoot(probe func(*Root) prereq.Result) func(context.Context) prereq.Result {
-	return v.onImage(func(img *Image) prereq.Result {
+func (v *view) onRoot(probe func(*Root) check.Result) func(context.Context) check.Result {
+	return v.onImage(func(img *Image) check.Result {
 		if img.RootErr != nil {
-			return prereq.Doubt(img.RootErr.Error())
+			return check.Doubt(img.RootErr.Error())
 		}
 		return probe(img.Root)
 	})
 }
 
-func (v *view) imageChecks() []prereq.Check {
-	checks := []prereq.Check{
+func (v *view) imageChecks() []check.Check {
+	checks := []check.Check{
 		{
 			ID: "image-opens", Condition: "the image is a whole ISO 9660 file",
 			How:     "read the volume descriptors of the file",
 			Remedy:  "name an ISO image with BOOT_IMAGE_ISO, or build it again: the file is no image, or was cut off while it was copied",
 			Timeout: buildTimeout,
-			Probe: v.onImage(func(img *Image) prereq.Result {
-				return prereq.Hold(fmt.Sprintf("%s: %d bytes, volume %q", img.Path, img.Size, img.VolumeID))
+			Probe: v.onImage(func(img *Image) check.Result {
+				return check.Hold(fmt.Sprintf("%s: %d bytes, volume %q", img.Path, img.Size, img.VolumeID))
 			}),
 		},
 		{
@@ -175,7 +175,7 @@ func (v *view) imageChecks() []prereq.Check {
 		{
 			ID: "image-console", Condition: "what boots by itself writes to the serial console, and /dev/console is it", Needs: []string{"image-boot-menu"},
 			How: "console= in the menu's default entries, in order", Remedy: "add console=tty0 console=ttyS0,115200n8 to boot.kernelParams, the serial one last",
-			Probe: v.onImage(v.bootConsole),
+			Applies: v.ifConsole(), Probe: v.onImage(v.bootConsole),
 		},
 		{
 			ID: "image-root-label", Condition: "root=LABEL= of the boot entries is the volume's name", Needs: []string{"image-boot-menu"},
@@ -195,37 +195,37 @@ func (v *view) imageChecks() []prereq.Check {
 		{
 			ID: "image-commands", Condition: "every command of the contract is in the image", Needs: []string{"image-root-filesystem"},
 			How: "look for the names in the PATH's folders", Remedy: "add the packages to environment.systemPackages",
-			Probe: v.onRoot(v.commands),
+			Applies: v.ifCommands(), Probe: v.onRoot(v.commands),
 		},
 		{
 			ID: "image-unit", Condition: "the contract's units are as it says and enabled", Needs: []string{"image-root-filesystem"},
 			How: "read the unit files and the links in .wants", Remedy: "set the unit's Type, WantedBy and Environment as the contract has them",
-			Probe: v.onRoot(v.units),
+			Applies: v.ifUnits(), Probe: v.onRoot(v.units),
 		},
 		{
 			ID: "image-status-file", Condition: "the provisioner writes the status file with its outcomes", Needs: []string{"image-unit"},
 			How: "search what the unit runs for the file and the words", Remedy: "let the unit's script write the status file of the contract",
-			Probe: v.onRoot(v.statusFile),
+			Applies: v.ifStatusFile(), Probe: v.onRoot(v.statusFile),
 		},
 		{
 			ID: "image-ssh-order", Condition: "nothing waits for a unit that waits for it", Needs: []string{"image-unit"},
-			How:    "After= of the later unit, and systemctl start without --no-block in what the earlier one runs",
-			Remedy: "start the later unit with systemctl --no-block, or by its own WantedBy",
-			Probe:  v.onRoot(v.sshOrder),
+			How:     "After= of the later unit, and systemctl start without --no-block in what the earlier one runs",
+			Remedy:  "start the later unit with systemctl --no-block, or by its own WantedBy",
+			Applies: v.ifOrder(), Probe: v.onRoot(v.sshOrder),
 		},
 		{
 			ID: "image-autologin", Condition: "the console logs the contract's user in", Needs: []string{"image-root-filesystem"},
 			How: "--autologin of the console's getty", Remedy: "set services.getty.autologinUser, or add a drop-in to serial-getty@ttyS0.service",
-			Probe: v.onRoot(v.autologin),
+			Applies: v.ifAutomatic(), Probe: v.onRoot(v.autologin),
 		},
 		{
 			ID: "image-sudo", Condition: "the login user becomes root without a password", Needs: []string{"image-root-filesystem"},
 			How: "the rules for the user and its groups in /etc/sudoers and /etc/sudoers.d", Remedy: "set security.sudo.wheelNeedsPassword = false, or add a NOPASSWD rule",
-			Probe: v.onRoot(v.sudo),
+			Applies: v.ifPasswordless(), Probe: v.onRoot(v.sudo),
 		},
 	}
 	for i := range checks {
-		checks[i].Section, checks[i].When = prereq.SectionImage, "always"
+		checks[i].Section = check.SectionImage
 	}
 	return checks
 }

@@ -10,19 +10,19 @@ import (
 	"slices"
 	"strings"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
-func (v *view) digest(ctx context.Context) prereq.Result {
+func (v *view) digest(ctx context.Context) check.Result {
 	img, err := v.open(ctx)
 	if err != nil {
 		return noImage(err)
 	}
 	sum, err := digestOf(ctx, img.Path)
 	if err != nil {
-		return prereq.Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
-	return prereq.Hold(fmt.Sprintf("sha256 %s, %d bytes", sum, img.Size))
+	return check.Hold(fmt.Sprintf("sha256 %s, %d bytes", sum, img.Size))
 }
 
 // digestOf is the SHA-256 of a file, in hexadecimal.
@@ -49,14 +49,14 @@ func digestOf(ctx context.Context, name string) (string, error) {
 	}
 }
 
-func volumeID(img *Image) prereq.Result {
+func volumeID(img *Image) check.Result {
 	if img.VolumeID == "" {
-		return prereq.Break("the volume id is empty")
+		return check.Break("the volume id is empty")
 	}
-	return prereq.Hold(fmt.Sprintf("volume id %q", img.VolumeID))
+	return check.Hold(fmt.Sprintf("volume id %q", img.VolumeID))
 }
 
-func bootCatalog(img *Image) prereq.Result {
+func bootCatalog(img *Image) check.Result {
 	var rows, bootable []string
 	for i, b := range img.Boot {
 		word := "not bootable"
@@ -67,20 +67,20 @@ func bootCatalog(img *Image) prereq.Result {
 		rows = append(rows, fmt.Sprintf("entry %d: %s, %s, sector %d, loads %d x 512 bytes", i+1, b.Platform, word, b.Sector, b.Sectors))
 	}
 	evidence := strings.Join(rows, "\n")
-	r := prereq.Hold("boot images for " + list(bootable))
+	r := check.Hold("boot images for " + list(bootable))
 	switch {
 	case img.BootErr != nil:
-		r = prereq.Break(img.BootErr.Error())
+		r = check.Break(img.BootErr.Error())
 	case !slices.Contains(bootable, "bios") && !slices.Contains(bootable, "efi"):
-		r = prereq.Break("the boot catalogue has no bootable entry for bios or efi")
+		r = check.Break("the boot catalogue has no bootable entry for bios or efi")
 	}
 	r.Evidence = evidence
 	return r
 }
 
-func bootMenu(img *Image) prereq.Result {
+func bootMenu(img *Image) check.Result {
 	if img.MenuErr != nil {
-		return prereq.Break(img.MenuErr.Error())
+		return check.Break(img.MenuErr.Error())
 	}
 	var says, bad, rows []string
 	for _, m := range img.Menus {
@@ -100,15 +100,15 @@ func bootMenu(img *Image) prereq.Result {
 			rows = append(rows, fmt.Sprintf("%s %s: %s: %s %s", mark, e.Where(), strings.TrimSpace(e.Title), e.Kernel, strings.Join(e.Args, " ")))
 		}
 	}
-	r := prereq.Hold(strings.Join(says, "; "))
+	r := check.Hold(strings.Join(says, "; "))
 	if bad != nil {
-		r = prereq.Break(strings.Join(bad, "; "))
+		r = check.Break(strings.Join(bad, "; "))
 	}
 	r.Evidence = strings.Join(rows, "\n")
 	return r
 }
 
-func bootFiles(img *Image) prereq.Result {
+func bootFiles(img *Image) check.Result {
 	var bad []string
 	kinds := map[string]string{}
 	look := func(name, where, what string, kind func([]byte) (string, error)) {
@@ -143,16 +143,13 @@ func bootFiles(img *Image) prereq.Result {
 	}
 	slices.Sort(says)
 	if bad != nil {
-		return prereq.Break(strings.Join(bad, "; "))
+		return check.Break(strings.Join(bad, "; "))
 	}
-	return prereq.Hold(list(says))
+	return check.Hold(list(says))
 }
 
-func (v *view) bootConsole(img *Image) prereq.Result {
+func (v *view) bootConsole(img *Image) check.Result {
 	want := v.Contract.Console.Device
-	if want == "" {
-		return prereq.Skip("the contract names no console")
-	}
 	var bad, good, others []string
 	for _, m := range img.Menus {
 		for i, e := range m.Entries {
@@ -175,18 +172,18 @@ func (v *view) bootConsole(img *Image) prereq.Result {
 		}
 	}
 	evidence := strings.Join(append(bad, others...), "\n")
-	r := prereq.Hold(strings.Join(good, "; "))
+	r := check.Hold(strings.Join(good, "; "))
 	if others != nil {
 		r.Detail += fmt.Sprintf("; %d entries that must be chosen by hand do not", len(others))
 	}
 	if bad != nil {
-		r = prereq.Break(strings.Join(bad, "; "))
+		r = check.Break(strings.Join(bad, "; "))
 	}
 	r.Evidence = evidence
 	return r
 }
 
-func rootLabel(img *Image) prereq.Result {
+func rootLabel(img *Image) check.Result {
 	var bad []string
 	labels := 0
 	for _, m := range img.Menus {
@@ -202,40 +199,40 @@ func rootLabel(img *Image) prereq.Result {
 	}
 	switch {
 	case bad != nil:
-		return prereq.Break(strings.Join(bad, "; "))
+		return check.Break(strings.Join(bad, "; "))
 	case labels == 0:
-		return prereq.Skip("no boot entry finds its root by label")
+		return check.Hold("no boot entry finds its root by label, so none can be wrong")
 	default:
-		return prereq.Hold(fmt.Sprintf("%d entries say root=LABEL=%s", labels, img.VolumeID))
+		return check.Hold(fmt.Sprintf("%d entries say root=LABEL=%s", labels, img.VolumeID))
 	}
 }
 
-func rootFilesystem(img *Image) prereq.Result {
+func rootFilesystem(img *Image) check.Result {
 	if errors.Is(img.RootErr, errors.ErrUnsupported) {
-		return prereq.Doubt(img.RootErr.Error())
+		return check.Doubt(img.RootErr.Error())
 	}
 	if img.RootErr != nil {
-		return prereq.Break(img.RootErr.Error())
+		return check.Break(img.RootErr.Error())
 	}
 	if img.Root.System != "" {
 		if !img.Root.Exists(img.Root.System) {
-			return prereq.Break(fmt.Sprintf("the boot entries' init= names %s, which %s does not have", img.Root.System, img.Root.File))
+			return check.Break(fmt.Sprintf("the boot entries' init= names %s, which %s does not have", img.Root.System, img.Root.File))
 		}
-		return prereq.Hold(fmt.Sprintf("%s, %d bytes, a NixOS store; the system is %s", img.Root.File, img.Root.Size, img.Root.System))
+		return check.Hold(fmt.Sprintf("%s, %d bytes, a NixOS store; the system is %s", img.Root.File, img.Root.Size, img.Root.System))
 	}
-	return prereq.Hold(fmt.Sprintf("%s, %d bytes, with %s", img.Root.File, img.Root.Size, list(img.Root.List("/"))))
+	return check.Hold(fmt.Sprintf("%s, %d bytes, with %s", img.Root.File, img.Root.Size, list(img.Root.List("/"))))
 }
 
 // machineArch is the processor of the machine that vmtest builds.
 const machineArch = "x86_64"
 
-func architecture(img *Image) prereq.Result {
+func architecture(img *Image) check.Result {
 	var bad []string
 	for _, m := range img.Menus {
 		for _, e := range m.Entries {
 			head, err := img.ReadFile(e.Kernel, headerSize)
 			if err != nil {
-				return prereq.Doubt(err.Error())
+				return check.Doubt(err.Error())
 			}
 			if arch, err := kernelArch(head); err == nil && arch != machineArch {
 				bad = append(bad, fmt.Sprintf("%s: %s is an %s kernel", e.Where(), e.Kernel, arch))
@@ -243,19 +240,19 @@ func architecture(img *Image) prereq.Result {
 		}
 	}
 	if img.RootErr != nil {
-		return prereq.Doubt(img.RootErr.Error())
+		return check.Doubt(img.RootErr.Error())
 	}
 	arch, file, err := img.Root.Architecture()
 	if err != nil {
-		return prereq.Doubt("no shell found to tell by: " + err.Error())
+		return check.Doubt("no shell found to tell by: " + err.Error())
 	}
 	if arch != machineArch {
 		bad = append(bad, fmt.Sprintf("%s is an %s program", file, arch))
 	}
 	if bad != nil {
-		return prereq.Break(strings.Join(bad, "; ") + "; the machine is " + machineArch)
+		return check.Break(strings.Join(bad, "; ") + "; the machine is " + machineArch)
 	}
-	return prereq.Hold(fmt.Sprintf("kernel and %s are for %s", file, arch))
+	return check.Hold(fmt.Sprintf("kernel and %s are for %s", file, arch))
 }
 
 func or(s, instead string) string {

@@ -7,39 +7,31 @@ import (
 	"slices"
 	"strings"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
-func (v *view) evalConsole(_ *Flake, e evaluation) prereq.Result {
+func (v *view) evalConsole(_ *Flake, e evaluation) check.Result {
 	want, consoles := v.Contract.Console.Device, e.consoles()
-	r := prereq.Hold("console=" + strings.Join(consoles, " console="))
+	r := check.Hold("console=" + strings.Join(consoles, " console="))
 	switch {
-	case want == "":
-		return prereq.Skip("the contract names no console")
 	case !slices.Contains(consoles, want):
-		r = prereq.Break(fmt.Sprintf("boot.kernelParams has no console=%s (it has %s)", want, or(list(consoles), "none")))
+		r = check.Break(fmt.Sprintf("boot.kernelParams has no console=%s (it has %s)", want, or(list(consoles), "none")))
 	case consoles[len(consoles)-1] != want:
-		r = prereq.Break(fmt.Sprintf("console=%s comes last in boot.kernelParams, so /dev/console is not %s: a silent serial boot", consoles[len(consoles)-1], want))
+		r = check.Break(fmt.Sprintf("console=%s comes last in boot.kernelParams, so /dev/console is not %s: a silent serial boot", consoles[len(consoles)-1], want))
 	}
 	r.Evidence = "boot.kernelParams = " + strings.Join(e.KernelParams, " ")
 	return r
 }
 
-func (v *view) evalCommands(_ *Flake, e evaluation) prereq.Result {
+func (v *view) evalCommands(_ *Flake, e evaluation) check.Result {
 	want := v.Contract.Commands
-	if len(want) == 0 {
-		return prereq.Skip("the contract names no commands")
-	}
 	if missing := e.missingPackages(want); len(missing) > 0 {
-		return prereq.Break(fmt.Sprintf("no package of environment.systemPackages provides %s", list(missing)))
+		return check.Break(fmt.Sprintf("no package of environment.systemPackages provides %s", list(missing)))
 	}
-	return prereq.Hold(fmt.Sprintf("%d packages provide all %d", len(e.Packages), len(want)))
+	return check.Hold(fmt.Sprintf("%d packages provide all %d", len(e.Packages), len(want)))
 }
 
-func (v *view) evalUnits(_ *Flake, e evaluation) prereq.Result {
-	if len(v.Contract.Units) == 0 {
-		return prereq.Skip("the contract names no units")
-	}
+func (v *view) evalUnits(_ *Flake, e evaluation) check.Result {
 	var bad, good []string
 	for _, want := range v.Contract.Units {
 		stem := strings.TrimSuffix(want.Name, ".service")
@@ -57,9 +49,9 @@ func (v *view) evalUnits(_ *Flake, e evaluation) prereq.Result {
 		}
 	}
 	if bad != nil {
-		return prereq.Break(strings.Join(bad, "; "))
+		return check.Break(strings.Join(bad, "; "))
 	}
-	return prereq.Hold(list(good))
+	return check.Hold(list(good))
 }
 
 // script is a unit's script as a file, for the same search as in an image.
@@ -76,19 +68,12 @@ func (e evaluation) script(unit string) []fileText {
 	return all
 }
 
-func (v *view) evalStatusFile(_ *Flake, e evaluation) prereq.Result {
+func (v *view) evalStatusFile(_ *Flake, e evaluation) check.Result {
 	s := v.Contract.Storage
-	if s.StatusFile == "" || s.Unit == "" {
-		return prereq.Skip("the contract names no status file")
-	}
-	u, ok := e.Units[strings.TrimSuffix(s.Unit, ".service")]
-	if ok && strings.TrimSpace(u.Script) == "" {
-		return prereq.Skip(fmt.Sprintf("%s has no script in the configuration, it runs %s: image-status-file reads that", s.Unit, or(list(u.Exec), "nothing")))
-	}
 	return statusFaults(s, e.script(s.Unit))
 }
 
-func (v *view) evalOrder(_ *Flake, e evaluation) prereq.Result {
+func (v *view) evalOrder(_ *Flake, e evaluation) check.Result {
 	var bad, good []string
 	for _, want := range v.Contract.Units {
 		stem := strings.TrimSuffix(want.Name, ".service")
@@ -110,38 +95,29 @@ func (v *view) evalOrder(_ *Flake, e evaluation) prereq.Result {
 	return orderResult(bad, good)
 }
 
-func (v *view) evalAutologin(_ *Flake, e evaluation) prereq.Result {
+func (v *view) evalAutologin(_ *Flake, e evaluation) check.Result {
 	want := v.Contract.Login
-	switch {
-	case !want.Automatic:
-		return prereq.Skip("the contract's login is not automatic")
-	case e.Autologin != want.User:
-		return prereq.Break(fmt.Sprintf("services.getty.autologinUser is %s, not %s", or(e.Autologin, "not set"), want.User))
+	if e.Autologin != want.User {
+		return check.Break(fmt.Sprintf("services.getty.autologinUser is %s, not %s", or(e.Autologin, "not set"), want.User))
 	}
-	return prereq.Hold("services.getty.autologinUser = " + e.Autologin)
+	return check.Hold("services.getty.autologinUser = " + e.Autologin)
 }
 
-func (v *view) evalSudo(_ *Flake, e evaluation) prereq.Result {
-	if !v.Contract.Root.Passwordless {
-		return prereq.Skip("the contract's way to root asks for a password")
-	}
+func (v *view) evalSudo(_ *Flake, e evaluation) check.Result {
 	user := v.Contract.Login.User
 	if !e.Sudo.Enable {
-		return prereq.Break("security.sudo.enable is false")
+		return check.Break("security.sudo.enable is false")
 	}
 	by, ok := e.passwordless(user)
 	if !ok {
-		return prereq.Break(fmt.Sprintf("security.sudo asks %s (groups %s) for a password: wheelNeedsPassword = %t, and no rule says NOPASSWD",
+		return check.Break(fmt.Sprintf("security.sudo asks %s (groups %s) for a password: wheelNeedsPassword = %t, and no rule says NOPASSWD",
 			user, or(list(e.Groups), "none"), e.Sudo.WheelNeedsPassword))
 	}
-	return prereq.Hold(by)
+	return check.Hold(by)
 }
 
 // matches compares the evaluation with the image.
-func (v *view) matches(ctx context.Context) prereq.Result {
-	if v.Flake == nil {
-		return prereq.Skip("no flake is the target")
-	}
+func (v *view) matches(ctx context.Context) check.Result {
 	e, err := v.Flake.evaluate(ctx, v.Contract)
 	if err != nil {
 		return nixFailed(err)
@@ -170,9 +146,9 @@ func (v *view) matches(ctx context.Context) prereq.Result {
 	}
 	bad = append(bad, v.unitDifferences(e, img)...)
 	if bad != nil {
-		return prereq.Break(strings.Join(bad, "; "))
+		return check.Break(strings.Join(bad, "; "))
 	}
-	return prereq.Hold(fmt.Sprintf("%d kernel parameters, the volume id and the units are the same", len(e.KernelParams)))
+	return check.Hold(fmt.Sprintf("%d kernel parameters, the volume id and the units are the same", len(e.KernelParams)))
 }
 
 func (v *view) unitDifferences(e evaluation, img *Image) []string {

@@ -9,15 +9,15 @@ import (
 	"os/exec"
 	"time"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/nix"
-	"bootaudit/prereq"
 )
 
 // evalTimeout bounds an evaluation; one of nixpkgs takes half a minute.
 const evalTimeout = 5 * time.Minute
 
-func (v *view) flakeChecks() []prereq.Check {
-	checks := []prereq.Check{
+func (v *view) flakeChecks() []check.Check {
+	checks := []check.Check{
 		{
 			ID: "flake-attribute", Condition: "the flake has the attribute of the image",
 			How: "nix eval FLAKE#ATTR", Remedy: "correct BOOT_IMAGE_ATTR, or the flake",
@@ -46,45 +46,45 @@ func (v *view) flakeChecks() []prereq.Check {
 		{
 			ID: "flake-config", Condition: "the NixOS configuration evaluates",
 			How: "nix eval FLAKE#nixosConfigurations.CONFIG.config", Remedy: "correct BOOT_IMAGE_CONFIG, or the flake at the place that the error names",
-			Timeout: evalTimeout, Probe: v.onConfig(func(f *Flake, e evaluation) prereq.Result {
-				return prereq.Hold(fmt.Sprintf("%s: %d kernel parameters, %d system packages, %d of the contract's units", f.configAttr(), len(e.KernelParams), len(e.Packages), len(e.Units)))
+			Timeout: evalTimeout, Probe: v.onConfig(func(f *Flake, e evaluation) check.Result {
+				return check.Hold(fmt.Sprintf("%s: %d kernel parameters, %d system packages, %d of the contract's units", f.configAttr(), len(e.KernelParams), len(e.Packages), len(e.Units)))
 			}),
 		},
 		{
 			ID: "flake-console", Condition: "the kernel parameters name the serial console, and name it last", Needs: []string{"flake-config"},
 			How: "boot.kernelParams", Remedy: "add console=tty0 console=ttyS0,115200n8 to boot.kernelParams, the serial one last",
-			Probe: v.onConfig(v.evalConsole),
+			Applies: v.ifConsole(), Probe: v.onConfig(v.evalConsole),
 		},
 		{
 			ID: "flake-commands", Condition: "the system packages provide every command of the contract", Needs: []string{"flake-config"},
 			How: "environment.systemPackages, by package name and main program", Remedy: "add the packages to environment.systemPackages",
-			Probe: v.onConfig(v.evalCommands),
+			Applies: v.ifCommands(), Probe: v.onConfig(v.evalCommands),
 		},
 		{
 			ID: "flake-unit", Condition: "the contract's units are configured as it says", Needs: []string{"flake-config"},
 			How: "systemd.services.<unit>: serviceConfig.Type, wantedBy, environment", Remedy: "set them as the contract has them",
-			Probe: v.onConfig(v.evalUnits),
+			Applies: v.ifUnits(), Probe: v.onConfig(v.evalUnits),
 		},
 		{
 			ID: "flake-status-file", Condition: "the provisioner's script writes the status file with its outcomes", Needs: []string{"flake-config"},
 			How: "systemd.services.<unit>.script", Remedy: "let the script write the status file of the contract",
-			Probe: v.onConfig(v.evalStatusFile),
+			Timeout: evalTimeout, Applies: v.ifScript, Probe: v.onConfig(v.evalStatusFile),
 		},
 		{
 			ID: "flake-ssh-order", Condition: "nothing configured waits for a unit that waits for it", Needs: []string{"flake-config"},
-			How:    "after of the later unit, and systemctl start without --no-block in the earlier one's script",
-			Remedy: "start the later unit with systemctl --no-block, or by its own wantedBy",
-			Probe:  v.onConfig(v.evalOrder),
+			How:     "after of the later unit, and systemctl start without --no-block in the earlier one's script",
+			Remedy:  "start the later unit with systemctl --no-block, or by its own wantedBy",
+			Applies: v.ifOrder(), Probe: v.onConfig(v.evalOrder),
 		},
 		{
 			ID: "flake-autologin", Condition: "the console is configured to log the contract's user in", Needs: []string{"flake-config"},
 			How: "services.getty.autologinUser", Remedy: "set services.getty.autologinUser",
-			Probe: v.onConfig(v.evalAutologin),
+			Applies: v.ifAutomatic(), Probe: v.onConfig(v.evalAutologin),
 		},
 		{
 			ID: "flake-sudo", Condition: "the login user is configured to become root without a password", Needs: []string{"flake-config"},
 			How: "security.sudo", Remedy: "set security.sudo.wheelNeedsPassword = false, or add a NOPASSWD rule",
-			Probe: v.onConfig(v.evalSudo),
+			Applies: v.ifPasswordless(), Probe: v.onConfig(v.evalSudo),
 		},
 		{
 			ID: "flake-matches-image", Condition: "the image is made of the configuration that was evaluated", Needs: []string{"flake-config", "flake-output"},
@@ -93,28 +93,25 @@ func (v *view) flakeChecks() []prereq.Check {
 		},
 	}
 	for i := range checks {
-		checks[i].Section, checks[i].When = prereq.SectionImage, "for a flake"
+		checks[i].Section = check.SectionImage
 	}
-	return checks
+	return v.onlyFlake(checks)
 }
 
-func (v *view) onFlake(probe func(context.Context, *Flake) prereq.Result) func(context.Context) prereq.Result {
-	return func(ctx context.Context) prereq.Result {
-		if v.Flake == nil {
-			return prereq.Skip("no flake is the target")
-		}
+func (v *view) onFlake(probe func(context.Context, *Flake) check.Result) func(context.Context) check.Result {
+	return func(ctx context.Context) check.Result {
 		ctx, cancel := v.within(ctx)
 		defer cancel()
 		r := probe(ctx, v.Flake)
-		if errors.Is(context.Cause(ctx), errDeadline) && r.Outcome != prereq.Holds {
-			r.Outcome, r.Detail = prereq.Unknown, errDeadline.Error()+": "+r.Detail
+		if errors.Is(context.Cause(ctx), errDeadline) && r.Outcome != check.Holds {
+			r.Outcome, r.Detail = check.Unknown, errDeadline.Error()+": "+r.Detail
 		}
 		return r
 	}
 }
 
-func (v *view) onConfig(probe func(*Flake, evaluation) prereq.Result) func(context.Context) prereq.Result {
-	return v.onFlake(func(ctx context.Context, f *Flake) prereq.Result {
+func (v *view) onConfig(probe func(*Flake, evaluation) check.Result) func(context.Context) check.Result {
+	return v.onFlake(func(ctx context.Context, f *Flake) check.Result {
 		e, err := f.evaluate(ctx, v.Contract)
 		if err != nil {
 			return nixFailed(err)
@@ -126,19 +123,19 @@ func (v *view) onConfig(probe func(*Flake, evaluation) prereq.Result) func(conte
 }
 
 // nixFailed is the result of a call of nix that ended with err.
-func nixFailed(err error) prereq.Result {
+func nixFailed(err error) check.Result {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return prereq.Miss(err.Error())
+		return check.Miss(err.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return prereq.Doubt("nix did not end in time: " + err.Error())
+		return check.Doubt("nix did not end in time: " + err.Error())
 	case nix.NoNetwork(err.Error()):
-		return prereq.Miss("no network for what is not here yet: " + err.Error())
+		return check.Miss("no network for what is not here yet: " + err.Error())
 	}
-	return prereq.Break(err.Error())
+	return check.Break(err.Error())
 }
 
-func flakeAttribute(ctx context.Context, f *Flake) prereq.Result {
+func flakeAttribute(ctx context.Context, f *Flake) check.Result {
 	lines := &tail{}
 	what := f.installable(f.Attr)
 	command := "nix eval --impure --json " + what
@@ -150,27 +147,27 @@ func flakeAttribute(ctx context.Context, f *Flake) prereq.Result {
 	}
 	var drv struct{ Type, Name string }
 	if err := json.Unmarshal(out, &drv); err != nil || drv.Type != "derivation" {
-		return prereq.Break(fmt.Sprintf("%s is no derivation: it is %.100s", what, out))
+		return check.Break(fmt.Sprintf("%s is no derivation: it is %.100s", what, out))
 	}
-	r := prereq.Hold(fmt.Sprintf("%s is the derivation %s", what, drv.Name))
+	r := check.Hold(fmt.Sprintf("%s is the derivation %s", what, drv.Name))
 	r.Command = command
 	return r
 }
 
-func flakeRootKey(_ context.Context, f *Flake) prereq.Result {
+func flakeRootKey(_ context.Context, f *Flake) check.Result {
 	if f.Key.Fingerprint == "" {
-		return prereq.Doubt("no root key is given to the build")
+		return check.Doubt("no root key is given to the build")
 	}
-	return prereq.Hold(fmt.Sprintf("%s, %s", f.Key.Fingerprint, f.Key.Public))
+	return check.Hold(fmt.Sprintf("%s, %s", f.Key.Fingerprint, f.Key.Public))
 }
 
-func flakeBuild(ctx context.Context, f *Flake) prereq.Result {
+func flakeBuild(ctx context.Context, f *Flake) check.Result {
 	r := buildResult(ctx, f)
 	r.Command = "nix build --impure --no-link " + f.installable(f.Attr)
 	return r
 }
 
-func buildResult(ctx context.Context, f *Flake) prereq.Result {
+func buildResult(ctx context.Context, f *Flake) check.Result {
 	b, err := f.Build(ctx)
 	if err != nil && b.StorePath == "" {
 		r := nixFailed(err)
@@ -180,33 +177,33 @@ func buildResult(ctx context.Context, f *Flake) prereq.Result {
 		return r
 	}
 	if !b.Rebuilt {
-		return prereq.Hold(fmt.Sprintf("%s was in the store already", b.StorePath))
+		return check.Hold(fmt.Sprintf("%s was in the store already", b.StorePath))
 	}
-	return prereq.Hold(fmt.Sprintf("%s, in %s; log: %s", b.StorePath, b.Took.Round(100*time.Millisecond), b.Log))
+	return check.Hold(fmt.Sprintf("%s, in %s; log: %s", b.StorePath, b.Took.Round(100*time.Millisecond), b.Log))
 }
 
-func flakeOutput(ctx context.Context, f *Flake) prereq.Result {
+func flakeOutput(ctx context.Context, f *Flake) check.Result {
 	b, err := f.Build(ctx)
 	if err != nil {
-		return prereq.Break(err.Error())
+		return check.Break(err.Error())
 	}
-	return prereq.Hold(b.ISO)
+	return check.Hold(b.ISO)
 }
 
-func flakeRecord(ctx context.Context, f *Flake) prereq.Result {
+func flakeRecord(ctx context.Context, f *Flake) check.Result {
 	b, err := f.Build(ctx)
 	if err != nil {
-		return prereq.Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
 	sum, err := digestOf(ctx, b.ISO)
 	if err != nil {
-		return prereq.Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
 	size := int64(-1)
 	if info, err := os.Stat(b.ISO); err == nil {
 		size = info.Size()
 	}
-	r := prereq.Hold(fmt.Sprintf("%s, NAR hash %s", b.StorePath, or(b.NARHash, "unknown")))
+	r := check.Hold(fmt.Sprintf("%s, NAR hash %s", b.StorePath, or(b.NARHash, "unknown")))
 	r.Evidence = fmt.Sprintf("store path: %s\nderiver: %s\nNAR hash: %s\nISO: %s, %d bytes\nISO sha256: %s\nroot key: %s",
 		b.StorePath, or(b.Deriver, or(b.Derivation, "unknown")), or(b.NARHash, "unknown"), b.ISO, size, sum, or(b.Fingerprint, "none"))
 	return r

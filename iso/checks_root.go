@@ -8,25 +8,19 @@ import (
 	"slices"
 	"strings"
 
-	"bootaudit/internal/contract"
-	"bootaudit/prereq"
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 )
 
-func (v *view) commands(r *Root) prereq.Result {
+func (v *view) commands(r *Root) check.Result {
 	want := v.Contract.Commands
-	if len(want) == 0 {
-		return prereq.Skip("the contract names no commands")
-	}
 	if missing := r.Missing(want); len(missing) > 0 {
-		return prereq.Break(fmt.Sprintf("%d of %d commands are not in the image: %s", len(missing), len(want), list(missing)))
+		return check.Break(fmt.Sprintf("%d of %d commands are not in the image: %s", len(missing), len(want), list(missing)))
 	}
-	return prereq.Hold(fmt.Sprintf("all %d: %s", len(want), list(want)))
+	return check.Hold(fmt.Sprintf("all %d: %s", len(want), list(want)))
 }
 
-func (v *view) units(r *Root) prereq.Result {
-	if len(v.Contract.Units) == 0 {
-		return prereq.Skip("the contract names no units")
-	}
+func (v *view) units(r *Root) check.Result {
 	var bad, good, evidence []string
 	for _, want := range v.Contract.Units {
 		u, err := r.Unit(want.Name)
@@ -47,9 +41,9 @@ func (v *view) units(r *Root) prereq.Result {
 			good = append(good, u.Files[0])
 		}
 	}
-	result := prereq.Hold(list(good))
+	result := check.Hold(list(good))
 	if bad != nil {
-		result = prereq.Break(strings.Join(bad, "; "))
+		result = check.Break(strings.Join(bad, "; "))
 	}
 	result.Evidence = strings.Join(evidence, "\n")
 	return result
@@ -81,28 +75,25 @@ func unitFaults(want contract.Unit, is unitFacts) []string {
 	return bad
 }
 
-func (v *view) statusFile(r *Root) prereq.Result {
+func (v *view) statusFile(r *Root) check.Result {
 	s := v.Contract.Storage
-	if s.StatusFile == "" || s.Unit == "" {
-		return prereq.Skip("the contract names no status file")
-	}
 	u, err := r.Unit(s.Unit)
 	if err != nil {
-		return prereq.Break(err.Error())
+		return check.Break(err.Error())
 	}
 	return statusFaults(s, r.Programs(u))
 }
 
 // statusFaults looks for the status file, and the words it ends with, in what
 // the provisioner runs.
-func statusFaults(s contract.Storage, programs []fileText) prereq.Result {
+func statusFaults(s contract.Storage, programs []fileText) check.Result {
 	if len(programs) == 0 {
-		return prereq.Doubt("nothing that " + s.Unit + " runs can be read")
+		return check.Doubt("nothing that " + s.Unit + " runs can be read")
 	}
 	// The folder is often a variable.
 	file := firstLine(programs, regexp.MustCompile(regexp.QuoteMeta(path.Base(s.StatusFile))))
 	if file == nil {
-		return prereq.Break(fmt.Sprintf("nothing that %s runs names %s (looked through %s)", s.Unit, path.Base(s.StatusFile), paths(programs)))
+		return check.Break(fmt.Sprintf("nothing that %s runs names %s (looked through %s)", s.Unit, path.Base(s.StatusFile), paths(programs)))
 	}
 	var missing, seen []string
 	evidence := []string{file.String()}
@@ -121,9 +112,9 @@ func statusFaults(s contract.Storage, programs []fileText) prereq.Result {
 			}
 		}
 	}
-	r := prereq.Hold(fmt.Sprintf("%s:%d writes it; its outcomes are %s", file.file, file.line, list(seen)))
+	r := check.Hold(fmt.Sprintf("%s:%d writes it; its outcomes are %s", file.file, file.line, list(seen)))
 	if missing != nil {
-		r = prereq.Break(fmt.Sprintf("%s:%d writes the status file, but nothing says %s (looked through %s)", file.file, file.line, list(missing), paths(programs)))
+		r = check.Break(fmt.Sprintf("%s:%d writes the status file, but nothing says %s (looked through %s)", file.file, file.line, list(missing), paths(programs)))
 	}
 	r.Evidence = strings.Join(evidence, "\n")
 	return r
@@ -154,7 +145,7 @@ func paths(programs []fileText) string {
 	return list(all)
 }
 
-func (v *view) sshOrder(r *Root) prereq.Result {
+func (v *view) sshOrder(r *Root) check.Result {
 	var bad, good []string
 	for _, want := range v.Contract.Units {
 		if len(want.StartedBefore) == 0 {
@@ -162,7 +153,7 @@ func (v *view) sshOrder(r *Root) prereq.Result {
 		}
 		u, err := r.Unit(want.Name)
 		if err != nil {
-			return prereq.Break(err.Error())
+			return check.Break(err.Error())
 		}
 		for _, later := range want.StartedBefore {
 			l, err := r.Unit(later)
@@ -188,37 +179,30 @@ func deadlock(m match, u contract.Unit) string {
 	return fmt.Sprintf("%s:%d: %q waits for a unit that waits for %s: a deadlock", m.file, m.line, m.text, u.Name)
 }
 
-func orderResult(bad, good []string) prereq.Result {
-	switch {
-	case bad != nil:
-		return prereq.Break(strings.Join(bad, "; "))
-	case good == nil:
-		return prereq.Skip("the contract orders no units")
-	default:
-		return prereq.Hold(strings.Join(good, "; "))
+func orderResult(bad, good []string) check.Result {
+	if bad != nil {
+		return check.Break(strings.Join(bad, "; "))
 	}
+	return check.Hold(strings.Join(good, "; "))
 }
 
-func (v *view) autologin(r *Root) prereq.Result {
+func (v *view) autologin(r *Root) check.Result {
 	want := v.Contract.Login
-	if !want.Automatic {
-		return prereq.Skip("the contract's login is not automatic")
-	}
 	user, file, err := r.Autologin(v.Contract.Console.Device)
 	switch {
 	case user == "" && r.liveConfig() && !strings.HasPrefix(v.Contract.Console.Device, "ttyS"):
-		return prereq.Doubt("live-config sets the login up while it boots; only a boot can tell")
+		return check.Doubt("live-config sets the login up while it boots; only a boot can tell")
 	case user == "" && r.liveConfig():
 		// live-config-getty-generator of 11.0.3
-		return prereq.Break(fmt.Sprintf("live-config logs %s in on tty1 to tty6 only: the console of %s asks for a name", want.User, v.Contract.Console.Device))
+		return check.Break(fmt.Sprintf("live-config logs %s in on tty1 to tty6 only: the console of %s asks for a name", want.User, v.Contract.Console.Device))
 	case err != nil:
-		return prereq.Break(err.Error())
+		return check.Break(err.Error())
 	case user == "":
-		return prereq.Break(fmt.Sprintf("%s has no --autologin: the console of %s asks for a name", file, v.Contract.Console.Device))
+		return check.Break(fmt.Sprintf("%s has no --autologin: the console of %s asks for a name", file, v.Contract.Console.Device))
 	case user != want.User:
-		return prereq.Break(fmt.Sprintf("%s logs in %s, not %s", file, user, want.User))
+		return check.Break(fmt.Sprintf("%s logs in %s, not %s", file, user, want.User))
 	default:
-		return prereq.Hold(fmt.Sprintf("%s: --autologin %s", file, user))
+		return check.Hold(fmt.Sprintf("%s: --autologin %s", file, user))
 	}
 }
 
@@ -228,22 +212,32 @@ func (r *Root) liveConfig() bool {
 	return r.Exists("/usr/lib/live/config") || r.Exists("/lib/live/config")
 }
 
-func (v *view) sudo(r *Root) prereq.Result {
-	if !v.Contract.Root.Passwordless {
-		return prereq.Skip("the contract's way to root asks for a password")
+// liveSudo is the part of live-config that lets its user become root without a
+// password; "" where the image has none.
+func (r *Root) liveSudo() string {
+	for _, dir := range []string{"/usr/lib/live/config", "/lib/live/config"} {
+		for _, file := range r.Find(dir, 1, func(base string) bool { return strings.HasSuffix(base, "-sudo") }) {
+			if text, err := r.ReadFile(file, 64<<10); err == nil && strings.Contains(string(text), "NOPASSWD") {
+				return file
+			}
+		}
 	}
+	return ""
+}
+
+func (v *view) sudo(r *Root) check.Result {
 	user := v.Contract.Login.User
 	lines, ok, err := r.Sudo(user)
 	switch {
 	case err != nil:
-		return prereq.Break(err.Error())
+		return check.Break(err.Error())
 	case ok:
-		return prereq.Hold(lines[0].String())
-	case r.liveConfig():
-		return prereq.Skip("live-config sets sudo up while it boots: the boot's check root tells")
+		return check.Hold(lines[0].String())
+	case r.liveSudo() != "":
+		return check.Hold(r.liveSudo() + " gives the live user NOPASSWD while the image boots")
 	case len(lines) > 0:
-		return prereq.Break(fmt.Sprintf("%s asks %s for a password", lines[len(lines)-1], user))
+		return check.Break(fmt.Sprintf("%s asks %s for a password", lines[len(lines)-1], user))
 	default:
-		return prereq.Break(fmt.Sprintf("no rule in /etc/sudoers or /etc/sudoers.d lets %s (groups %s) become root", user, or(list(r.Groups(user)), "unknown")))
+		return check.Break(fmt.Sprintf("no rule in /etc/sudoers or /etc/sudoers.d lets %s (groups %s) become root", user, or(list(r.Groups(user)), "unknown")))
 	}
 }

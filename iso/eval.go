@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"bootaudit/internal/contract"
+	"bootaudit/contract"
 	"bootaudit/internal/nix"
 )
 

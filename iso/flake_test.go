@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"bootaudit/internal/contract"
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/internal/rootkey"
-	"bootaudit/prereq"
 )
 
 // script is a nix that answers by subcommand.
@@ -98,81 +98,81 @@ func TestBuildOutcomes(t *testing.T) {
 		name     string
 		nix      script
 		check    string
-		outcome  prereq.Outcome
+		outcome  check.Outcome
 		says     string
 		evidence string
 	}{
 		{
 			name: "path-info fails", nix: script{"build": prints(built(output(t, "iso/a.iso"))), "path-info": fails("error: no\n")},
-			check: "flake-record", outcome: prereq.Holds, says: "NAR hash unknown", evidence: "deriver: /nix/store/x.drv",
+			check: "flake-record", outcome: check.Holds, says: "NAR hash unknown", evidence: "deriver: /nix/store/x.drv",
 		},
 		{
 			name: "already there", nix: script{"build": prints(built(output(t, "iso/a.iso"))), "path-info": prints("[]")},
-			check: "flake-build", outcome: prereq.Holds, says: "was in the store already",
+			check: "flake-build", outcome: check.Holds, says: "was in the store already",
 		},
 		{
 			name: "two", nix: script{"build": prints(built(output(t, "iso/a.iso", "iso/b.iso"))), "path-info": prints("[]")},
-			check: "flake-output", outcome: prereq.Broken, says: "holds 2 .iso files, and which one is meant is unknown",
+			check: "flake-output", outcome: check.Broken, says: "holds 2 .iso files, and which one is meant is unknown",
 		},
 		{
 			name: "none", nix: script{"build": prints(built(output(t))), "path-info": prints("[]")},
-			check: "flake-output", outcome: prereq.Broken, says: "holds no .iso",
+			check: "flake-output", outcome: check.Broken, says: "holds no .iso",
 		},
 		{
 			name: "gone", nix: script{"build": prints(built("/nix/store/none")), "path-info": prints("[]")},
-			check: "flake-output", outcome: prereq.Broken, says: "/nix/store/none: no such file",
+			check: "flake-output", outcome: check.Broken, says: "/nix/store/none: no such file",
 		},
 		{
 			name: "says nothing", nix: script{"build": prints("")},
-			check: "flake-build", outcome: prereq.Broken, says: "names no store path",
+			check: "flake-build", outcome: check.Broken, says: "names no store path",
 		},
 		{
 			name: "fails", nix: script{"build": fails(long + "boot-image> mksquashfs: FATAL ERROR: no space left\n" + long +
 				"error: builder for '/nix/store/x.drv' failed with exit code 1;\n       last 10 log lines:\n       > copying\n")},
-			check: "flake-build", outcome: prereq.Broken, says: "builder for '/nix/store/x.drv' failed with exit code 1; (whole log: ",
+			check: "flake-build", outcome: check.Broken, says: "builder for '/nix/store/x.drv' failed with exit code 1; (whole log: ",
 			evidence: "error: builder",
 		},
 		{
 			name: "no nix", nix: script{"build": func(io.Writer) (string, error) { return "", &exec.Error{Name: "nix", Err: exec.ErrNotFound} }},
-			check: "flake-build", outcome: prereq.Absent, says: "install nix",
+			check: "flake-build", outcome: check.Absent, says: "install nix",
 		},
 		{
 			name: "too late", nix: script{"build": func(io.Writer) (string, error) { return "", context.DeadlineExceeded }},
-			check: "flake-build", outcome: prereq.Unknown, says: "did not end in time",
+			check: "flake-build", outcome: check.Unknown, says: "did not end in time",
 		},
 		{
 			name: "no such attribute", nix: script{"eval": fails("error: flake 'path:/f' does not provide attribute 'bootImage'\n       Did you mean bootimage?\n")},
-			check: "flake-attribute", outcome: prereq.Broken, says: "flake 'path:/f' does not provide attribute 'bootImage' Did you mean bootimage?",
+			check: "flake-attribute", outcome: check.Broken, says: "flake 'path:/f' does not provide attribute 'bootImage' Did you mean bootimage?",
 		},
 		{
 			name: "no derivation", nix: script{"eval": prints(`{"name":"","type":""}`)},
-			check: "flake-attribute", outcome: prereq.Broken, says: "path:/f#bootImage is no derivation",
+			check: "flake-attribute", outcome: check.Broken, says: "path:/f#bootImage is no derivation",
 		},
 		{
 			name: "attribute", nix: script{"eval": prints(`{"name":"nixos.iso","type":"derivation"}`)},
-			check: "flake-attribute", outcome: prereq.Holds, says: "is the derivation nixos.iso",
+			check: "flake-attribute", outcome: check.Holds, says: "is the derivation nixos.iso",
 		},
 		{
 			name: "attribute without nix", nix: script{"eval": func(io.Writer) (string, error) { return "", &exec.Error{Name: "nix", Err: exec.ErrNotFound} }},
-			check: "flake-attribute", outcome: prereq.Absent, says: "install nix",
+			check: "flake-attribute", outcome: check.Absent, says: "install nix",
 		},
 		{
 			name:  "evaluation error",
 			nix:   script{"eval": fails("warning: x\n\x1b[31;1merror:\x1b[0m the option boot.loader is not set\n\n       at /nix/store/" + strings.Repeat("b", 32) + "-source/hosts/image.nix:12:3:\n\n           11| x\n")},
-			check: "flake-config", outcome: prereq.Broken, says: "the option boot.loader is not set, at hosts/image.nix:12:3",
+			check: "flake-config", outcome: check.Broken, says: "the option boot.loader is not set, at hosts/image.nix:12:3",
 		},
 		{
 			name:  "evaluation error of a newer nix",
 			nix:   script{"eval": fails("error:\n       … while evaluating\n         at /nix/store/" + strings.Repeat("b", 32) + "-source/flake.nix:1:1:\n\n       (stack trace truncated)\n\n       error: attribute 'foo' missing\n       at /nix/store/" + strings.Repeat("b", 32) + "-source/x.nix:7:9:\n")},
-			check: "flake-config", outcome: prereq.Broken, says: "attribute 'foo' missing, at x.nix:7:9",
+			check: "flake-config", outcome: check.Broken, says: "attribute 'foo' missing, at x.nix:7:9",
 		},
 		{
 			name: "no network", nix: script{"eval": fails("error: unable to download 'https://api.github.com/x': Couldn't resolve host name (6)\n")},
-			check: "flake-config", outcome: prereq.Absent, says: "no network for what is not here yet: unable to download",
+			check: "flake-config", outcome: check.Absent, says: "no network for what is not here yet: unable to download",
 		},
 		{
 			name: "evaluation of another shape", nix: script{"eval": prints(`[1]`)},
-			check: "flake-config", outcome: prereq.Broken, says: "not JSON of the asked shape",
+			check: "flake-config", outcome: check.Broken, says: "not JSON of the asked shape",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -189,15 +189,24 @@ func TestBuildOutcomes(t *testing.T) {
 	}
 }
 
-func probe(t *testing.T, s Subject, id string) prereq.Result {
+func probe(t *testing.T, s Subject, id string) check.Finding {
 	t.Helper()
 	for _, c := range Checks(s) {
 		if c.ID == id {
-			return c.Probe(t.Context())
+			return alone(t, c)
 		}
 	}
 	t.Fatalf("no check %s", id)
-	return prereq.Result{}
+	return check.Finding{}
+}
+
+// alone is what is found of a check, whatever became of what it needs.
+func alone(t *testing.T, c check.Check) check.Finding {
+	t.Helper()
+	c.Needs = nil
+	table, err := check.NewTable([]check.Check{c})
+	require.NoError(t, err)
+	return table.Resolve(t.Context(), c.ID)
 }
 
 // sound is what a sound configuration evaluates to.
@@ -300,12 +309,12 @@ func TestEvaluation(t *testing.T) {
 				first, rest, _ := strings.Cut(tt.check, " ")
 				switch id {
 				case first:
-					assert.Equal(t, prereq.Broken, r.Outcome, "%s: %s", id, r.Detail)
+					assert.Equal(t, check.Broken, r.Outcome, "%s: %s", id, r.Detail)
 					assert.Contains(t, r.Detail, tt.says)
 				case rest:
-					assert.Equal(t, prereq.Unknown, r.Outcome, "%s: %s", id, r.Detail)
+					assert.Equal(t, check.Unknown, r.Outcome, "%s: %s", id, r.Detail)
 				default:
-					assert.Contains(t, []prereq.Outcome{prereq.Holds, prereq.NotNeeded}, r.Outcome, "%s: %s", id, r.Detail)
+					assert.Contains(t, []check.Outcome{check.Holds, check.Risk, check.NotNeeded}, r.Outcome, "%s: %s", id, r.Detail)
 				}
 			}
 		})
@@ -318,11 +327,11 @@ func TestNothingPromised(t *testing.T) {
 	require.NoError(t, err)
 	s := Subject{Contract: contract.Contract{Name: "bare"}, Flake: flake(t, script{"eval": prints(string(text))})}
 	for _, id := range []string{"flake-console", "flake-commands", "flake-unit", "flake-status-file", "flake-ssh-order", "flake-autologin", "flake-sudo", "gap-plan-only"} {
-		assert.Equal(t, prereq.NotNeeded, probe(t, s, id).Outcome, id)
+		assert.Equal(t, check.NotNeeded, probe(t, s, id).Outcome, id)
 	}
 	for _, c := range Checks(Subject{Contract: contract.PreNixOS()}) {
 		if strings.HasPrefix(c.ID, "flake-") {
-			assert.Equal(t, prereq.NotNeeded, c.Probe(t.Context()).Outcome, c.ID)
+			assert.Equal(t, check.NotNeeded, alone(t, c).Outcome, c.ID)
 		}
 	}
 }
@@ -336,7 +345,7 @@ func TestChecksComplete(t *testing.T) {
 			assert.True(t, seen[need], "%s needs %s", c.ID, need)
 		}
 		seen[c.ID] = true
-		for field, text := range map[string]string{"Section": c.Section, "Condition": c.Condition, "How": c.How, "When": c.When, "Remedy": c.Remedy} {
+		for field, text := range map[string]string{"Section": c.Section, "Condition": c.Condition, "How": c.How, "Remedy": c.Remedy} {
 			assert.NotEmpty(t, text, "%s of %s", field, c.ID)
 		}
 		assert.NotNil(t, c.Probe, c.ID)
@@ -356,7 +365,7 @@ func TestDeadline(t *testing.T) {
 	}}
 	for _, id := range []string{"flake-build", "flake-config", "image-opens"} {
 		r := probe(t, s, id)
-		assert.Equal(t, prereq.Unknown, r.Outcome, id)
+		assert.Equal(t, check.Unknown, r.Outcome, id)
 		assert.Contains(t, r.Detail, "give it a longer one, such as -timeout 2h", id)
 	}
 }
@@ -408,7 +417,7 @@ func TestCallerGivesUp(t *testing.T) {
 		require.EqualError(t, openErr, "no such file: /nowhere.iso")
 	}
 	assert.Equal(t, 2, calls, "that the file is not there is kept")
-	assert.Equal(t, prereq.Unknown, noImage(context.DeadlineExceeded).Outcome)
+	assert.Equal(t, check.Unknown, noImage(context.DeadlineExceeded).Outcome)
 }
 
 func TestBeat(t *testing.T) {

@@ -5,10 +5,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/internal/checktest"
 	"bootaudit/internal/config"
 	"bootaudit/internal/target"
 	"bootaudit/iso"
-	"bootaudit/prereq"
 )
 
 // TestImage audits the image that the environment names.
@@ -21,5 +21,5 @@ func TestImage(t *testing.T) {
 	subject, err := target.Subject(cfg, t.Output())
 	require.NoError(t, err)
 	subject.Deadline, _ = t.Deadline()
-	prereq.Run(t, iso.Checks(subject))
+	checktest.Run(t, iso.Checks(subject))
 }

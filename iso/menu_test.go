@@ -7,10 +7,10 @@ import (
 	"testing/fstest"
 	"time"
 
+	"bootaudit/contract/check"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"bootaudit/prereq"
 )
 
 func from(files map[string]string) *reading {
@@ -263,7 +263,7 @@ func TestLabel(t *testing.T) {
 func TestMenuGap(t *testing.T) {
 	quick := Menu{File: "quick.cfg", Serial: "serial 0", Timeout: 3 * time.Second}
 	slow := Menu{File: "slow.cfg", Serial: "serial 0", Timeout: 10 * time.Second}
-	assert.Equal(t, prereq.Holds, menuGap(&Image{Menus: []Menu{quick}}).Outcome)
+	assert.Equal(t, check.Holds, menuGap(&Image{Menus: []Menu{quick}}).Outcome)
 	r := menuGap(&Image{Menus: []Menu{quick, slow}})
 	assert.Equal(t, "slow.cfg waits 10s", r.Detail)
 	assert.NotEmpty(t, r.Risk)

@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/fixtures"
-	"bootaudit/internal/contract"
 	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
-	"bootaudit/prereq"
 )
 
 // ownStore lets nix work in a store of the test's own, without a network.
@@ -66,7 +66,7 @@ func ofFlake(f *iso.Flake) iso.Subject {
 		ISO: func(ctx context.Context) (string, error) {
 			b, err := f.Build(ctx)
 			if err != nil {
-				return "", &iso.NoImage{Outcome: prereq.Unknown, Err: err}
+				return "", &iso.NoImage{Outcome: check.Unknown, Err: err}
 			}
 			return b.ISO, nil
 		},
@@ -133,9 +133,9 @@ func TestBrokenFlakes(t *testing.T) {
 	for variant, want := range brokenFlakes {
 		t.Run(variant, func(t *testing.T) {
 			found := results(t, ofFlake(newFlake(t, variant)))
-			if found["flake-output"].Outcome != prereq.Holds {
+			if found["flake-output"].Outcome != check.Holds {
 				// What follows from there being no image.
-				assert.Equal(t, prereq.Unknown, found["image-opens"].Outcome)
+				assert.Equal(t, check.Unknown, found["image-opens"].Outcome)
 				delete(found, "image-opens")
 			}
 			onlyBroken(t, found, want)

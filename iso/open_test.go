@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract/check"
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
 	"bootaudit/iso"
-	"bootaudit/prereq"
 )
 
 func write(t testing.TB, s fixtures.SmallISO) string {
@@ -183,7 +183,7 @@ func TestOpenHostileMenus(t *testing.T) {
 		require.NotEmpty(t, img.Menus)
 		assert.NoError(t, img.RootErr)
 		found := results(t, ofISO(name))
-		assert.Equal(t, prereq.Broken, found["image-boot-menu"].Outcome)
+		assert.Equal(t, check.Broken, found["image-boot-menu"].Outcome)
 		assert.Contains(t, found["image-boot-menu"].Detail, "more than 2000 entries")
 	})
 	assert.Less(t, cost, 64*int(info.Size())+16<<20)
@@ -245,7 +245,7 @@ func BenchmarkChecks1GB(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for id, r := range results(b, ofISO(name)) {
-			if r.Outcome == prereq.Broken {
+			if r.Outcome == check.Broken {
 				b.Fatal(id, r.Detail)
 			}
 		}

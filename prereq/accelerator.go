@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/microguest"
 )
 
@@ -22,6 +23,9 @@ const kvmLimit = 4 * time.Second
 // takes 0.2 s on one that works, and all there is on one that emulates. With
 // less, the host was too busy, or QEMU waited for something.
 const kvmCPU = time.Second
+
+// emulated is why no guest is tried on KVM.
+const emulated = "built with -tags tcg: guests are emulated"
 
 // choice is an accelerator, chosen once.
 type choice struct {
@@ -43,6 +47,9 @@ func (c *choice) of(ctx context.Context, h Host) (name, why string) {
 	if c.name != "" {
 		return c.name, c.why
 	}
+	if forceTCG {
+		return "tcg", emulated
+	}
 	limited, cancel := context.WithTimeout(ctx, kvmLimit+time.Second)
 	defer cancel()
 	r, certain := auditor{Host: h}.tryKVM(limited)
@@ -53,27 +60,28 @@ func (c *choice) of(ctx context.Context, h Host) (name, why string) {
 		return "tcg", r.Detail
 	}
 	c.name, c.why = "tcg", r.Detail
-	if r.Outcome == Holds {
+	if r.Outcome == check.Holds {
 		c.name = "kvm"
 	}
 	return c.name, c.why
 }
 
-func (a auditor) kvm(ctx context.Context) Result {
+func (a auditor) kvmApplies(context.Context) string {
+	if forceTCG {
+		return emulated
+	}
+	return ""
+}
+
+func (a auditor) kvm(ctx context.Context) check.Result {
 	r, _ := a.tryKVM(ctx)
 	return r
 }
 
 // tryKVM is certain unless the host was too busy to tell.
-func (a auditor) tryKVM(ctx context.Context) (r Result, certain bool) {
-	if forceTCG {
-		return Skip("built with -tags tcg: guests are emulated"), true
-	}
-	without := func(detail, followUp string) Result {
-		r := Skip(detail)
-		r.Risk = "guests are emulated (TCG): boots take about ten times as long, and time limits must allow for it"
-		r.FollowUp = followUp
-		return r
+func (a auditor) tryKVM(ctx context.Context) (r check.Result, certain bool) {
+	without := func(detail, followUp string) check.Result {
+		return check.Warn(detail, "guests are emulated (TCG): boots take about ten times as long, and time limits must allow for it", followUp)
 	}
 	const kvm = "/dev/kvm"
 	switch err := a.Open(kvm); {
@@ -103,7 +111,7 @@ func (a auditor) tryKVM(ctx context.Context) (r Result, certain bool) {
 	certain = true
 	switch {
 	case err == nil:
-		r = Hold(fmt.Sprintf("a guest ran on KVM and did its work in %.2f s", report.Took.Seconds()))
+		r = check.Hold(fmt.Sprintf("a guest ran on KVM and did its work in %.2f s", report.Took.Seconds()))
 	case late && report.CPU < kvmCPU:
 		certain = false
 		r = without(fmt.Sprintf("KVM is there and cannot be judged: a guest was started on it, QEMU got %.1f s of a CPU, and %v", report.CPU.Seconds(), err),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/microguest"
 )
 
@@ -76,7 +77,7 @@ func TestBusyHost(t *testing.T) {
 			h := newFakeHost()
 			h.kvmHang = tt.used
 			r := auditor{Host: h.host()}.kvm(t.Context())
-			assert.Equal(t, NotNeeded, r.Outcome)
+			assert.Equal(t, check.Risk, r.Outcome)
 			assert.Contains(t, r.Detail, tt.says)
 			var c choice
 			name, why := c.of(t.Context(), h.host())

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"testing"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 )
 
@@ -16,13 +17,13 @@ func BenchmarkHost(b *testing.B) {
 	}
 	for b.Loop() {
 		checks := HostChecks(ThisHost(), cfg)
-		all, err := newTable(checks)
+		all, err := check.NewTable(checks)
 		if err != nil {
 			b.Fatal(err)
 		}
 		var wait sync.WaitGroup
 		for _, c := range checks {
-			wait.Go(func() { all.resolve(b.Context(), c.ID) })
+			wait.Go(func() { all.Resolve(b.Context(), c.ID) })
 		}
 		wait.Wait()
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 )
 
@@ -21,23 +22,23 @@ const (
 	openFiles = 1024
 )
 
-func (a auditor) capacityChecks() []Check {
-	checks := []Check{
+func (a auditor) capacityChecks() []check.Check {
+	checks := []check.Check{
 		{
-			ID: "memory", Section: SectionHost, When: always,
+			ID: "memory", Section: check.SectionHost,
 			Condition: fmt.Sprintf("a guest's RAM (%d MiB, and %d MiB where the image is not the stand-in), %d MiB of QEMU's translations and %d MiB of our own fit the host's memory and every control group's limit",
 				GuestMemory(config.StandIn), GuestMemory(config.ISO), GuestTranslationsMiB, ourMemory>>20),
 			How:    "/proc/meminfo; memory limits of /proc/self/cgroup's groups and their ancestors (v1, v2)",
 			Remedy: "stop what takes the memory, raise the container's limit, or give the machine more",
 			Probe:  a.memory,
 		}, {
-			ID: "cpus", Section: SectionHost, When: always,
+			ID: "cpus", Section: check.SectionHost,
 			Condition: fmt.Sprintf("the host lends us the %d CPUs of a guest: with fewer, an emulated guest's clocks stall", GuestCPUs),
 			How:       "sched_getaffinity; CPU quota of the control groups (v1, v2)",
 			Remedy:    "give the machine or the container more CPUs",
 			Probe:     a.cpus,
 		}, {
-			ID: "open-files", Section: SectionHost, When: always,
+			ID: "open-files", Section: check.SectionHost,
 			Condition: fmt.Sprintf("a program started here may open %d files", openFiles),
 			How:       "sh -c 'ulimit -n'",
 			Remedy:    fmt.Sprintf("ulimit -n %d, or raise nofile in /etc/security/limits.conf or the service's LimitNOFILE", openFiles),
@@ -85,21 +86,21 @@ func (h Host) memoryLeft() (least room, rooms []room, doubts []error, err error)
 }
 
 // memory compares with the tightest of the host's and its control groups'.
-func (a auditor) memory(context.Context) Result {
+func (a auditor) memory(context.Context) check.Result {
 	least, rooms, doubts, err := a.memoryLeft()
 	if err != nil {
-		return Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
 	need := GuestNeeds(GuestMemory(a.cfg.Target()), GuestTranslationsMiB)
 	words := fmt.Sprintf("%s, and %s are needed", least, mib(need))
-	var r Result
+	var r check.Result
 	switch {
 	case least.free < need:
-		r = Break(words)
+		r = check.Break(words)
 	case doubts != nil:
-		r = Doubt(fmt.Sprintf("a control group's limit cannot be read: %v", errors.Join(doubts...)))
+		r = check.Doubt(fmt.Sprintf("a control group's limit cannot be read: %v", errors.Join(doubts...)))
 	default:
-		r = Hold(words)
+		r = check.Hold(words)
 	}
 	for _, room := range rooms {
 		r.Evidence += room.String() + "\n"
@@ -130,40 +131,40 @@ func (h Host) available() (uint64, error) {
 	return 0, errors.New("/proc/meminfo has no MemAvailable")
 }
 
-func (a auditor) cpus(context.Context) Result {
+func (a auditor) cpus(context.Context) check.Result {
 	quota, group, err := a.cpuQuota()
-	r := Hold(fmt.Sprintf("%d CPUs", a.CPUs))
+	r := check.Hold(fmt.Sprintf("%d CPUs", a.CPUs))
 	switch {
 	case a.CPUs < GuestCPUs:
-		r = Break(fmt.Sprintf("%d CPU", a.CPUs))
+		r = check.Break(fmt.Sprintf("%d CPU", a.CPUs))
 	case err != nil:
-		r = Doubt(fmt.Sprintf("a control group's quota cannot be read: %v", err))
+		r = check.Doubt(fmt.Sprintf("a control group's quota cannot be read: %v", err))
 	case group != "" && quota < GuestCPUs:
-		r = Break(fmt.Sprintf("%d CPUs, of which the control group %s lends us %.2f", a.CPUs, group, quota))
+		r = check.Break(fmt.Sprintf("%d CPUs, of which the control group %s lends us %.2f", a.CPUs, group, quota))
 	case group != "":
-		r = Hold(fmt.Sprintf("%d CPUs, of which the control group %s lends us %.2f", a.CPUs, group, quota))
+		r = check.Hold(fmt.Sprintf("%d CPUs, of which the control group %s lends us %.2f", a.CPUs, group, quota))
 	}
 	return r
 }
 
-func (a auditor) openFiles(ctx context.Context) Result {
+func (a auditor) openFiles(ctx context.Context) check.Result {
 	// Go raises its own limit; what it starts gets the one it was given.
 	out, bad := a.answer(ctx, Command{Args: []string{"sh", "-c", "ulimit -n"}})
 	if bad != nil {
-		bad.Outcome = Unknown
+		bad.Outcome = check.Unknown
 		return *bad
 	}
 	word := strings.TrimSpace(out.Stdout)
 	n, err := strconv.Atoi(word)
 	switch {
 	case word == "unlimited":
-		return Hold("no limit")
+		return check.Hold("no limit")
 	case err != nil:
-		return Doubt(fmt.Sprintf("ulimit -n prints %.40q", word))
+		return check.Doubt(fmt.Sprintf("ulimit -n prints %.40q", word))
 	case n < openFiles:
-		return Break(fmt.Sprintf("only %d", n))
+		return check.Break(fmt.Sprintf("only %d", n))
 	}
-	return Hold(word)
+	return check.Hold(word)
 }
 
 const (
@@ -174,14 +175,14 @@ const (
 	ownClosure   = 2 * gib
 )
 
-func (a auditor) diskChecks() []Check {
+func (a auditor) diskChecks() []check.Check {
 	artifacts := cmp.Or(string(a.cfg.Artifacts), string(a.cfg.LogRoot), a.TempDir)
-	return append([]Check{
+	return append([]check.Check{
 		a.disk("disk-cache", "the cache folder, for the stand-in image and keys,", "BOOT_IMAGE_CACHE", string(a.cfg.CacheDir), 2*gib),
 		a.disk("disk-temp", "the temporary folder, for what is being built,", "TMPDIR", a.TempDir, 2*gib),
 		a.disk("disk-artifacts", "the folder of this run's files, for the guests' disks, logs, recordings and reports,", "BOOT_IMAGE_ARTIFACTS", artifacts, 2*gib),
-	}, a.only(config.Flake, []Check{{
-		ID: "disk-nix-store", Section: SectionHost, When: forFlake,
+	}, onlyFor(config.Flake, a.cfg, []check.Check{{
+		ID: "disk-nix-store", Section: check.SectionHost,
 		Condition: fmt.Sprintf("nix's store has %s free for the image and all that it is built from; %s where the flake has no inputs", mib(imageClosure), mib(ownClosure)),
 		How:       "statfs /nix/store",
 		Remedy:    "free space there (nix-collect-garbage), or mount a larger file system at /nix",
@@ -192,20 +193,20 @@ func (a auditor) diskChecks() []Check {
 }
 
 // disk is the check that a folder has room for need bytes and can be written to.
-func (a auditor) disk(id, what, named, path string, need uint64) Check {
-	return Check{
-		ID: id, Section: SectionHost, When: always,
+func (a auditor) disk(id, what, named, path string, need uint64) check.Check {
+	return check.Check{
+		ID: id, Section: check.SectionHost,
 		Condition: fmt.Sprintf("%s has %s free, and can be written to", what, mib(need)),
 		How:       "statfs, and make a file there (" + named + ")",
 		Remedy:    "free space there, or name another folder in " + named,
 		Timeout:   5 * time.Second,
-		Probe: func(context.Context) Result {
+		Probe: func(context.Context) check.Result {
 			dir, r := a.roomFor(path, need)
-			if r.Outcome != Holds {
+			if r.Outcome != check.Holds {
 				return r
 			}
 			if err := a.Writable(dir); err != nil {
-				return Break(fmt.Sprintf("%s, and a file cannot be made there: %v", r.Detail, err))
+				return check.Break(fmt.Sprintf("%s, and a file cannot be made there: %v", r.Detail, err))
 			}
 			return r
 		},
@@ -213,7 +214,7 @@ func (a auditor) disk(id, what, named, path string, need uint64) Check {
 }
 
 // diskNixStore asks for no file there: the store is nix's to write to.
-func (a auditor) diskNixStore(ctx context.Context) Result {
+func (a auditor) diskNixStore(ctx context.Context) check.Result {
 	need := uint64(imageClosure)
 	if alone, err := a.flakeHasNoInputs(ctx); err == nil && alone {
 		need = ownClosure
@@ -224,21 +225,21 @@ func (a auditor) diskNixStore(ctx context.Context) Result {
 
 // roomFor says whether path, or the nearest folder above it that is there, has
 // need bytes free.
-func (a auditor) roomFor(path string, need uint64) (dir string, r Result) {
+func (a auditor) roomFor(path string, need uint64) (dir string, r check.Result) {
 	dir, err := a.existing(path)
 	if err != nil {
-		return "", Doubt(err.Error())
+		return "", check.Doubt(err.Error())
 	}
 	free, err := a.Free(dir)
 	if err != nil {
-		return "", Doubt(err.Error())
+		return "", check.Doubt(err.Error())
 	}
 	words := fmt.Sprintf("%s has %s free", dir, mib(free))
 	if dir != path {
 		words = fmt.Sprintf("%s, for %s is not there yet", words, path)
 	}
 	if free < need {
-		return dir, Break(words)
+		return dir, check.Break(words)
 	}
-	return dir, Hold(words)
+	return dir, check.Hold(words)
 }

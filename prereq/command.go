@@ -10,6 +10,7 @@ import (
 
 	"mvdan.cc/sh/v3/syntax"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/command"
 )
 
@@ -55,23 +56,23 @@ func runCommand(ctx context.Context, c Command) Output {
 
 // answer runs a program that is expected to end with status 0. Otherwise its
 // result says what is wrong with the program.
-func (a auditor) answer(ctx context.Context, cmd Command) (Output, *Result) {
+func (a auditor) answer(ctx context.Context, cmd Command) (Output, *check.Result) {
 	out := a.Run(ctx, cmd)
 	if out.Err == nil {
 		return out, nil
 	}
-	var r Result
+	var r check.Result
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(out.Err, context.DeadlineExceeded):
-		r = Break(fmt.Sprintf("%s did not end in time", cmd))
+		r = check.Break(fmt.Sprintf("%s did not end in time", cmd))
 	case errors.As(out.Err, &exit):
-		r = Break(fmt.Sprintf("%s ended with %v", cmd, exit))
+		r = check.Break(fmt.Sprintf("%s ended with %v", cmd, exit))
 		if words := firstLine(out.Stderr); words != "" {
 			r.Detail += ": " + words
 		}
 	default:
-		r = Break(fmt.Sprintf("%s could not be run: %v", cmd, out.Err))
+		r = check.Break(fmt.Sprintf("%s could not be run: %v", cmd, out.Err))
 	}
 	r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
 	return out, &r

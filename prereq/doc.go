@@ -1,11 +1,6 @@
-// Package prereq says what a check is, and checks the host: is it able to
-// build and boot the image?
+// Package prereq checks the host: is it able to build and boot the image?
 //
-// A [Check] is a condition, how it is tested, what to do when it does not hold,
-// and a probe that looks. Its outcome is one of five: it holds; it is broken;
-// what the target needs is absent; it is unknown, because a permission error,
-// say, is not an absence; or the target does without it. [Run] makes each check
-// of a table a subtest, so that one can be picked:
+// Each check is a subtest, so that one can be picked:
 //
 //	go test ./prereq -run TestHost/kvm -v
 //	go test ./prereq -run TestHost -count=1 -v    # all; -count=1: what changes on a host is not seen by go test's cache
@@ -13,7 +8,7 @@
 //	BOOT_IMAGE_FLAKE=. go test ./prereq           # what a flake needs, nix included
 //
 // All checks run, side by side, each with its own time limit: the first that
-// fails never hides the second. A check whose Needs do not hold is not tried,
+// fails never hides the second. A check whose needs do not hold is not tried,
 // and names the one to blame.
 //
 // [HostChecks] is the table of the host; the README shows it. Its probes do the

@@ -57,6 +57,7 @@ func newFakeHost() *fakeHost {
 			"etc/group":                      file("root:x:0:\nnixbld:x:30000:nixbld1\n"),
 			"dev/kvm":                        file(""),
 			"home/me/flake/.venv/bin/python": file(""),
+			"home/me/flake/" + pexpect:       file(""),
 			"home/me/.cache":                 dir(0o755),
 			"tmp":                            dir(0o777 | fs.ModeSticky),
 			"nix/store":                      dir(0o775),
@@ -186,3 +187,6 @@ func (f *fakeHost) host() Host {
 		StandIn: func(config.Config) (string, error) { return f.standIn, f.cannot },
 	}
 }
+
+// pexpect is where a virtualenv of the flake has it.
+const pexpect = ".venv/lib/python3.11/site-packages/pexpect/__init__.py"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/nix"
 )
 
@@ -18,7 +19,7 @@ var (
 	evaluating   = regexp.MustCompile(`(?m)^evaluating '([^']+)'\.\.\.$`)
 )
 
-func (a auditor) flakeEvaluates(ctx context.Context) Result {
+func (a auditor) flakeEvaluates(ctx context.Context) check.Result {
 	cmd := a.nixCommand("flake", "show", "--json", "--no-write-lock-file", a.cfg.Flake)
 	out, bad := a.answer(ctx, cmd)
 	if bad != nil {
@@ -31,29 +32,29 @@ func (a auditor) flakeEvaluates(ctx context.Context) Result {
 	}
 	var shown map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(out.Stdout), &shown); err != nil {
-		r := Break(fmt.Sprintf("nix flake show prints %.60q instead of JSON", firstLine(out.Stdout)))
+		r := check.Break(fmt.Sprintf("nix flake show prints %.60q instead of JSON", firstLine(out.Stdout)))
 		r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
 		return r
 	}
-	r := Hold(fmt.Sprintf("%s shows its %d outputs", a.cfg.Flake, len(shown)))
+	r := check.Hold(fmt.Sprintf("%s shows its %d outputs", a.cfg.Flake, len(shown)))
 	r.Command, r.Evidence = cmd.String(), out.Stdout
 	return r
 }
 
 // classifyFlake tells apart why a flake does not evaluate, by nix's words.
-func classifyFlake(out Output) Result {
+func classifyFlake(out Output) check.Result {
 	words := saidBy(out)
 	switch {
 	case nix.NoNetwork(words):
-		return Miss("no network for an input that is not here yet: " + words)
+		return check.Miss("no network for an input that is not here yet: " + words)
 	case noFlake.MatchString(words):
-		return Break("there is no flake: " + words)
+		return check.Break("there is no flake: " + words)
 	case missingInput.MatchString(words):
-		return Break("an input is missing: " + words)
+		return check.Break("an input is missing: " + words)
 	}
 	detail := "evaluation error: " + words
 	if in := evaluating.FindAllStringSubmatch(out.Stderr, -1); in != nil && !hasPlace.MatchString(words) {
 		detail += ", in " + in[len(in)-1][1]
 	}
-	return Break(detail)
+	return check.Break(detail)
 }

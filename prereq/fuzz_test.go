@@ -1,6 +1,10 @@
 package prereq
 
-import "testing"
+import (
+	"testing"
+
+	"bootaudit/contract/check"
+)
 
 // FuzzHostFiles: whatever the kernel's files say, and whatever is mounted over
 // them, memory and CPUs have an outcome.
@@ -18,7 +22,7 @@ func FuzzHostFiles(f *testing.F) {
 			h.files[dir+"memory.stat"] = file(stat)
 		}
 		a := auditor{Host: h.host(), cfg: h.cfg}
-		for _, r := range []Result{a.memory(t.Context()), a.cpus(t.Context())} {
+		for _, r := range []check.Result{a.memory(t.Context()), a.cpus(t.Context())} {
 			if r.Outcome == "" || r.Detail == "" {
 				t.Errorf("%+v", r)
 			}
@@ -46,7 +50,7 @@ func FuzzPrograms(f *testing.F) {
 			if c.ID == "nix-build" || c.ID == "qemu-img" {
 				continue // they write real files
 			}
-			if r := c.Probe(t.Context()); r.Outcome == "" || r.Detail == "" && r.Outcome != Holds {
+			if r := c.Probe(t.Context()); r.Outcome == "" || r.Detail == "" && r.Outcome != check.Holds {
 				t.Errorf("%s: %+v", c.ID, r)
 			}
 		}

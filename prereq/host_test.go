@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/internal/checktest"
 	"bootaudit/internal/config"
 	"bootaudit/prereq"
 )
@@ -16,5 +17,5 @@ func TestHost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("looks at this machine and boots QEMU")
 	}
-	prereq.Run(t, prereq.HostChecks(prereq.ThisHost(), cfg))
+	checktest.Run(t, prereq.HostChecks(prereq.ThisHost(), cfg))
 }

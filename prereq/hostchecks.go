@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 	"bootaudit/internal/tools"
 )
@@ -21,7 +21,7 @@ const (
 
 // HostChecks is the table of what a host must have to build and boot cfg's
 // target. What a target does without is not needed, and says so.
-func HostChecks(h Host, cfg config.Config) []Check {
+func HostChecks(h Host, cfg config.Config) []check.Check {
 	a := auditor{Host: h, cfg: cfg}
 	return slices.Concat(a.qemuChecks(), a.capacityChecks(), a.runnerChecks(), a.standInChecks(), a.nixChecks())
 }
@@ -32,44 +32,24 @@ type auditor struct {
 	cfg config.Config
 }
 
-// only limits checks to the kind of target that needs them.
-func (a auditor) only(kind config.Kind, checks []Check) []Check {
-	target := a.cfg.Target()
-	if target == kind {
+// onlyFor limits checks to the kind of target that needs them.
+func onlyFor(kind config.Kind, cfg config.Config, checks []check.Check) []check.Check {
+	if cfg.Target() == kind {
 		return checks
 	}
 	for i := range checks {
-		checks[i].Runs = false
-		checks[i].Probe = func(context.Context) Result {
-			return Skip(fmt.Sprintf("the target, %s, does without it", describe[target]))
-		}
+		checks[i].Applies = func(context.Context) string { return only[kind] }
 	}
 	return checks
 }
 
-var describe = map[config.Kind]string{
-	config.StandIn: "the stand-in image",
-	config.ISO:     "an ISO that is there already",
-	config.Flake:   "a flake",
+// only says what a check that one kind of target needs is needed for.
+var only = map[config.Kind]string{
+	config.StandIn: "no stand-in is audited",
+	config.Flake:   "no flake is audited",
 }
-
-const always = "always"
 
 // install is a remedy's words for a Debian package.
 func install(t tools.Tool) string {
 	return fmt.Sprintf("`make setup` (Debian package %s)", t.Package)
-}
-
-// Table is checks as a Markdown table, in their order.
-func Table(checks []Check) string {
-	var b strings.Builder
-	b.WriteString("| id | condition | how | needed | remedy |\n|---|---|---|---|---|\n")
-	for _, c := range checks {
-		cells := []string{"`" + c.ID + "`", c.Condition, c.How, c.When, c.Remedy}
-		for i, cell := range cells {
-			cells[i] = strings.ReplaceAll(strings.ReplaceAll(cell, "\n", " "), "|", `\|`)
-		}
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
-	}
-	return b.String()
 }

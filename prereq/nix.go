@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 	"bootaudit/internal/nix"
 	"bootaudit/internal/tools"
@@ -24,19 +25,17 @@ const (
 	nixMinor = 8
 )
 
-const forFlake = "for a flake"
-
-func (a auditor) nixChecks() []Check {
+func (a auditor) nixChecks() []check.Check {
 	get := install(tools.Nix[0])
-	return a.only(config.Flake, []Check{
+	return onlyFor(config.Flake, a.cfg, []check.Check{
 		{
-			ID: "nix-present", Section: SectionHost, When: forFlake,
+			ID: "nix-present", Section: check.SectionHost,
 			Condition: "nix is on the PATH",
 			How:       "command -v nix; look into the folders of nix's profiles",
 			Remedy:    get + "; where it is installed already: export USER, then source the profile script that the evidence names",
 			Probe:     a.nixPresent,
 		}, {
-			ID: "nix-version", Section: SectionHost, When: forFlake, Needs: []string{"nix-present"},
+			ID: "nix-version", Section: check.SectionHost, Needs: []string{"nix-present"},
 			Condition: fmt.Sprintf("nix is %d.%d or later, the oldest that bootaudit is tested with", nixMajor, nixMinor),
 			How:       "nix --version",
 			Remedy:    "install a later nix (https://nixos.org/download)",
@@ -44,7 +43,7 @@ func (a auditor) nixChecks() []Check {
 			Runs:      true,
 			Probe:     a.nixVersion,
 		}, {
-			ID: "nix-login-shell", Section: SectionHost, When: forFlake, Needs: []string{"nix-present"},
+			ID: "nix-login-shell", Section: check.SectionHost, Needs: []string{"nix-present"},
 			Condition: "a fresh login shell finds nix",
 			How:       "env -i HOME=$HOME USER=$USER bash -lc 'command -v nix'",
 			Remedy:    "source nix's profile script from /etc/profile.d or the user's ~/.profile",
@@ -52,15 +51,16 @@ func (a auditor) nixChecks() []Check {
 			Runs:      true,
 			Probe:     a.nixLoginShell,
 		}, {
-			ID: "nix-profile-script", Section: SectionHost, When: "for a flake, where nix is installed in a profile", Needs: []string{"nix-present"},
+			ID: "nix-profile-script", Section: check.SectionHost, Needs: []string{"nix-present"},
 			Condition: "nix's profile script is there, and safe to source where HOME or USER is not set",
 			How:       "env -i bash -c '. SCRIPT; echo $PATH', without HOME, without USER, without both; the same under set -u",
 			Remedy:    "reinstall nix; export HOME and USER before the script is sourced",
 			Timeout:   8 * time.Second,
 			Runs:      true,
+			Applies:   a.profileScriptApplies,
 			Probe:     a.nixProfileScript,
 		}, {
-			ID: "nix-features", Section: SectionHost, When: forFlake, Needs: []string{"nix-version"},
+			ID: "nix-features", Section: check.SectionHost, Needs: []string{"nix-version"},
 			Condition: "nix-command and flakes are enabled, or can be switched on for a call",
 			How:       "nix eval --store dummy:// --expr 'builtins ? getFlake', with and without --extra-experimental-features",
 			Remedy:    "put `experimental-features = nix-command flakes` into /etc/nix/nix.conf",
@@ -68,7 +68,7 @@ func (a auditor) nixChecks() []Check {
 			Runs:      true,
 			Probe:     a.nixFeatures,
 		}, {
-			ID: "nix-store", Section: SectionHost, When: forFlake, Needs: []string{"nix-features"},
+			ID: "nix-store", Section: check.SectionHost, Needs: []string{"nix-features"},
 			Condition: "this user can use nix's store",
 			How:       "nix store ping",
 			Remedy:    "for a user who is not root: start nix-daemon, and join the group that may use it (Debian: nix-users)",
@@ -76,13 +76,13 @@ func (a auditor) nixChecks() []Check {
 			Runs:      true,
 			Probe:     a.nixStore,
 		}, {
-			ID: "nix-temp", Section: SectionHost, When: forFlake, Needs: []string{"nix-present"},
+			ID: "nix-temp", Section: check.SectionHost, Needs: []string{"nix-present"},
 			Condition: "the temporary folder can be entered by nix's build users",
 			How:       "stat the folder that TMPDIR names, and its parents",
 			Remedy:    "unset TMPDIR, or point it to a folder with mode 1777 below folders that anybody may search (not a shell's own /tmp/nix-shell.*)",
 			Probe:     a.nixTemp,
 		}, {
-			ID: "nix-build", Section: SectionHost, When: forFlake, Needs: []string{"nix-store"},
+			ID: "nix-build", Section: check.SectionHost, Needs: []string{"nix-store"},
 			Condition: "nix builds a derivation of our own, as it is configured and without a network",
 			How:       "nix build --rebuild --expr 'derivation { builder = a program that writes to $out; }'",
 			Remedy:    "see what nix said in the evidence; in a container without user namespaces, set sandbox = false in /etc/nix/nix.conf",
@@ -90,7 +90,7 @@ func (a auditor) nixChecks() []Check {
 			Runs:      true,
 			Probe:     a.nixBuild,
 		}, {
-			ID: "flake-evaluates", Section: SectionHost, When: forFlake, Needs: []string{"nix-store"},
+			ID: "flake-evaluates", Section: check.SectionHost, Needs: []string{"nix-store"},
 			Condition: "the flake evaluates",
 			How:       "nix flake show --json --no-write-lock-file FLAKE",
 			Remedy:    "see the evidence for the file and line; lock and fetch the inputs where there is a network (nix flake lock, nix flake archive)",
@@ -98,15 +98,16 @@ func (a auditor) nixChecks() []Check {
 			Runs:      true,
 			Probe:     a.flakeEvaluates,
 		}, {
-			ID: "substituters", Section: SectionHost, When: "for a flake with inputs", Needs: []string{"nix-store"},
+			ID: "substituters", Section: check.SectionHost, Needs: []string{"nix-store"},
 			Condition: "each configured substituter answers",
 			How:       "nix show-config; GET URL/nix-cache-info of each, through the environment's proxy",
 			Remedy:    "allow the host (or its proxy: http_proxy, https_proxy) to reach the substituter, or take it out of nix.conf; without one everything is built here, for hours",
 			Timeout:   8 * time.Second,
 			Runs:      true,
+			Applies:   a.hasInputs,
 			Probe:     a.substituters,
 		}, {
-			ID: "nix-fetch", Section: SectionHost, When: "for a flake with inputs", Needs: []string{"substituters", "nix-build"},
+			ID: "nix-fetch", Section: check.SectionHost, Needs: []string{"substituters", "nix-build"},
 			Condition: "nix itself fetches and realises a known derivation from the network",
 			How:       "nix build --rebuild --expr 'derivation { builder = \"builtin:fetchurl\"; url = SUBSTITUTER/nix-cache-info; }'",
 			Remedy:    "nix fetches by other means than this program: give its daemon the proxy (systemctl edit nix-daemon) and the certificates (NIX_SSL_CERT_FILE)",
@@ -129,7 +130,7 @@ func saidBy(out Output) string { return cmp.Or(nix.ErrorIn(out.Stderr), firstLin
 
 var nixVersionLine = regexp.MustCompile(`^nix \(.*\) (\d+)\.(\d+)`)
 
-func (a auditor) nixVersion(ctx context.Context) Result {
+func (a auditor) nixVersion(ctx context.Context) check.Result {
 	out, bad := a.answer(ctx, Command{Args: []string{"nix", "--version"}})
 	if bad != nil {
 		return *bad
@@ -137,24 +138,24 @@ func (a auditor) nixVersion(ctx context.Context) Result {
 	said := firstLine(out.Stdout)
 	m := nixVersionLine.FindStringSubmatch(said)
 	if m == nil {
-		r := Break(fmt.Sprintf("it prints %.60q instead of its version", said))
+		r := check.Break(fmt.Sprintf("it prints %.60q instead of its version", said))
 		r.Evidence = out.Stdout + out.Stderr
 		return r
 	}
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
 	if major < nixMajor || major == nixMajor && minor < nixMinor {
-		return Break(said + " is older")
+		return check.Break(said + " is older")
 	}
-	return Hold(said)
+	return check.Hold(said)
 }
 
-func (a auditor) nixFeatures(ctx context.Context) Result {
+func (a auditor) nixFeatures(ctx context.Context) check.Result {
 	const expr = "builtins ? getFlake"
 	plain := Command{Args: []string{"nix", "eval", "--store", "dummy://", "--expr", expr}}
 	out := a.Run(ctx, plain)
 	if out.Err == nil && strings.TrimSpace(out.Stdout) == "true" {
-		r := Hold("both are enabled in nix's configuration")
+		r := check.Hold("both are enabled in nix's configuration")
 		r.Command = plain.String()
 		return r
 	}
@@ -164,17 +165,17 @@ func (a auditor) nixFeatures(ctx context.Context) Result {
 	if bad != nil {
 		return *bad
 	}
-	r := Hold("they are switched on for our own calls; the configuration does not enable them")
+	r := check.Hold("they are switched on for our own calls; the configuration does not enable them")
 	r.FollowUp = "for calls by hand, put `experimental-features = nix-command flakes` into /etc/nix/nix.conf"
 	if strings.TrimSpace(out.Stdout) != "true" {
-		r = Break("nix has no flakes even with --extra-experimental-features")
+		r = check.Break("nix has no flakes even with --extra-experimental-features")
 	}
 	r.Command = cmd.String()
 	r.Evidence = before + "\n" + out.Stderr + out.Stdout
 	return r
 }
 
-func (a auditor) nixStore(ctx context.Context) Result {
+func (a auditor) nixStore(ctx context.Context) check.Result {
 	cmd := a.nixCommand("store", "ping")
 	out, bad := a.answer(ctx, cmd)
 	if bad != nil && strings.Contains(out.Stderr, "store info") { // its name in later versions
@@ -189,7 +190,7 @@ func (a auditor) nixStore(ctx context.Context) Result {
 	}
 	// Which version prints it where differs.
 	words := strings.TrimSpace(out.Stdout + "\n" + out.Stderr)
-	r := Hold("it is opened")
+	r := check.Hold("it is opened")
 	for line := range strings.Lines(words) {
 		if strings.HasPrefix(line, "Store URL:") {
 			r.Detail = strings.TrimSpace(line)
@@ -201,7 +202,7 @@ func (a auditor) nixStore(ctx context.Context) Result {
 
 // nixTemp looks for a folder above which, or at which, other users are shut
 // out. It matters only where builds run as other users.
-func (a auditor) nixTemp(context.Context) Result {
+func (a auditor) nixTemp(context.Context) check.Result {
 	_, err := a.stat("/nix/var/nix/daemon-socket/socket")
 	daemon := err == nil
 	separate := daemon || a.UID == 0 && !slices.Contains(nix.Flags(a.FS, a.UID), "build-users-group")
@@ -210,14 +211,14 @@ func (a auditor) nixTemp(context.Context) Result {
 	for dir := filepath.Clean(a.TempDir); ; dir = filepath.Dir(dir) {
 		info, err := a.stat(dir)
 		if errors.Is(err, fs.ErrNotExist) {
-			return Break(fmt.Sprintf("the temporary folder %s is not there", a.TempDir))
+			return check.Break(fmt.Sprintf("the temporary folder %s is not there", a.TempDir))
 		}
 		if err != nil {
-			return Doubt(err.Error())
+			return check.Doubt(err.Error())
 		}
 		evidence = append(evidence, fmt.Sprintf("%s %s", info.Mode(), dir))
 		if !info.IsDir() {
-			return Break(dir + " is not a folder")
+			return check.Break(dir + " is not a folder")
 		}
 		if info.Mode().Perm()&1 == 0 {
 			shut = fmt.Sprintf("%s has mode %04o", dir, info.Mode().Perm())
@@ -226,12 +227,12 @@ func (a auditor) nixTemp(context.Context) Result {
 			break
 		}
 	}
-	r := Hold(a.TempDir + " can be entered by anybody")
+	r := check.Hold(a.TempDir + " can be entered by anybody")
 	switch {
 	case shut != "" && separate:
-		r = Break(shut + ", so the build users cannot enter it and each build fails")
+		r = check.Break(shut + ", so the build users cannot enter it and each build fails")
 	case shut != "":
-		r = Hold(shut + "; builds run as this user, who can enter it")
+		r = check.Hold(shut + "; builds run as this user, who can enter it")
 	}
 	r.Evidence = strings.Join(evidence, "\n")
 	return r

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/nix"
 )
 
@@ -59,15 +60,15 @@ func builder() []byte {
 
 // nixBuild builds a derivation of our own. When it was built before, --rebuild
 // builds it once more, so that the store gathers nothing.
-func (a auditor) nixBuild(ctx context.Context) Result {
+func (a auditor) nixBuild(ctx context.Context) check.Result {
 	dir, err := os.MkdirTemp(a.TempDir, "bootaudit-nix-")
 	if err != nil {
-		return Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
 	defer os.RemoveAll(dir)
 	program := filepath.Join(dir, "builder")
 	if err := os.WriteFile(program, builder(), 0o755); err != nil {
-		return Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
 	// builtins.path gives it the same store path wherever it lies.
 	return a.realise(ctx, fmt.Sprintf(`derivation {
@@ -79,8 +80,8 @@ func (a auditor) nixBuild(ctx context.Context) Result {
 }
 
 // realise builds an expression, for real each time.
-func (a auditor) realise(ctx context.Context, expr string) Result {
-	var r Result
+func (a auditor) realise(ctx context.Context, expr string) check.Result {
+	var r check.Result
 	for _, again := range [][]string{nil, {"--rebuild"}} {
 		args := append([]string{"build", "--no-link", "--json", "--impure", "--option", "substitute", "false"}, again...)
 		cmd := a.nixCommand(append(args, "--expr", expr)...)
@@ -93,11 +94,14 @@ func (a auditor) realise(ctx context.Context, expr string) Result {
 		}
 		var built []struct{ Outputs map[string]string }
 		if err := json.Unmarshal([]byte(out.Stdout), &built); err != nil || len(built) != 1 {
-			r = Break(fmt.Sprintf("nix build --json prints %.60q", firstLine(out.Stdout)))
+			r = check.Break(fmt.Sprintf("nix build --json prints %.60q", firstLine(out.Stdout)))
 		} else {
-			r = Hold("built " + built[0].Outputs["out"])
+			r = check.Hold("built " + built[0].Outputs["out"])
 		}
 		if strings.Contains(cmd.String(), "build-users-group") {
+			if r.Outcome == check.Holds {
+				r.Outcome = check.Risk
+			}
 			r.Risk = "root builds as root here, because the group of nix's build users (nixbld) does not exist"
 			r.FollowUp = "for builds apart from root, make the group nixbld with members, or run nix-daemon"
 		}

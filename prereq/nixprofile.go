@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"bootaudit/contract/check"
 )
 
 // nixProfiles are the folders that installers of nix put its programs into,
@@ -30,23 +32,23 @@ func (a auditor) nixProfiles() (folders, scripts []string) {
 	return folders, scripts
 }
 
-func (a auditor) nixPresent(context.Context) Result {
+func (a auditor) nixPresent(context.Context) check.Result {
 	path, err := a.LookPath("nix")
 	if err == nil {
-		return Hold(path)
+		return check.Hold(path)
 	}
 	evidence := []string{err.Error(), "PATH=" + a.getenv("PATH")}
 	if a.getenv("USER") == "" {
 		evidence = append(evidence, "USER is not set: nix's profile scripts do nothing then")
 	}
-	r := Miss("nix was found neither on the PATH nor in a profile's folder")
+	r := check.Miss("nix was found neither on the PATH nor in a profile's folder")
 	if errors.Is(err, fs.ErrPermission) {
-		r = Doubt("nix cannot be executed")
+		r = check.Doubt("nix cannot be executed")
 	}
 	folders, scripts := a.nixProfiles()
 	for _, dir := range folders {
 		if _, err := a.stat(dir + "/nix"); err == nil {
-			r = Miss(fmt.Sprintf("nix is installed in %s, which is not on the PATH", dir))
+			r = check.Miss(fmt.Sprintf("nix is installed in %s, which is not on the PATH", dir))
 			r.FollowUp = "export PATH=" + dir + ":$PATH"
 			break
 		} else if errors.Is(err, fs.ErrPermission) {
@@ -70,42 +72,59 @@ func (a auditor) bash() string {
 	return "bash"
 }
 
-func (a auditor) nixLoginShell(ctx context.Context) Result {
+func (a auditor) nixLoginShell(ctx context.Context) check.Result {
 	cmd := Command{Args: []string{"env", "-i", "HOME=" + a.home(), "USER=" + a.user(), a.bash(), "-lc", "command -v nix"}}
 	out := a.Run(ctx, cmd)
 	lines := strings.Split(strings.TrimSpace(out.Stdout), "\n") // a profile may greet
 	path := lines[len(lines)-1]
-	var r Result
+	var r check.Result
 	switch {
 	case errors.Is(out.Err, context.DeadlineExceeded):
-		r = Break("a login shell did not end in time")
+		r = check.Break("a login shell did not end in time")
 	case out.Err != nil || path == "":
-		r = Break("a login shell starts, and does not find nix")
+		r = check.Break("a login shell starts, and does not find nix")
 	default:
-		r = Hold(path)
+		r = check.Hold(path)
 	}
 	r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
 	return r
 }
 
-// nixProfileScript sources each profile script as a job runner would: without
-// HOME, without USER, without both; and as a careful script would, under set -u.
-func (a auditor) nixProfileScript(ctx context.Context) Result {
+// profileScripts are nix's profile scripts that are there.
+func (a auditor) profileScripts() (scripts []string, err error) {
 	_, candidates := a.nixProfiles()
-	var scripts []string
 	for _, script := range candidates {
 		if _, err := a.stat(script); err == nil {
 			scripts = append(scripts, script)
 		} else if errors.Is(err, fs.ErrPermission) {
-			return Doubt(err.Error())
+			return nil, err
 		}
 	}
+	return scripts, nil
+}
+
+// profileScriptApplies: a nix that a distribution put beside its other programs
+// has no such script.
+func (a auditor) profileScriptApplies(context.Context) string {
+	path, err := a.LookPath("nix")
+	if err != nil || filepath.Dir(path) != "/usr/bin" && filepath.Dir(path) != "/usr/local/bin" && !strings.HasPrefix(path, "/run/") {
+		return ""
+	}
+	if scripts, err := a.profileScripts(); err != nil || scripts != nil {
+		return ""
+	}
+	return fmt.Sprintf("nix is %s, which needs no profile script", path)
+}
+
+// nixProfileScript sources each profile script as a job runner would: without
+// HOME, without USER, without both; and as a careful script would, under set -u.
+func (a auditor) nixProfileScript(ctx context.Context) check.Result {
+	scripts, err := a.profileScripts()
+	if err != nil {
+		return check.Doubt(err.Error())
+	}
 	if scripts == nil {
-		path, err := a.LookPath("nix")
-		if err == nil && (filepath.Dir(path) == "/usr/bin" || filepath.Dir(path) == "/usr/local/bin" || strings.HasPrefix(path, "/run/")) {
-			return Skip(fmt.Sprintf("nix is %s, which needs no profile script", path))
-		}
-		return Miss("no profile script of nix was found")
+		return check.Miss("no profile script of nix was found")
 	}
 	var seen sourced
 	for _, script := range scripts {
@@ -114,14 +133,14 @@ func (a auditor) nixProfileScript(ctx context.Context) Result {
 			a.source(ctx, script, env, "set -u; ", &seen)
 		}
 	}
-	r := Hold(strings.Join(scripts, ", "))
+	r := check.Hold(strings.Join(scripts, ", "))
 	switch {
 	case seen.fails != "":
-		r = Break(seen.fails)
+		r = check.Break(seen.fails)
 	case seen.strict != "":
-		r.Risk, r.FollowUp = seen.strict, "set HOME and USER before the script is sourced in a job that uses set -u"
+		r = check.Warn(r.Detail, seen.strict, "set HOME and USER before the script is sourced in a job that uses set -u")
 	case seen.silent != "":
-		r.Risk, r.FollowUp = seen.silent+", so nix is installed and not found", "set HOME and USER in jobs that start without them"
+		r = check.Warn(r.Detail, seen.silent+", so nix is installed and not found", "set HOME and USER in jobs that start without them")
 	}
 	r.Evidence = seen.evidence.String()
 	return r

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/microguest"
 	"bootaudit/internal/tools"
 )
@@ -28,17 +29,17 @@ const (
 // The devices of our guests, and what they are there for.
 var virtioDevices = []string{"virtio-net-pci", "virtio-blk-pci", "virtio-rng-pci", "virtio-serial-pci", "virtserialport"}
 
-func (a auditor) qemuChecks() []Check {
+func (a auditor) qemuChecks() []check.Check {
 	get := install(tools.Boot[0])
-	return []Check{
+	return []check.Check{
 		{
-			ID: "qemu-present", Section: SectionHost, When: always,
+			ID: "qemu-present", Section: check.SectionHost,
 			Condition: qemu + " is on the PATH",
 			How:       "command -v " + qemu,
 			Remedy:    get + "; or put its folder on the PATH",
 			Probe:     a.qemuPresent,
 		}, {
-			ID: "qemu-version", Section: SectionHost, When: always, Needs: []string{"qemu-present"},
+			ID: "qemu-version", Section: check.SectionHost, Needs: []string{"qemu-present"},
 			Condition: fmt.Sprintf("QEMU is %d.%d or later, the oldest that bootaudit is tested with", qemuMajor, qemuMinor),
 			How:       qemu + " --version",
 			Remedy:    "a later QEMU: " + get + ", and see that no older one stands before it on the PATH",
@@ -46,7 +47,7 @@ func (a auditor) qemuChecks() []Check {
 			Runs:      true,
 			Probe:     a.qemuVersion,
 		}, {
-			ID: "qemu-img", Section: SectionHost, When: always,
+			ID: "qemu-img", Section: check.SectionHost,
 			Condition: "qemu-img makes a guest's disk",
 			How:       "qemu-img create -f qcow2 FILE 1M",
 			Remedy:    install(tools.Boot[1]),
@@ -54,7 +55,7 @@ func (a auditor) qemuChecks() []Check {
 			Runs:      true,
 			Probe:     a.qemuImg,
 		}, {
-			ID: "virtio-devices", Section: SectionHost, When: always, Needs: []string{"qemu-version"},
+			ID: "virtio-devices", Section: check.SectionHost, Needs: []string{"qemu-version"},
 			Condition: "QEMU has the virtio network, disk, entropy and serial devices",
 			How:       qemu + " -device help",
 			Remedy:    "a full QEMU: " + get,
@@ -62,7 +63,7 @@ func (a auditor) qemuChecks() []Check {
 			Runs:      true,
 			Probe:     a.virtioDevices,
 		}, {
-			ID: "accelerators", Section: SectionHost, When: always, Needs: []string{"qemu-version"},
+			ID: "accelerators", Section: check.SectionHost, Needs: []string{"qemu-version"},
 			Condition: "QEMU can emulate by itself (TCG), so that it needs no KVM",
 			How:       qemu + " -accel help",
 			Remedy:    "a QEMU built with TCG: " + get,
@@ -70,7 +71,7 @@ func (a auditor) qemuChecks() []Check {
 			Runs:      true,
 			Probe:     a.accelerators,
 		}, {
-			ID: "micro-guest", Section: SectionHost, When: always, Needs: []string{"accelerators"},
+			ID: "micro-guest", Section: check.SectionHost, Needs: []string{"accelerators"},
 			Condition: "a guest boots from a disk and executes 50 million instructions under TCG",
 			How:       "boot internal/microguest: " + qemu + " -accel tcg, its serial port read",
 			Remedy:    "see the evidence for what QEMU said; reinstall QEMU and its firmware (packages qemu-system-x86 and seabios)",
@@ -78,15 +79,16 @@ func (a auditor) qemuChecks() []Check {
 			Runs:      true,
 			Probe:     a.microGuest,
 		}, {
-			ID: "kvm", Section: SectionHost, When: "never; without it, boots are emulated and take about ten times as long", Needs: []string{"qemu-version"},
+			ID: "kvm", Section: check.SectionHost, Needs: []string{"qemu-version"},
 			Condition: "a guest runs on KVM, and in long mode too",
 			How:       "open /dev/kvm; boot internal/microguest: " + qemu + " -accel kvm",
 			Remedy:    "boot the host with virtualisation enabled, or run on a machine that has it; add the user to the group kvm",
 			Timeout:   kvmLimit + time.Second,
 			Runs:      true,
+			Applies:   a.kvmApplies,
 			Probe:     a.kvm,
 		}, {
-			ID: "user-networking", Section: SectionHost, When: always, Needs: []string{"virtio-devices", "micro-guest"},
+			ID: "user-networking", Section: check.SectionHost, Needs: []string{"virtio-devices", "micro-guest"},
 			Condition: "a guest behind QEMU's user networking answers on a port forwarded to 127.0.0.1",
 			How:       "boot internal/microguest with a virtio network card, connect to its forwarded port",
 			Remedy:    "a QEMU built with slirp: " + get + "; and allow connections to 127.0.0.1",
@@ -94,7 +96,7 @@ func (a auditor) qemuChecks() []Check {
 			Runs:      true,
 			Probe:     a.userNetworking,
 		}, {
-			ID: "ovmf", Section: SectionHost, When: "to boot an image by UEFI as well",
+			ID: "ovmf", Section: check.SectionHost,
 			Condition: "the UEFI firmware OVMF is there",
 			How:       "look for " + tools.OVMFPlaces(),
 			Remedy:    install(tools.UEFI[0]),
@@ -103,25 +105,25 @@ func (a auditor) qemuChecks() []Check {
 	}
 }
 
-func (a auditor) qemuPresent(context.Context) Result {
+func (a auditor) qemuPresent(context.Context) check.Result {
 	path, err := a.LookPath(qemu)
 	if err != nil {
-		r := Miss(fmt.Sprintf("%s was not found", qemu))
+		r := check.Miss(fmt.Sprintf("%s was not found", qemu))
 		// What is there and may not be executed is not absent.
 		if errors.Is(err, fs.ErrPermission) {
-			r = Doubt(fmt.Sprintf("%s cannot be executed", qemu))
+			r = check.Doubt(fmt.Sprintf("%s cannot be executed", qemu))
 		}
 		r.Evidence = fmt.Sprintf("%v\nPATH=%s", err, a.getenv("PATH"))
 		return r
 	}
-	return Hold(path)
+	return check.Hold(path)
 }
 
 // ask runs QEMU for one of its lists. Its result is nil when QEMU answered.
-func (a auditor) ask(ctx context.Context, args ...string) (Output, *Result) {
+func (a auditor) ask(ctx context.Context, args ...string) (Output, *check.Result) {
 	path, err := a.LookPath(qemu)
 	if err != nil {
-		r := Miss(err.Error())
+		r := check.Miss(err.Error())
 		return Output{}, &r
 	}
 	return a.answer(ctx, Command{Args: append([]string{path}, args...)})
@@ -129,47 +131,47 @@ func (a auditor) ask(ctx context.Context, args ...string) (Output, *Result) {
 
 var qemuVersionLine = regexp.MustCompile(`^QEMU emulator version (\d+)\.(\d+)\S*`)
 
-func (a auditor) qemuVersion(ctx context.Context) Result {
+func (a auditor) qemuVersion(ctx context.Context) check.Result {
 	out, bad := a.ask(ctx, "--version")
 	if bad != nil {
 		return *bad
 	}
 	m := qemuVersionLine.FindStringSubmatch(out.Stdout)
 	if m == nil {
-		r := Break(fmt.Sprintf("it prints %.60q instead of its version", firstLine(out.Stdout+out.Stderr)))
+		r := check.Break(fmt.Sprintf("it prints %.60q instead of its version", firstLine(out.Stdout+out.Stderr)))
 		r.Evidence = out.Stdout + out.Stderr
 		return r
 	}
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
-	r := Hold(firstLine(out.Stdout))
+	r := check.Hold(firstLine(out.Stdout))
 	if major < qemuMajor || major == qemuMajor && minor < qemuMinor {
-		r = Break(firstLine(out.Stdout) + " is older")
+		r = check.Break(firstLine(out.Stdout) + " is older")
 	}
 	r.Evidence = out.Stdout
 	return r
 }
 
-func (a auditor) qemuImg(ctx context.Context) Result {
+func (a auditor) qemuImg(ctx context.Context) check.Result {
 	path, err := a.LookPath("qemu-img")
 	if err != nil {
-		return Miss(err.Error())
+		return check.Miss(err.Error())
 	}
 	dir, err := os.MkdirTemp(a.TempDir, "bootaudit-disk-")
 	if err != nil {
-		return Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
 	defer os.RemoveAll(dir)
 	out, bad := a.answer(ctx, Command{Args: []string{path, "create", "-f", "qcow2", filepath.Join(dir, "disk.qcow2"), "1M"}})
 	if bad != nil {
 		return *bad
 	}
-	r := Hold(path)
+	r := check.Hold(path)
 	r.Evidence = out.Stdout
 	return r
 }
 
-func (a auditor) virtioDevices(ctx context.Context) Result {
+func (a auditor) virtioDevices(ctx context.Context) check.Result {
 	out, bad := a.ask(ctx, "-device", "help")
 	if bad != nil {
 		return *bad
@@ -184,51 +186,51 @@ func (a auditor) virtioDevices(ctx context.Context) Result {
 	}
 	switch {
 	case !strings.Contains(out.Stdout, "name \""):
-		r := Break("QEMU lists no devices at all")
+		r := check.Break("QEMU lists no devices at all")
 		r.Evidence = out.Stdout + out.Stderr
 		return r
 	case missing != nil:
-		r := Miss("this QEMU has no " + strings.Join(missing, ", "))
+		r := check.Miss("this QEMU has no " + strings.Join(missing, ", "))
 		r.Evidence = strings.Join(lines, "\n")
 		return r
 	}
-	r := Hold(strings.Join(virtioDevices, ", "))
+	r := check.Hold(strings.Join(virtioDevices, ", "))
 	r.Evidence = strings.Join(lines, "\n")
 	return r
 }
 
-func (a auditor) accelerators(ctx context.Context) Result {
+func (a auditor) accelerators(ctx context.Context) check.Result {
 	out, bad := a.ask(ctx, "-accel", "help")
 	if bad != nil {
 		return *bad
 	}
 	// "Accelerators supported in QEMU binary:", then one a line.
 	has := strings.Fields(out.Stdout)
-	r := Miss("this QEMU cannot emulate")
+	r := check.Miss("this QEMU cannot emulate")
 	switch tcg, kvm := slices.Contains(has, "tcg"), slices.Contains(has, "kvm"); {
 	case tcg && kvm:
-		r = Hold("tcg and kvm are compiled in")
+		r = check.Hold("tcg and kvm are compiled in")
 	case tcg:
-		r = Hold("tcg is compiled in, kvm is not")
+		r = check.Hold("tcg is compiled in, kvm is not")
 	}
 	r.Evidence = out.Stdout
 	return r
 }
 
-func (a auditor) microGuest(ctx context.Context) Result {
+func (a auditor) microGuest(ctx context.Context) check.Result {
 	return a.boot(ctx, microguest.Machine{Accelerator: "tcg"}, "it booted in %.2f s and was done after %.2f s")
 }
 
-func (a auditor) userNetworking(ctx context.Context) Result {
+func (a auditor) userNetworking(ctx context.Context) check.Result {
 	return a.boot(ctx, microguest.Machine{Accelerator: "tcg", Network: true}, "it booted in %.2f s and had answered after %.2f s")
 }
 
 // boot boots the micro-guest; done gets the seconds to its first word and to
 // its end.
-func (a auditor) boot(ctx context.Context, m microguest.Machine, done string) Result {
+func (a auditor) boot(ctx context.Context, m microguest.Machine, done string) check.Result {
 	path, err := a.LookPath(qemu)
 	if err != nil {
-		return Miss(err.Error())
+		return check.Miss(err.Error())
 	}
 	m.QEMU = path
 	// Its limit ends before the check's, so that it says how far it came.
@@ -238,31 +240,30 @@ func (a auditor) boot(ctx context.Context, m microguest.Machine, done string) Re
 		defer cancel()
 	}
 	report, err := a.Boot(ctx, m)
-	var r Result
+	var r check.Result
 	if err == nil {
-		r = Hold(fmt.Sprintf(done, report.Ran.Seconds(), report.Took.Seconds()))
+		r = check.Hold(fmt.Sprintf(done, report.Ran.Seconds(), report.Took.Seconds()))
 	} else {
-		r = Break(err.Error())
+		r = check.Break(err.Error())
 	}
 	r.Command = Command{Args: report.Command}.String()
 	r.Evidence = report.Console + report.Stderr
 	return r
 }
 
-func (a auditor) ovmf(context.Context) Result {
+func (a auditor) ovmf(context.Context) check.Result {
 	found, err := tools.FindOVMF(func(path string) error {
 		_, err := a.stat(path)
 		return err
 	})
 	switch {
 	case err == nil:
-		return Hold(found.Code)
+		return check.Hold(found.Code)
 	case !errors.Is(err, fs.ErrNotExist):
-		return Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
-	r := Skip("not found; boots by BIOS do without it")
-	r.Risk = "an image that boots by BIOS and not by UEFI is not found out"
-	r.FollowUp = install(tools.UEFI[0])
+	r := check.Warn("not found; boots by BIOS do without it",
+		"an image that boots by BIOS and not by UEFI is not found out", install(tools.UEFI[0]))
 	r.Evidence = err.Error()
 	return r
 }

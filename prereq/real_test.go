@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 )
 
@@ -29,19 +30,19 @@ func realNix(t *testing.T, flake, substituter string) (Host, config.Config) {
 		config.Lacking(t, err, "; apt-get install nix-bin")
 	}
 	h.Environ = append(slices.Clone(h.Environ), "NIX_CONFIG=substituters = "+substituter)
-	all, err := newTable(HostChecks(h, config.Config{Flake: "x"}))
+	all, err := check.NewTable(HostChecks(h, config.Config{Flake: "x"}))
 	require.NoError(t, err)
-	if f := all.resolve(t.Context(), "nix-store"); f.Outcome != Holds {
-		config.Lacking(t, f.words())
+	if f := all.Resolve(t.Context(), "nix-store"); f.Outcome != check.Holds {
+		config.Lacking(t, f.Words())
 	}
 	return h, config.Config{Flake: flake}
 }
 
-func found(t *testing.T, h Host, cfg config.Config, id string) Finding {
+func found(t *testing.T, h Host, cfg config.Config, id string) check.Finding {
 	t.Helper()
-	all, err := newTable(HostChecks(h, cfg))
+	all, err := check.NewTable(HostChecks(h, cfg))
 	require.NoError(t, err)
-	return all.resolve(t.Context(), id).Finding
+	return all.Resolve(t.Context(), id)
 }
 
 func writeFlake(t *testing.T, text string) string {
@@ -60,16 +61,16 @@ const (
 func TestFlakesEvaluated(t *testing.T) {
 	for _, c := range []struct {
 		name, flake string
-		want        Outcome
+		want        check.Outcome
 		says        string
 	}{
-		{"good", good, Holds, "shows its 1 outputs"},
-		{"undefined variable", `{ outputs = { self }: { packages.x86_64-linux.a = foo; }; }`, Broken, "evaluation error: undefined variable 'foo', at flake.nix:1:51"},
-		{"syntax error", "{ outputs = \n { self }: { ; }", Broken, "evaluation error: syntax error, unexpected ';'"},
-		{"throws", `{ outputs = { self }: { packages.x86_64-linux.a = throw "not today"; }; }`, Broken, "evaluation error: not today, in packages.x86_64-linux.a"},
-		{"missing input", `{ inputs.dep.url = "path:/nowhere/dep"; outputs = { self, dep }: { }; }`, Broken, "an input is missing"},
-		{"no network", `{ inputs.dep.url = "http://127.0.0.1:1/dep.tar.gz"; outputs = { self, dep }: { }; }`, Absent, "no network for an input"},
-		{"no flake", "", Broken, "there is no flake"},
+		{"good", good, check.Holds, "shows its 1 outputs"},
+		{"undefined variable", `{ outputs = { self }: { packages.x86_64-linux.a = foo; }; }`, check.Broken, "evaluation error: undefined variable 'foo', at flake.nix:1:51"},
+		{"syntax error", "{ outputs = \n { self }: { ; }", check.Broken, "evaluation error: syntax error, unexpected ';'"},
+		{"throws", `{ outputs = { self }: { packages.x86_64-linux.a = throw "not today"; }; }`, check.Broken, "evaluation error: not today, in packages.x86_64-linux.a"},
+		{"missing input", `{ inputs.dep.url = "path:/nowhere/dep"; outputs = { self, dep }: { }; }`, check.Broken, "an input is missing"},
+		{"no network", `{ inputs.dep.url = "http://127.0.0.1:1/dep.tar.gz"; outputs = { self, dep }: { }; }`, check.Absent, "no network for an input"},
+		{"no flake", "", check.Broken, "there is no flake"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +92,7 @@ func TestNixBuildsFromAnOddFolder(t *testing.T) {
 	h.TempDir = filepath.Join(t.TempDir(), "a b \"c\" ${d} \\")
 	require.NoError(t, os.Mkdir(h.TempDir, 0o755))
 	f := found(t, h, cfg, "nix-build")
-	assert.Equal(t, Holds, f.Outcome, "%+v", f)
+	assert.Equal(t, check.Holds, f.Outcome, "%+v", f)
 	out, err := os.ReadFile(strings.TrimPrefix(f.Detail, "built "))
 	require.NoError(t, err)
 	assert.Equal(t, "ok\n", string(out))
@@ -111,10 +112,10 @@ func TestSubstituter(t *testing.T) {
 	h, cfg := realNix(t, writeFlake(t, good), server.URL)
 
 	f := found(t, h, cfg, "substituters")
-	assert.Equal(t, Holds, f.Outcome, "%+v", f)
+	assert.Equal(t, check.Holds, f.Outcome, "%+v", f)
 	assert.Contains(t, f.Detail, "HTTP 200, X-Cache: HIT")
 	f = found(t, h, cfg, "nix-fetch")
-	assert.Equal(t, Holds, f.Outcome, "%+v", f)
+	assert.Equal(t, check.Holds, f.Outcome, "%+v", f)
 	assert.Contains(t, f.Detail, "-nix-cache-info")
 }
 
@@ -130,27 +131,27 @@ func TestSubstituterThatCannotBeHad(t *testing.T) {
 
 	for _, c := range []struct {
 		name, flake, substituter string
-		want                     Outcome
+		want                     check.Outcome
 		says                     string
 	}{
-		{"refused", withInput, unreachable, Absent, "connection refused"},
-		{"says nothing", withInput, "http://" + silent.Addr().String(), Absent, "no answer within 5s"},
-		{"forbids", withInput, refuses.URL, Broken, "HTTP 403"},
-		{"no such host", withInput, "https://cache.invalid", Absent, "cache.invalid"},
-		{"not needed by this flake", good, unreachable, NotNeeded, "the flake has no inputs"},
+		{"refused", withInput, unreachable, check.Absent, "connection refused"},
+		{"says nothing", withInput, "http://" + silent.Addr().String(), check.Absent, "no answer within 5s"},
+		{"forbids", withInput, refuses.URL, check.Broken, "HTTP 403"},
+		{"no such host", withInput, "https://cache.invalid", check.Absent, "cache.invalid"},
+		{"not needed by this flake", good, unreachable, check.NotNeeded, "the flake has no inputs"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h, cfg := realNix(t, writeFlake(t, c.flake), c.substituter)
-			all, err := newTable(HostChecks(h, cfg))
+			all, err := check.NewTable(HostChecks(h, cfg))
 			require.NoError(t, err)
 			start := time.Now()
-			f := all.resolve(t.Context(), "substituters")
+			f := all.Resolve(t.Context(), "substituters")
 			assert.Equal(t, c.want, f.Outcome, "%+v", f)
 			assert.Contains(t, f.Detail, c.says)
 			t.Logf("known after %s", time.Since(start).Round(time.Millisecond))
-			if next := all.resolve(t.Context(), "nix-fetch"); c.want != NotNeeded {
-				assert.Equal(t, Unknown, next.Outcome)
+			if next := all.Resolve(t.Context(), "nix-fetch"); c.want != check.NotNeeded {
+				assert.Equal(t, check.Unknown, next.Outcome)
 				assert.Contains(t, next.Detail, "not tried, because substituters is")
 			}
 		})
@@ -161,13 +162,13 @@ func TestSubstituterThatCannotBeHad(t *testing.T) {
 func TestProfileScripts(t *testing.T) {
 	for _, c := range []struct {
 		name, script string
-		want         Outcome
+		want         check.Outcome
 		says         string
 	}{
-		{"safe", `PATH="$PROFILE/bin:$PATH"`, Holds, ""},
-		{"does nothing", `if [ -n "${HOME-}" ] && [ -n "${USER-}" ]; then PATH="$PROFILE/bin:$PATH"; fi`, Holds, "does nothing with only USER=me set, so nix is installed and not found"},
-		{"not under set -u", `if [ -n "$USER" ]; then :; fi; PATH="$PROFILE/bin:$PATH"`, Holds, "fails under set -u with only HOME="},
-		{"fails", `cd "${HOME:?is not set}" || return 1`, Broken, "fails with only USER=me set: "},
+		{"safe", `PATH="$PROFILE/bin:$PATH"`, check.Holds, ""},
+		{"does nothing", `if [ -n "${HOME-}" ] && [ -n "${USER-}" ]; then PATH="$PROFILE/bin:$PATH"; fi`, check.Risk, "does nothing with only USER=me set, so nix is installed and not found"},
+		{"not under set -u", `if [ -n "$USER" ]; then :; fi; PATH="$PROFILE/bin:$PATH"`, check.Risk, "fails under set -u with only HOME="},
+		{"fails", `cd "${HOME:?is not set}" || return 1`, check.Broken, "fails with only USER=me set: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -204,22 +205,22 @@ func TestPythonHarness(t *testing.T) {
 	}
 	write("pyproject.toml", "[project]\ndependencies = ['pytest', 'pexpect']\n")
 	write("pytest.py", "__version__ = '1'\n")
-	probe := func() Result {
+	probe := func() check.Result {
 		return auditor{Host: ThisHost(), cfg: config.Config{Flake: "path:" + dir}}.pythonHarness(t.Context())
 	}
 	r := probe()
-	assert.Equal(t, NotNeeded, r.Outcome, "%+v", r)
+	assert.Equal(t, check.Risk, r.Outcome, "%+v", r)
 	assert.NotEmpty(t, r.Risk)
 
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".venv", "bin"), 0o755))
 	require.NoError(t, os.Symlink(python, filepath.Join(dir, ".venv", "bin", "python")))
 	write("pexpect.py", "raise ImportError('broken on purpose')\n")
 	r = probe()
-	assert.Equal(t, Broken, r.Outcome, "%+v", r)
+	assert.Equal(t, check.Broken, r.Outcome, "%+v", r)
 	assert.Contains(t, r.Detail, "broken on purpose")
 
 	write("pexpect.py", "__version__ = '2'\n")
 	r = probe()
-	assert.Equal(t, Holds, r.Outcome, "%+v", r)
+	assert.Equal(t, check.Holds, r.Outcome, "%+v", r)
 	assert.Equal(t, "pytest 1 pexpect 2", r.Detail)
 }

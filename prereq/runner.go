@@ -12,16 +12,17 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 )
 
 // The lowest Go that go.mod asks for.
 const lowestGo = "go1.26"
 
-func (a auditor) runnerChecks() []Check {
-	return append([]Check{
+func (a auditor) runnerChecks() []check.Check {
+	return append([]check.Check{
 		{
-			ID: "go-version", Section: SectionHost, When: always,
+			ID: "go-version", Section: check.SectionHost,
 			Condition: "the go command is " + lowestGo + " or later",
 			How:       "go env GOVERSION",
 			Remedy:    "install Go from https://go.dev/dl, and put its bin folder on the PATH",
@@ -29,7 +30,7 @@ func (a auditor) runnerChecks() []Check {
 			Runs:      true,
 			Probe:     a.goVersion,
 		}, {
-			ID: "go-modules", Section: SectionHost, When: always, Needs: []string{"go-version"},
+			ID: "go-modules", Section: check.SectionHost, Needs: []string{"go-version"},
 			Condition: "every module that the tests are built of is here, or can be fetched",
 			How:       "GOPROXY=off go list -deps -test ./...; else the same through GOPROXY",
 			Remedy:    "go mod download, where there is a network",
@@ -37,77 +38,78 @@ func (a auditor) runnerChecks() []Check {
 			Runs:      true,
 			Probe:     a.goModules,
 		},
-	}, a.only(config.Flake, []Check{
+	}, onlyFor(config.Flake, a.cfg, []check.Check{
 		{
-			ID: "python-harness", Section: SectionHost, When: "for a flake whose folder has a .venv for pytest and pexpect",
+			ID: "python-harness", Section: check.SectionHost,
 			Condition: "the virtualenv of the flake's own test harness imports pytest and pexpect",
 			How:       ".venv/bin/python -c 'import pytest, pexpect'",
 			Remedy:    "python3 -m venv .venv && .venv/bin/pip install pytest pexpect, in the flake's folder",
 			Timeout:   8 * time.Second,
 			Runs:      true,
+			Applies:   a.pythonHarnessApplies,
 			Probe:     a.pythonHarness,
 		},
 	})...)
 }
 
-func (a auditor) goEnv(ctx context.Context) (env map[string]string, bad *Result) {
+func (a auditor) goEnv(ctx context.Context) (env map[string]string, bad *check.Result) {
 	out, bad := a.answer(ctx, Command{Args: []string{"go", "env", "-json", "GOVERSION", "GOMOD", "GOPROXY", "GOFLAGS"}})
 	if bad != nil {
 		return nil, bad
 	}
 	if err := json.Unmarshal([]byte(out.Stdout), &env); err != nil {
-		r := Break(fmt.Sprintf("go env -json prints %.60q", firstLine(out.Stdout)))
+		r := check.Break(fmt.Sprintf("go env -json prints %.60q", firstLine(out.Stdout)))
 		return nil, &r
 	}
 	return env, nil
 }
 
-func (a auditor) goVersion(ctx context.Context) Result {
+func (a auditor) goVersion(ctx context.Context) check.Result {
 	path, err := a.LookPath("go")
 	if err != nil {
-		return Miss(err.Error())
+		return check.Miss(err.Error())
 	}
 	env, bad := a.goEnv(ctx)
 	if bad != nil {
 		return *bad
 	}
 	have := env["GOVERSION"]
-	r := Hold(fmt.Sprintf("%s, %s", have, path))
+	r := check.Hold(fmt.Sprintf("%s, %s", have, path))
 	// As in "go1.26.1 X:nodwarf5" or "devel go1.27-0a1b2c3".
 	number, _, _ := strings.Cut(strings.TrimPrefix(have, "devel "), " ")
 	number, _, _ = strings.Cut(number, "-")
 	switch {
 	case !version.IsValid(number):
-		r = Doubt(fmt.Sprintf("%q is no version that we know", have))
+		r = check.Doubt(fmt.Sprintf("%q is no version that we know", have))
 	case version.Compare(number, lowestGo) < 0:
-		r = Break(fmt.Sprintf("%s, %s, is older", have, path))
+		r = check.Break(fmt.Sprintf("%s, %s, is older", have, path))
 	}
 	return r
 }
 
-func (a auditor) goModules(ctx context.Context) Result {
+func (a auditor) goModules(ctx context.Context) check.Result {
 	env, bad := a.goEnv(ctx)
 	if bad != nil {
 		return *bad
 	}
 	list := Command{Args: []string{"go", "list", "-deps", "-test", "./..."}}
 	if filepath.Base(env["GOMOD"]) != "go.mod" {
-		return Doubt("not started in the module's folder, so it cannot be told")
+		return check.Doubt("not started in the module's folder, so it cannot be told")
 	}
 	list.Dir = filepath.Dir(env["GOMOD"])
 	offline := list
 	offline.Env = append(slices.Clone(a.Environ), "GOPROXY=off")
 	out := a.Run(ctx, offline)
 	if out.Err == nil {
-		return Hold("all of them are here: no network is needed")
+		return check.Hold("all of them are here: no network is needed")
 	}
 	online, bad := a.answer(ctx, list)
 	if bad == nil {
-		r := Hold(fmt.Sprintf("they are fetched from %s", env["GOPROXY"]))
+		r := check.Hold(fmt.Sprintf("they are fetched from %s", env["GOPROXY"]))
 		r.Evidence = out.Stderr + online.Stderr
 		return r
 	}
-	r := Miss("modules are neither here nor to be had: " + firstLine(bad.Evidence))
+	r := check.Miss("modules are neither here nor to be had: " + firstLine(bad.Evidence))
 	r.Evidence, r.Command = bad.Evidence, bad.Command
 	return r
 }
@@ -115,44 +117,56 @@ func (a auditor) goModules(ctx context.Context) Result {
 // What a repository declares its harness in.
 var harnessFiles = []string{"pyproject.toml", "requirements.txt", "requirements-dev.txt", "setup.cfg", "pytest.ini", "conftest.py", "tests/conftest.py"}
 
-func (a auditor) pythonHarness(ctx context.Context) Result {
-	dir := a.cfg.FlakeDir()
-	if dir == "" {
-		return Skip("the flake is not in a folder on this host")
-	}
-	python := filepath.Join(dir, ".venv/bin/python")
-	_, err := a.stat(filepath.Join(dir, ".venv"))
-	venv := err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Doubt(err.Error())
-	}
-	declares := ""
+// asksForPexpect is the file in dir that asks for it, or "".
+func (a auditor) asksForPexpect(dir string) string {
 	for _, name := range harnessFiles {
 		if text, err := a.readFile(filepath.Join(dir, name)); err == nil && strings.Contains(text, "pexpect") {
-			declares = name
-			break
+			return name
 		}
 	}
+	return ""
+}
+
+// pythonHarnessApplies: a flake has such a harness where it asks for pexpect, or
+// has it.
+func (a auditor) pythonHarnessApplies(context.Context) string {
+	dir := a.cfg.FlakeDir()
+	if dir == "" {
+		return "the flake is not in a folder on this host"
+	}
+	if a.asksForPexpect(dir) != "" {
+		return ""
+	}
+	venv := filepath.Join(dir, ".venv")
+	if _, err := a.stat(venv); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "" // it may be there
+	}
+	if has, _ := fs.Glob(a.FS, rel(venv)+"/lib/python*/site-packages/pexpect"); has == nil { // an odd folder's name is a pattern that matches nothing
+		return "there is no such harness in " + dir
+	}
+	return ""
+}
+
+func (a auditor) pythonHarness(ctx context.Context) check.Result {
+	dir := a.cfg.FlakeDir()
+	python := filepath.Join(dir, ".venv/bin/python")
+	_, err := a.stat(filepath.Join(dir, ".venv"))
 	switch {
-	case !venv && declares == "":
-		return Skip("there is no such harness in " + dir)
-	case !venv: // a development shell may bring it
-		r := Skip(fmt.Sprintf("%s asks for pexpect, and there is no .venv in %s", declares, dir))
-		r.Risk = "the flake's own harness may not run here, which this audit does without"
-		r.FollowUp = "python3 -m venv .venv && .venv/bin/pip install pytest pexpect, in the flake's folder; or use its development shell"
-		return r
+	case errors.Is(err, fs.ErrNotExist): // a development shell may bring it
+		return check.Warn(fmt.Sprintf("%s asks for pexpect, and there is no .venv in %s", a.asksForPexpect(dir), dir),
+			"the flake's own harness may not run here, which this audit does without",
+			"python3 -m venv .venv && .venv/bin/pip install pytest pexpect, in the flake's folder; or use its development shell")
+	case err != nil:
+		return check.Doubt(err.Error())
 	}
 	cmd := Command{Dir: dir, Args: []string{python, "-c", "import pytest, pexpect; print('pytest', pytest.__version__, 'pexpect', pexpect.__version__)"}}
 	out := a.Run(ctx, cmd)
-	r := Hold(strings.TrimSpace(out.Stdout))
+	r := check.Hold(strings.TrimSpace(out.Stdout))
 	if out.Err != nil {
 		lines := strings.Split(strings.TrimSpace(out.Stderr), "\n")
-		r = Break(fmt.Sprintf("%s cannot: %s (%v)", python, lines[len(lines)-1], out.Err))
+		r = check.Break(fmt.Sprintf("%s cannot: %s (%v)", python, lines[len(lines)-1], out.Err))
 		if errors.Is(out.Err, context.DeadlineExceeded) {
-			r = Break(python + " did not end in time")
-		}
-		if declares == "" && strings.Contains(out.Stderr, "pexpect") {
-			r = Skip(fmt.Sprintf("%s has no pexpect, and nothing in %s asks for it", python, dir))
+			r = check.Break(python + " did not end in time")
 		}
 	}
 	r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/nix"
 )
 
@@ -20,7 +21,7 @@ func isCache(s server) bool {
 }
 
 // askSubstituters asks those that are reached by HTTP, side by side.
-func (a auditor) askSubstituters(ctx context.Context) (asked []server, others []string, bad *Result) {
+func (a auditor) askSubstituters(ctx context.Context) (asked []server, others []string, bad *check.Result) {
 	out, bad := a.answer(ctx, a.nixCommand("show-config", "--json"))
 	if bad != nil && ctx.Err() == nil { // its name in later versions
 		out, bad = a.answer(ctx, a.nixCommand("config", "show", "--json"))
@@ -32,7 +33,7 @@ func (a auditor) askSubstituters(ctx context.Context) (asked []server, others []
 		Substituters struct{ Value []string }
 	}
 	if err := json.Unmarshal([]byte(out.Stdout), &settings); err != nil {
-		r := Doubt(fmt.Sprintf("nix show-config: %v", err))
+		r := check.Doubt(fmt.Sprintf("nix show-config: %v", err))
 		r.Evidence = out.Stdout
 		return nil, nil, &r
 	}
@@ -52,7 +53,14 @@ func (a auditor) askSubstituters(ctx context.Context) (asked []server, others []
 	return asked, others, nil
 }
 
-func (a auditor) substituters(ctx context.Context) Result {
+func (a auditor) hasInputs(ctx context.Context) string {
+	if own, err := a.flakeHasNoInputs(ctx); err == nil && own {
+		return "the flake has no inputs, so that nothing of it comes from a substituter"
+	}
+	return ""
+}
+
+func (a auditor) substituters(ctx context.Context) check.Result {
 	asked, others, bad := a.askSubstituters(ctx)
 	if bad != nil {
 		return *bad
@@ -73,25 +81,19 @@ func (a auditor) substituters(ctx context.Context) Result {
 	for _, s := range others {
 		lines = append(lines, s+": not asked, for it is not reached by HTTP")
 	}
-	var r Result
+	var r check.Result
 	switch {
 	case wrong != nil:
-		r = Break(strings.Join(append(wrong, silent...), "; "))
+		r = check.Break(strings.Join(append(wrong, silent...), "; "))
 	case silent != nil:
-		r = Miss(strings.Join(silent, "; "))
+		r = check.Miss(strings.Join(silent, "; "))
 	case asked == nil && others != nil:
-		r = Doubt(strings.Join(lines, "; "))
+		r = check.Doubt(strings.Join(lines, "; "))
 	case asked == nil:
-		r = Skip("no substituter is configured: everything is built here")
-		r.Risk = "a first build of a NixOS image takes hours"
+		r = check.Warn("no substituter is configured: everything is built here", "a first build of a NixOS image takes hours",
+			"name one in nix.conf (substituters = ADDRESS, with its key in trusted-public-keys)")
 	default:
-		r = Hold(strings.Join(lines, "; "))
-	}
-	if r.Outcome == Absent || r.Outcome == Broken {
-		if own, err := a.flakeHasNoInputs(ctx); err == nil && own {
-			r.Outcome = NotNeeded
-			r.Detail = "the flake has no inputs, so that nothing of it comes from a substituter; " + r.Detail
-		}
+		r = check.Hold(strings.Join(lines, "; "))
 	}
 	r.Evidence = strings.Join(lines, "\n")
 	return r
@@ -114,7 +116,7 @@ func (a auditor) flakeHasNoInputs(ctx context.Context) (bool, error) {
 
 // nixFetch has nix fetch what we fetched ourselves, so that its content is
 // known: nix's daemon has its own proxy, certificates and network.
-func (a auditor) nixFetch(ctx context.Context) Result {
+func (a auditor) nixFetch(ctx context.Context) check.Result {
 	asked, _, bad := a.askSubstituters(ctx)
 	if bad != nil {
 		return *bad
@@ -135,5 +137,5 @@ func (a auditor) nixFetch(ctx context.Context) Result {
   preferLocalBuild = true;
 }`, nix.Quote(s.url), hex.EncodeToString(sum[:])))
 	}
-	return Doubt("no substituter answered")
+	return check.Doubt("no substituter answered")
 }

@@ -6,9 +6,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/fixtures"
+	"bootaudit/internal/checktest"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
 	"bootaudit/internal/rootkey"
 	"bootaudit/internal/target"
 	"bootaudit/iso"
@@ -28,7 +30,7 @@ func TestVM(t *testing.T) {
 			if !scenario.Alone {
 				t.Parallel()
 			}
-			prereq.RunInOrder(t, scenario.Checks)
+			checktest.RunInOrder(t, scenario.Checks)
 			suite.End(scenario, t.Attr)
 		})
 	}
@@ -62,7 +64,7 @@ func subject(t testing.TB) Subject {
 		s.ISO = func(ctx context.Context) (string, error) {
 			built, err := flake.Build(ctx)
 			if err != nil {
-				return "", &iso.NoImage{Outcome: prereq.Unknown, Err: err}
+				return "", &iso.NoImage{Outcome: check.Unknown, Err: err}
 			}
 			return built.ISO, nil
 		}

@@ -14,63 +14,77 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/screen"
-	"bootaudit/prereq"
 	"bootaudit/serial"
 )
 
-// unobservable is the result of what needs a root key in an image without one.
-func (s *session) unobservable(what string) prereq.Result {
-	r := prereq.Skip("the image has no root key, and without one it leaves the network alone: " + what + " cannot be observed")
-	r.Risk = "that the image gets an address and lets root in is not tested"
-	r.FollowUp = "build the image with a root key (PRE_NIXOS_ROOT_KEY names the public half) and audit that"
-	return r
+// unobservable says that an image without a root key does not show what needs one.
+func unobservable(what string) string {
+	return "the image has no root key, and without one it leaves the network alone: " + what + " cannot be observed"
 }
 
-// networkUnneeded is the result where the contract, or the image, has no
-// network to look at.
-func (s *session) networkUnneeded(what string) (prereq.Result, bool) {
+// keyless says whether the image has no root key, which it must have been looked
+// at for.
+func (s *session) hasNoKey(ctx context.Context) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.plan(ctx)
+	return err == nil && !s.keyed
+}
+
+// ifNetwork: a contract may promise no network, and an image without a root key
+// may have none to look at.
+func (s *session) ifNetwork(what string) func(context.Context) string {
 	c := s.fleet.subject.Contract
-	switch {
-	case c.Network.Interface == "":
-		return prereq.Skip(fmt.Sprintf("the contract %q promises no network", c.Name)), true
-	case c.Network.NeedsRootKey && !s.keyed:
-		return s.unobservable(what), true
+	return func(ctx context.Context) string {
+		switch {
+		case c.Network.Interface == "":
+			return "the contract promises no network"
+		case c.Network.NeedsRootKey && s.hasNoKey(ctx):
+			return unobservable(what)
+		}
+		return ""
 	}
-	return prereq.Result{}, false
 }
 
-func (s *session) networkChecks(need string) []prereq.Check {
+func (s *session) ifNetworkStatus(ctx context.Context) string {
+	if s.fleet.subject.Contract.Network.StatusFile == "" {
+		return "the contract names no status file of the network"
+	}
+	return s.ifNetwork("it")(ctx)
+}
+
+func (s *session) ifSSH(ctx context.Context) string {
+	switch c := s.fleet.subject.Contract.SSH; {
+	case c.User == "":
+		return "the contract promises no SSH"
+	case c.NeedsRootKey && s.hasNoKey(ctx):
+		return unobservable("SSH")
+	}
+	return ""
+}
+
+func (s *session) networkChecks(need string) []check.Check {
 	c := s.fleet.subject.Contract
-	checks := []prereq.Check{
+	checks := []check.Check{
 		s.addressCheck(need),
-		s.networkRow("address", "status-file", "the status file names that address", "read "+cmp.Or(c.Network.StatusFile, unnamed),
-			"read the unit's journal", s.networkStatus),
+		s.row("address", "status-file", "the status file names that address", "read "+cmp.Or(c.Network.StatusFile, unnamed),
+			s.ifNetworkStatus, "read the unit's journal", "network", s.networkStatus),
 	}
 	checks = append(checks, s.unitChecks(need)...)
 	return append(checks, s.row("address", "ssh", fmt.Sprintf("%s logs in over SSH with the key", cmp.Or(c.SSH.User, unnamed)),
-		"ssh to the forwarded port: id -un", "the contract promises SSH", "read sshd's journal in diagnostics/", "ssh",
-		func(ctx context.Context) prereq.Result { return s.ssh(ctx) }))
+		"ssh to the forwarded port: id -un", s.ifSSH, "read sshd's journal in diagnostics/", "ssh",
+		func(ctx context.Context) check.Result { return s.ssh(ctx) }))
 }
 
-func (s *session) addressCheck(need string) prereq.Check {
+func (s *session) addressCheck(need string) check.Check {
 	lan := cmp.Or(s.fleet.subject.Contract.Network.Interface, unnamed)
-	return s.networkRow(need, "address", fmt.Sprintf("interface %s has an IPv4 address", lan), "ip -4 addr show dev "+lan+", in a loop in the guest",
-		"read the journals of the unit and of the DHCP client in diagnostics/", s.address)
+	return s.row(need, "address", fmt.Sprintf("interface %s has an IPv4 address", lan), "ip -4 addr show dev "+lan+", in a loop in the guest",
+		s.ifNetwork("its address"), "read the journals of the unit and of the DHCP client in diagnostics/", "network", s.address)
 }
 
-// networkRow is a check that a contract without a network does without.
-func (s *session) networkRow(need, id, condition, how, remedy string, look func(context.Context) prereq.Result) prereq.Check {
-	return s.row(need, id, condition, how, "the contract promises a network", remedy, "network",
-		func(ctx context.Context) prereq.Result {
-			if r, skip := s.networkUnneeded(condition); skip {
-				return r
-			}
-			return look(ctx)
-		})
-}
-
-func (s *session) address(ctx context.Context) prereq.Result {
+func (s *session) address(ctx context.Context) check.Result {
 	c := s.fleet.subject.Contract
 	w, err := s.waitAddress(ctx, c.Network.Interface, c.Storage.Unit)
 	if err != nil {
@@ -81,50 +95,41 @@ func (s *session) address(ctx context.Context) prereq.Result {
 	case "ok":
 		s.ipv4, _, _ = strings.Cut(w.Values["address"], "/")
 		s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Address })
-		return with(prereq.Hold(fmt.Sprintf("%s has %s", lan, w.Values["address"])), w.Report)
+		return with(check.Hold(fmt.Sprintf("%s has %s", lan, w.Values["address"])), w.Report)
 	case "no-interface":
-		return with(prereq.Break(fmt.Sprintf("there is no interface %s and will be none: %s", lan, s.why(ctx, w, unit))), w.Report)
+		return with(check.Break(fmt.Sprintf("there is no interface %s and will be none: %s", lan, s.why(ctx, w, unit))), w.Report)
 	case "no-carrier":
-		return with(prereq.Break(fmt.Sprintf("%s has no carrier: its cable is unplugged", lan)), w.Report)
+		return with(check.Break(fmt.Sprintf("%s has no carrier: its cable is unplugged", lan)), w.Report)
 	case "no-dhcp-client":
-		return with(prereq.Break(fmt.Sprintf("%s is there, but no DHCP client runs that could give it an address", lan)), w.Report)
+		return with(check.Break(fmt.Sprintf("%s is there, but no DHCP client runs that could give it an address", lan)), w.Report)
 	case "no-lease":
-		return with(prereq.Break(fmt.Sprintf("%s has no address, and nobody has answered its DHCP client for a minute", lan)), w.Report)
+		return with(check.Break(fmt.Sprintf("%s has no address, and nobody has answered its DHCP client for a minute", lan)), w.Report)
 	default:
-		return with(prereq.Break(fmt.Sprintf("%s has no address: %s", lan, s.why(ctx, w, unit))), w.Report)
+		return with(check.Break(fmt.Sprintf("%s has no address: %s", lan, s.why(ctx, w, unit))), w.Report)
 	}
 }
 
-func (s *session) networkStatus(ctx context.Context) prereq.Result {
+func (s *session) networkStatus(ctx context.Context) check.Result {
 	file := s.fleet.subject.Contract.Network.StatusFile
-	if file == "" {
-		return prereq.Skip("the contract names no status file")
-	}
 	// It is written just after the address came.
 	out, err := s.vm.Output(ctx, fmt.Sprintf("for i in 1 2 3 4 5 6 7 8 9 10; do [ ! -s %[1]s ] || break; sleep 1; done; cat %[1]s", quote(file)))
 	switch {
 	case err != nil:
-		return prereq.Break(fmt.Sprintf("it cannot be read: %v", err))
+		return check.Break(fmt.Sprintf("it cannot be read: %v", err))
 	case !strings.Contains(out, s.ipv4):
-		return with(prereq.Break(fmt.Sprintf("it does not name %s", s.ipv4)), out)
+		return with(check.Break(fmt.Sprintf("it does not name %s", s.ipv4)), out)
 	}
-	return prereq.Hold(strings.TrimSpace(out))
+	return check.Hold(strings.TrimSpace(out))
 }
 
 // ssh logs in over the forwarded port, as the contract's user, with the key.
-func (s *session) ssh(ctx context.Context) prereq.Result {
+func (s *session) ssh(ctx context.Context) check.Result {
 	c := s.fleet.subject.Contract.SSH
 	key := s.fleet.subject.RootKey
-	switch {
-	case c.User == "":
-		return prereq.Skip("the contract promises no SSH")
-	case c.NeedsRootKey && !s.keyed:
-		return s.unobservable("SSH")
-	case key.Private == "":
-		r := prereq.Skip("the image has a root key, whose private half is not known here")
-		r.Risk = "that the image lets root in over SSH is not tested"
-		r.FollowUp = "set PRE_NIXOS_ROOT_KEY to the public key's file, beside which the private one lies"
-		return r
+	if key.Private == "" {
+		return check.Warn("the image has a root key, whose private half is not known here",
+			"that the image lets root in over SSH is not tested",
+			"set PRE_NIXOS_ROOT_KEY to the public key's file, beside which the private one lies")
 	}
 	if c.Unit != "" {
 		w, err := s.waitUnit(ctx, c.Unit, "active")
@@ -132,7 +137,7 @@ func (s *session) ssh(ctx context.Context) prereq.Result {
 			return s.broke(err)
 		}
 		if w.Verdict != "ok" {
-			return with(prereq.Break(fmt.Sprintf("%s does not run: %s", c.Unit, s.why(ctx, w, c.Unit))), w.Report)
+			return with(check.Break(fmt.Sprintf("%s does not run: %s", c.Unit, s.why(ctx, w, c.Unit))), w.Report)
 		}
 	}
 	ctx, cancel := s.vm.bound(ctx)
@@ -144,18 +149,18 @@ func (s *session) ssh(ctx context.Context) prereq.Result {
 		switch {
 		case err == nil && strings.TrimSpace(out) == c.User:
 			s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.SSH })
-			return prereq.Hold(fmt.Sprintf("id -un answers %s at try %d, port %d", c.User, tries, s.vm.SSHPort))
+			return check.Hold(fmt.Sprintf("id -un answers %s at try %d, port %d", c.User, tries, s.vm.SSHPort))
 		case err == nil:
-			return prereq.Break(fmt.Sprintf("id -un answers %q, not %s", strings.TrimSpace(out), c.User))
+			return check.Break(fmt.Sprintf("id -un answers %q, not %s", strings.TrimSpace(out), c.User))
 		case isRefusal(err):
 			// More of the same key will not help.
-			return prereq.Break(fmt.Sprintf("sshd lets nobody in as %s with the key %s: %v", c.User, key.Fingerprint, err))
+			return check.Break(fmt.Sprintf("sshd lets nobody in as %s with the key %s: %v", c.User, key.Fingerprint, err))
 		}
 		s.record.say("ssh, try %d: %v", tries, err)
 		// sshd may refuse while it makes its host keys.
 		select {
 		case <-ctx.Done():
-			return with(prereq.Break(fmt.Sprintf("%d tries as %s on 127.0.0.1:%d, the last: %v (%v)", tries, c.User, s.vm.SSHPort, err, context.Cause(ctx))), out)
+			return with(check.Break(fmt.Sprintf("%d tries as %s on 127.0.0.1:%d, the last: %v (%v)", tries, c.User, s.vm.SSHPort, err, context.Cause(ctx))), out)
 		case <-time.After(time.Second):
 		}
 	}
@@ -210,21 +215,24 @@ func (s *session) sshRun(ctx context.Context, user, command string) (string, err
 }
 
 // keylessChecks look at an image that has no root key.
-func (s *session) keylessChecks(need string) []prereq.Check {
+func (s *session) keylessChecks(need string) []check.Check {
 	c := s.fleet.subject.Contract
 	lan := c.Network.Interface
-	row := func(need, id, condition, how, remedy string, look func(context.Context) prereq.Result) prereq.Check {
-		return s.row(need, id, condition, how, "the image has no root key", remedy, "network", look)
+	row := func(need, id, condition, how, remedy string, look func(context.Context) check.Result) check.Check {
+		return s.row(need, id, condition, how, nil, remedy, "network", look)
 	}
-	return append([]prereq.Check{
+	return append([]check.Check{
 		row(need, "nothing-renamed", fmt.Sprintf("no network card is renamed to %s", lan), "ls /sys/class/net, once the storage status is written",
 			"the image sets the network up although nobody could log in", s.nothingRenamed),
 		row("nothing-renamed", "lan-not-observable", fmt.Sprintf("what cannot be observed is said: %s, its address, SSH", lan), "know that there is no key",
-			"build the image with a root key and audit that", func(context.Context) prereq.Result { return s.unobservable(lan + ", its address and SSH") }),
+			"build the image with a root key and audit that", func(context.Context) check.Result {
+				return check.Warn(unobservable(lan+", its address and SSH"), "that the image gets an address and lets root in is not tested",
+					"build the image with a root key (PRE_NIXOS_ROOT_KEY names the public half) and audit that")
+			}),
 	}, s.storageChecks(need, "clean")[0])
 }
 
-func (s *session) nothingRenamed(ctx context.Context) prereq.Result {
+func (s *session) nothingRenamed(ctx context.Context) check.Result {
 	c := s.fleet.subject.Contract
 	// The network is set up before the disks are; never wait for an address.
 	if c.Storage.Unit != "" {
@@ -238,33 +246,33 @@ func (s *session) nothingRenamed(ctx context.Context) prereq.Result {
 	}
 	names, _, _ := strings.Cut(out, "1:")
 	if strings.Contains("\n"+names, "\n"+c.Network.Interface+"\n") {
-		return with(prereq.Break(fmt.Sprintf("there is an interface %s", c.Network.Interface)), out)
+		return with(check.Break(fmt.Sprintf("there is an interface %s", c.Network.Interface)), out)
 	}
-	return with(prereq.Hold("interfaces: "+strings.Join(strings.Fields(names), ", ")), out)
+	return with(check.Hold("interfaces: "+strings.Join(strings.Fields(names), ", ")), out)
 }
 
 // announcementChecks count the contract's announcements on the console.
-func (s *session) announcementChecks(need string) []prereq.Check {
-	var checks []prereq.Check
+func (s *session) announcementChecks(need string) []check.Check {
+	var checks []check.Check
 	for _, a := range s.fleet.subject.Contract.Announcements {
 		checks = append(checks, s.row(need, "announced-"+slug(a.ID), fmt.Sprintf("the console announces %q", a.Pattern.String()),
-			"count the lines in serial.log that are not the login notice's, once the units have ended", "the contract promises it",
-			"check that the image writes to /dev/console and that ttyS0 is a console", "network",
-			func(ctx context.Context) prereq.Result {
-				if a.NeedsRootKey && !s.keyed {
-					return s.unobservable("the announcement")
+			"count the lines in serial.log that are not the login notice's, once the units have ended",
+			func(ctx context.Context) string {
+				if a.NeedsRootKey && s.hasNoKey(ctx) {
+					return unobservable("the announcement")
 				}
-				return s.announced(ctx, a.Pattern.Regexp)
-			}))
+				return ""
+			}, "check that the image writes to /dev/console and that ttyS0 is a console", "network",
+			func(ctx context.Context) check.Result { return s.announced(ctx, a.Pattern.Regexp) }))
 	}
 	if len(checks) == 0 {
-		checks = append(checks, s.row(need, "announced", "the contract's lines appear on the console", "none is named", "the contract promises one", "", "network",
-			func(context.Context) prereq.Result { return prereq.Skip("the contract names no announcement") }))
+		checks = append(checks, s.row(need, "announced", "the contract's lines appear on the console", "none is named",
+			unless(false, "the contract names no announcement"), "", "network", nil))
 	}
 	return checks
 }
 
-func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) prereq.Result {
+func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) check.Result {
 	unit := s.fleet.subject.Contract.Storage.Unit
 	inJournal := 0
 	if unit != "" {
@@ -273,7 +281,7 @@ func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) prereq.
 			return s.broke(err)
 		}
 		if w.Verdict != "ok" && w.Verdict != "failed" {
-			return with(prereq.Break("its unit does not end: "+s.why(ctx, w, unit)), w.Report)
+			return with(check.Break("its unit does not end: "+s.why(ctx, w, unit)), w.Report)
 		}
 		out, err := s.vm.Output(ctx, "journalctl --no-pager -b -o cat -u "+quote(unit))
 		if err != nil {
@@ -283,18 +291,18 @@ func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) prereq.
 	}
 	transcript, err := os.Open(s.record.path(transcriptFile))
 	if err != nil {
-		return prereq.Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
 	defer transcript.Close()
 	said, err := countAnnouncements(transcript, pattern)
 	if err != nil {
-		return prereq.Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
 	words := fmt.Sprintf("%d on the console; besides, %d in login notices and %d in the journal", said.console, said.notice, inJournal)
 	if said.console == 0 {
-		return prereq.Break(words)
+		return check.Break(words)
 	}
-	return with(prereq.Hold(words), strings.Join(said.lines, "\n"))
+	return with(check.Hold(words), strings.Join(said.lines, "\n"))
 }
 
 // announcements are how often a line was announced, where, and the first of them
@@ -341,32 +349,32 @@ func countAnnouncements(transcript io.Reader, pattern *regexp.Regexp) (said anno
 }
 
 // mediumCheck makes sure that the CD was where the scenario says.
-func (s *session) mediumCheck(need, bus string) prereq.Check {
-	return s.row(need, "cd-bus", "the image booted from a CD on "+bus, "readlink /sys/class/block/sr0", "every image", "", "boot",
-		func(ctx context.Context) prereq.Result {
+func (s *session) mediumCheck(need, bus string) check.Check {
+	return s.row(need, "cd-bus", "the image booted from a CD on "+bus, "readlink /sys/class/block/sr0", nil, "", "boot",
+		func(ctx context.Context) check.Result {
 			out, err := s.vm.Output(ctx, "readlink -f /sys/class/block/sr0; findmnt -n -t iso9660")
 			if err != nil && out == "" {
 				return s.broke(err)
 			}
 			if !strings.Contains(out, bus) {
-				return with(prereq.Break("the CD is not on "+bus), out)
+				return with(check.Break("the CD is not on "+bus), out)
 			}
 			path, _, _ := strings.Cut(out, "\n")
-			return with(prereq.Hold(path), out)
+			return with(check.Hold(path), out)
 		})
 }
 
 // firmwareCheck makes sure that UEFI booted it.
-func (s *session) firmwareCheck(need string) prereq.Check {
-	return s.row(need, "efi", "the kernel was started by UEFI", "ls /sys/firmware/efi", "the image has a UEFI boot entry", "", "boot",
-		func(ctx context.Context) prereq.Result {
+func (s *session) firmwareCheck(need string) check.Check {
+	return s.row(need, "efi", "the kernel was started by UEFI", "ls /sys/firmware/efi", nil, "", "boot",
+		func(ctx context.Context) check.Result {
 			result, err := s.vm.Run(ctx, "ls /sys/firmware/efi; cat /sys/firmware/efi/fw_platform_size")
 			switch {
 			case err != nil:
 				return s.broke(err)
 			case result.Status == 0:
-				return prereq.Hold(strings.Join(strings.Fields(string(result.Stdout)), " "))
+				return check.Hold(strings.Join(strings.Fields(string(result.Stdout)), " "))
 			}
-			return prereq.Break("/sys/firmware/efi is not there: it was BIOS")
+			return check.Break("/sys/firmware/efi is not there: it was BIOS")
 		})
 }

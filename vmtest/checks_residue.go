@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
 //go:embed guest/residue.sh
@@ -16,41 +16,35 @@ var residueScript string
 const residueMarker = "bootaudit-residue-marker"
 
 // residueChecks seed two disks with left-overs, force the clean-up, and look.
-func (s *session) residueChecks(need string) []prereq.Check {
+func (s *session) residueChecks(need string) []check.Check {
 	storage := s.fleet.subject.Contract.Storage
-	row := func(need, id, condition, how, remedy string, look func(context.Context) prereq.Result) prereq.Check {
-		return s.row(need, id, condition, how, "the contract promises a forced clean-up", remedy, "storage",
-			func(ctx context.Context) prereq.Result {
-				if storage.ForceCleanup == "" {
-					return prereq.Skip("the contract promises no forced clean-up")
-				}
-				return look(ctx)
-			})
+	row := func(need, id, condition, how, remedy string, look func(context.Context) check.Result) check.Check {
+		return s.row(need, id, condition, how, unless(storage.ForceCleanup != "", "the contract promises no forced clean-up"), remedy, "storage", look)
 	}
-	return []prereq.Check{
+	return []check.Check{
 		row(need, "first-pass", "the first pass is over before anything is seeded", "wait for "+storage.Unit,
-			"read its journal in diagnostics/", func(ctx context.Context) prereq.Result {
+			"read its journal in diagnostics/", func(ctx context.Context) check.Result {
 				w, err := s.waitUnit(ctx, storage.Unit, "inactive")
 				if err != nil {
 					return s.broke(err)
 				}
 				if w.Verdict != "ok" {
-					return with(prereq.Break(s.why(ctx, w, storage.Unit)), w.Report)
+					return with(check.Break(s.why(ctx, w, storage.Unit)), w.Report)
 				}
-				return prereq.Hold(w.Values["unit"])
+				return check.Hold(w.Values["unit"])
 			}),
 		row("first-pass", "seeded", "RAID1 and LVM left-overs with a marker are on two disks", "mdadm, pvcreate, vgcreate, lvcreate: each exit code checked",
-			"read which step failed", func(ctx context.Context) prereq.Result { return s.residueStep(ctx, "seed") }),
+			"read which step failed", func(ctx context.Context) check.Result { return s.residueStep(ctx, "seed") }),
 		row("seeded", "forced-cleanup", "a pass with "+storage.ForceCleanup+" ends with the status "+outcomes(storage.For("force-cleanup")),
 			"systemctl set-environment, restart, wait", "read its journal in diagnostics/", s.forceCleanup),
 		row("forced-cleanup", "nothing-left", "no left-over array, volume group or volume is there", "lsblk, mdadm, vgs, lvs, blkid",
-			"the clean-up does not clean: read its journal", func(ctx context.Context) prereq.Result { return s.residueStep(ctx, "verify") }),
+			"the clean-up does not clean: read its journal", func(ctx context.Context) check.Result { return s.residueStep(ctx, "verify") }),
 		row("forced-cleanup", "marker-gone", "the marker is gone from the raw disks", "read the disks' images on the host",
 			"what a wiped volume held can still be read: use a stronger clean-up action", s.markerGone),
 	}
 }
 
-func (s *session) residueStep(ctx context.Context, step string) prereq.Result {
+func (s *session) residueStep(ctx context.Context, step string) check.Result {
 	result, err := s.vm.Run(ctx, residueScript+"\n"+step+" /dev/vdb /dev/vdc "+residueMarker)
 	if err != nil {
 		return s.broke(err)
@@ -59,12 +53,12 @@ func (s *session) residueStep(ctx context.Context, step string) prereq.Result {
 	if result.Status != 0 {
 		said := strings.TrimSpace(string(result.Stderr))
 		last := said[strings.LastIndex(said, "\n")+1:]
-		return with(prereq.Break(last), out+"\n"+said)
+		return with(check.Break(last), out+"\n"+said)
 	}
-	return with(prereq.Hold(out[strings.LastIndex(out, "\n")+1:]), out)
+	return with(check.Hold(out[strings.LastIndex(out, "\n")+1:]), out)
 }
 
-func (s *session) forceCleanup(ctx context.Context) prereq.Result {
+func (s *session) forceCleanup(ctx context.Context) check.Result {
 	storage := s.fleet.subject.Contract.Storage
 	command := fmt.Sprintf("rm -f %s; systemctl set-environment %s && systemctl --no-block restart %s",
 		quote(storage.StatusFile), quote(storage.ForceCleanup), quote(storage.Unit))
@@ -72,7 +66,7 @@ func (s *session) forceCleanup(ctx context.Context) prereq.Result {
 		return s.broke(err)
 	}
 	status := s.storageStatus(ctx, "force-cleanup")
-	if status.Outcome != prereq.Holds {
+	if status.Outcome != check.Holds {
 		return status
 	}
 	w, err := s.waitUnit(ctx, storage.Unit, "inactive")
@@ -80,20 +74,20 @@ func (s *session) forceCleanup(ctx context.Context) prereq.Result {
 		return s.broke(err)
 	}
 	if w.Verdict != "ok" {
-		return with(prereq.Break(s.why(ctx, w, storage.Unit)), w.Report)
+		return with(check.Break(s.why(ctx, w, storage.Unit)), w.Report)
 	}
 	return status
 }
 
-func (s *session) markerGone(context.Context) prereq.Result {
+func (s *session) markerGone(context.Context) check.Result {
 	for i, d := range s.vm.Machine.Disks[1:] {
 		at, found, err := contains(d.File, []byte(residueMarker))
 		if err != nil {
-			return prereq.Doubt(err.Error())
+			return check.Doubt(err.Error())
 		}
 		if found {
-			return prereq.Break(fmt.Sprintf("disk %d still has it at byte %d", i+1, at))
+			return check.Break(fmt.Sprintf("disk %d still has it at byte %d", i+1, at))
 		}
 	}
-	return prereq.Hold("both disks are without it")
+	return check.Hold("both disks are without it")
 }

@@ -15,39 +15,39 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"bootaudit/internal/contract"
-	"bootaudit/prereq"
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 )
 
 // storageUnneeded says why nothing is to be seen of the disks; "" if it is.
 func (s *session) storageUnneeded() string {
 	if s.fleet.subject.Contract.Storage.Unit == "" {
-		return fmt.Sprintf("the contract %q promises nothing about disks", s.fleet.subject.Contract.Name)
+		return "the contract promises nothing about disks"
 	}
 	return ""
 }
 
+// ifStorage is storageUnneeded as a check asks it.
+func (s *session) ifStorage(context.Context) string { return s.storageUnneeded() }
+
 // commandsCheck looks for the contract's programs.
-func (s *session) commandsCheck(need string) prereq.Check {
+func (s *session) commandsCheck(need string) check.Check {
 	return s.row(need, "commands", "the programs that the contract names are installed", "command -v, as root",
-		"the contract names commands", "add the packages to the image", "boot",
+		unless(len(s.fleet.subject.Contract.Commands) > 0, "the contract names no commands"), "add the packages to the image", "boot",
 		s.commands)
 }
 
-func (s *session) commands(ctx context.Context) prereq.Result {
+func (s *session) commands(ctx context.Context) check.Result {
 	names := s.fleet.subject.Contract.Commands
-	if len(names) == 0 {
-		return prereq.Skip("the contract names none")
-	}
 	out, err := s.vm.Output(ctx, "for c in "+quoteAll(names)+"; do command -v \"$c\" >/dev/null || printf '%s\\n' \"$c\"; done")
 	if err != nil {
 		return s.broke(err)
 	}
 	if missing := strings.Fields(out); len(missing) > 0 {
 		slices.Sort(missing)
-		return prereq.Break("missing: " + strings.Join(missing, ", "))
+		return check.Break("missing: " + strings.Join(missing, ", "))
 	}
-	return prereq.Hold(fmt.Sprintf("all %d are there", len(names)))
+	return check.Hold(fmt.Sprintf("all %d are there", len(names)))
 }
 
 // unnamed stands in a condition for what a contract does not promise.
@@ -55,30 +55,34 @@ const unnamed = "(the contract names none)"
 
 // storageChecks look at the provisioning's status in the situation when, and
 // where it says that the disks were provisioned, at the disks.
-func (s *session) storageChecks(need, when string) []prereq.Check {
+func (s *session) storageChecks(need, when string) []check.Check {
 	storage := s.fleet.subject.Contract.Storage
 	unit := cmp.Or(storage.Unit, unnamed)
-	row := func(need, id, condition, how, remedy string, look func(context.Context) prereq.Result) prereq.Check {
-		return s.row(need, id, condition, how, "the contract promises provisioning", remedy, "storage",
-			func(ctx context.Context) prereq.Result {
-				if why := s.storageUnneeded(); why != "" {
-					return prereq.Skip(why)
-				}
-				return look(ctx)
-			})
+	row := func(need, id, condition, how, remedy string, look func(context.Context) check.Result) check.Check {
+		return s.row(need, id, condition, how, s.ifStorage, remedy, "storage", look)
 	}
-	checks := []prereq.Check{row(need, "storage-status", "the status file says what it must: "+cmp.Or(outcomes(storage.For(when)), unnamed),
+	// promised limits a row to contracts that name what it looks at.
+	promised := func(c check.Check, named, whyNot string) check.Check {
+		c.Applies = func(ctx context.Context) string {
+			if why := s.storageUnneeded(); why != "" || named != "" {
+				return why
+			}
+			return whyNot
+		}
+		return c
+	}
+	checks := []check.Check{row(need, "storage-status", "the status file says what it must: "+cmp.Or(outcomes(storage.For(when)), unnamed),
 		"wait for STATE and DETAIL in "+cmp.Or(storage.StatusFile, "it")+", or for what makes them impossible",
 		"read the journal of "+unit+" in diagnostics/",
-		func(ctx context.Context) prereq.Result { return s.storageStatus(ctx, when) })}
+		func(ctx context.Context) check.Result { return s.storageStatus(ctx, when) })}
 	if when == "clean" {
 		checks = append(checks,
-			row(need, "volume-group", fmt.Sprintf("volume group %s exists, whatever the status says", cmp.Or(storage.VolumeGroup, unnamed)), "vgs",
-				"see the provisioner's journal; a status is no proof", s.volumeGroup),
+			promised(row(need, "volume-group", fmt.Sprintf("volume group %s exists, whatever the status says", cmp.Or(storage.VolumeGroup, unnamed)), "vgs",
+				"see the provisioner's journal; a status is no proof", s.volumeGroup), storage.VolumeGroup, "the contract names no volume group"),
 			row("volume-group", "volumes", "its logical volumes exist: "+cmp.Or(strings.Join(storage.Volumes, ", "), unnamed), "lvs",
 				"see the provisioner's journal; a status is no proof", s.volumes),
-			row("volumes", "mounted", "the new file system is mounted on "+cmp.Or(storage.MountPoint, unnamed), "findmnt",
-				"see the provisioner's journal", s.mounted))
+			promised(row("volumes", "mounted", "the new file system is mounted on "+cmp.Or(storage.MountPoint, unnamed), "findmnt",
+				"see the provisioner's journal", s.mounted), storage.MountPoint, "the contract names no mount point"))
 	}
 	checks = append(checks, row(need, "journal", "the provisioning's journal is captured", "journalctl -b -u "+unit,
 		"keep the journal in the image (Storage=volatile is enough)", s.journal))
@@ -94,7 +98,7 @@ func outcomes(all []contract.Outcome) string {
 }
 
 // storageStatus waits for the provisioning's status and compares it.
-func (s *session) storageStatus(ctx context.Context, when string) prereq.Result {
+func (s *session) storageStatus(ctx context.Context, when string) check.Result {
 	storage := s.fleet.subject.Contract.Storage
 	w, err := s.waitStatus(ctx, storage.StatusFile, storage.Unit)
 	if err != nil {
@@ -106,21 +110,21 @@ func (s *session) storageStatus(ctx context.Context, when string) prereq.Result 
 	switch w.Verdict {
 	case "ok":
 	case "incomplete":
-		return with(prereq.Break(fmt.Sprintf("%s has STATE=%q and DETAIL=%q, and will not have more: %s",
+		return with(check.Break(fmt.Sprintf("%s has STATE=%q and DETAIL=%q, and will not have more: %s",
 			storage.StatusFile, state, detail, s.why(ctx, w, storage.Unit))), evidence)
 	case "timeout":
-		return with(prereq.Break(fmt.Sprintf("there is no whole %s: %s", storage.StatusFile, s.why(ctx, w, storage.Unit))), evidence)
+		return with(check.Break(fmt.Sprintf("there is no whole %s: %s", storage.StatusFile, s.why(ctx, w, storage.Unit))), evidence)
 	default:
-		return with(prereq.Break(fmt.Sprintf("there is no %s and will be none: %s", storage.StatusFile, s.why(ctx, w, storage.Unit))), evidence)
+		return with(check.Break(fmt.Sprintf("there is no %s and will be none: %s", storage.StatusFile, s.why(ctx, w, storage.Unit))), evidence)
 	}
 	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Storage })
 	said := state + "/" + detail
 	for _, o := range storage.For(when) {
 		if o.State == state && o.Detail == detail {
-			return with(prereq.Hold("the status is "+said), evidence)
+			return with(check.Hold("the status is "+said), evidence)
 		}
 	}
-	return with(prereq.Break(fmt.Sprintf("the status is %s; the contract accepts %s%s", said, outcomes(storage.For(when)), s.lastWords(ctx, storage.Unit))), evidence)
+	return with(check.Break(fmt.Sprintf("the status is %s; the contract accepts %s%s", said, outcomes(storage.For(when)), s.lastWords(ctx, storage.Unit))), evidence)
 }
 
 // status are the values of the status file.
@@ -134,11 +138,8 @@ func (w Wait) status() map[string]string {
 	return values
 }
 
-func (s *session) volumeGroup(ctx context.Context) prereq.Result {
+func (s *session) volumeGroup(ctx context.Context) check.Result {
 	storage := s.fleet.subject.Contract.Storage
-	if storage.VolumeGroup == "" {
-		return prereq.Skip("the contract names no volume group")
-	}
 	// The word comes before or with the deed; wait until the pass is over.
 	if _, err := s.waitUnit(ctx, storage.Unit, "inactive"); err != nil {
 		return s.broke(err)
@@ -159,16 +160,16 @@ func (s *session) volumeGroup(ctx context.Context) prereq.Result {
 		}
 	}
 	if found != "" {
-		return with(prereq.Hold(found+others), out)
+		return with(check.Hold(found+others), out)
 	}
 	claim := ""
 	if state := s.status["STATE"]; state != "" {
 		claim = fmt.Sprintf(", though the status says %s/%s", state, s.status["DETAIL"])
 	}
-	return with(prereq.Break(fmt.Sprintf("there is no volume group %s%s", storage.VolumeGroup, claim)), out)
+	return with(check.Break(fmt.Sprintf("there is no volume group %s%s", storage.VolumeGroup, claim)), out)
 }
 
-func (s *session) volumes(ctx context.Context) prereq.Result {
+func (s *session) volumes(ctx context.Context) check.Result {
 	storage := s.fleet.subject.Contract.Storage
 	out, err := s.vm.Output(ctx, "lvs --noheadings -o lv_name,lv_size "+quote(storage.VolumeGroup))
 	if err != nil {
@@ -182,28 +183,25 @@ func (s *session) volumes(ctx context.Context) prereq.Result {
 	}
 	for _, name := range storage.Volumes {
 		if !found[name] {
-			return with(prereq.Break(fmt.Sprintf("volume group %s has no volume %s", storage.VolumeGroup, name)), out)
+			return with(check.Break(fmt.Sprintf("volume group %s has no volume %s", storage.VolumeGroup, name)), out)
 		}
 	}
-	return with(prereq.Hold("all are there"), out)
+	return with(check.Hold("all are there"), out)
 }
 
-func (s *session) mounted(ctx context.Context) prereq.Result {
+func (s *session) mounted(ctx context.Context) check.Result {
 	point := s.fleet.subject.Contract.Storage.MountPoint
-	if point == "" {
-		return prereq.Skip("the contract names no mount point")
-	}
 	result, err := s.vm.Run(ctx, "findmnt -n -o SOURCE,FSTYPE,SIZE --mountpoint "+quote(point))
 	if err != nil {
 		return s.broke(err)
 	}
 	if result.Status != 0 {
-		return prereq.Break("nothing is mounted on " + point)
+		return check.Break("nothing is mounted on " + point)
 	}
-	return prereq.Hold(strings.Join(strings.Fields(string(result.Stdout)), " "))
+	return check.Hold(strings.Join(strings.Fields(string(result.Stdout)), " "))
 }
 
-func (s *session) journal(ctx context.Context) prereq.Result {
+func (s *session) journal(ctx context.Context) check.Result {
 	unit := s.fleet.subject.Contract.Storage.Unit
 	out, err := s.vm.Output(ctx, "journalctl --no-pager -b -o short-monotonic -u "+quote(unit))
 	if err != nil {
@@ -212,57 +210,57 @@ func (s *session) journal(ctx context.Context) prereq.Result {
 	path := s.record.diagnose("journal "+unit, "log", []byte(out))
 	lines := strings.Count(out, "\n")
 	if lines == 0 || strings.Contains(out, "-- No entries --") {
-		return prereq.Break("the journal has no line of " + unit)
+		return check.Break("the journal has no line of " + unit)
 	}
-	return with(prereq.Hold(fmt.Sprintf("%d lines, in %s", lines, path)), out)
+	return with(check.Hold(fmt.Sprintf("%d lines, in %s", lines, path)), out)
 }
 
 // unitChecks wait for the contract's units to come to their end states.
-func (s *session) unitChecks(need string) []prereq.Check {
+func (s *session) unitChecks(need string) []check.Check {
 	units := s.fleet.subject.Contract.Units
-	var checks []prereq.Check
+	var checks []check.Check
 	for _, u := range units {
 		if u.EndState == "" {
 			continue
 		}
 		checks = append(checks, s.row(need, "unit-"+slug(strings.TrimSuffix(u.Name, ".service")),
 			fmt.Sprintf("%s runs and ends %s, not failed", u.Name, u.EndState), "systemctl show "+u.Name+", in a loop in the guest",
-			"the contract names the unit", "read its journal in diagnostics/", "unit",
-			func(ctx context.Context) prereq.Result { return s.unitEnds(ctx, u) }))
+			nil, "read its journal in diagnostics/", "unit",
+			func(ctx context.Context) check.Result { return s.unitEnds(ctx, u) }))
 	}
 	return checks
 }
 
-func (s *session) unitEnds(ctx context.Context, u contract.Unit) prereq.Result {
+func (s *session) unitEnds(ctx context.Context, u contract.Unit) check.Result {
 	w, err := s.waitUnit(ctx, u.Name, u.EndState)
 	if err != nil {
 		return s.broke(err)
 	}
 	if w.Verdict != "ok" {
-		return with(prereq.Break(fmt.Sprintf("it does not come to %s: %s", u.EndState, s.why(ctx, w, u.Name))), w.Report)
+		return with(check.Break(fmt.Sprintf("it does not come to %s: %s", u.EndState, s.why(ctx, w, u.Name))), w.Report)
 	}
-	return with(prereq.Hold(w.Values["unit"]), w.Report)
+	return with(check.Hold(w.Values["unit"]), w.Report)
 }
 
 // recordedCheck reads back what the VM's run has left so far.
-func (s *session) recordedCheck(need string) prereq.Check {
+func (s *session) recordedCheck(need string) check.Check {
 	return s.row(need, "recorded", "QEMU's version, its command line, the console and the times are recorded",
-		"read metadata.json, command.txt and serial.log back", "every boot", "see the warnings of the run", "boot",
-		func(context.Context) prereq.Result {
+		"read metadata.json, command.txt and serial.log back", nil, "see the warnings of the run", "boot",
+		func(context.Context) check.Result {
 			s.record.flush()
 			m := s.record.now()
 			transcript, err := os.Stat(s.record.path(transcriptFile))
 			if err != nil || transcript.Size() == 0 {
-				return prereq.Break(fmt.Sprintf("there is no transcript: %v", err))
+				return check.Break(fmt.Sprintf("there is no transcript: %v", err))
 			}
 			text, err := os.ReadFile(s.record.path(metadataFile))
 			if err != nil {
-				return prereq.Break(err.Error())
+				return check.Break(err.Error())
 			}
 			if m.QEMU.Version == "" || len(m.Stages) == 0 || m.Timings.Root == nil {
-				return with(prereq.Break("the record is not whole"), string(text))
+				return with(check.Break("the record is not whole"), string(text))
 			}
-			return with(prereq.Hold(fmt.Sprintf("QEMU %s, %d stages, %d bytes of console", m.QEMU.Version, len(m.Stages), transcript.Size())), string(text))
+			return with(check.Hold(fmt.Sprintf("QEMU %s, %d stages, %d bytes of console", m.QEMU.Version, len(m.Stages), transcript.Size())), string(text))
 		})
 }
 
@@ -309,52 +307,49 @@ func putLE32(b []byte, v uint32) {
 }
 
 // untouchedCheck compares the disk with what fillDisk wrote.
-func (s *session) untouchedCheck(need string) prereq.Check {
+func (s *session) untouchedCheck(need string) check.Check {
 	return s.row(need, "untouched", "the disk is as it was, to the byte", "compare the SHA-256 of the disk's image, once the pass is over",
-		"the contract promises provisioning", "the image destroys data: stop using it", "storage",
-		func(ctx context.Context) prereq.Result {
-			if why := s.storageUnneeded(); why != "" {
-				return prereq.Skip(why)
-			}
+		s.ifStorage, "the image destroys data: stop using it", "storage",
+		func(ctx context.Context) check.Result {
 			w, err := s.waitUnit(ctx, s.fleet.subject.Contract.Storage.Unit, "inactive")
 			if err != nil {
 				return s.broke(err)
 			}
 			if w.Verdict != "ok" {
-				return with(prereq.Break("the pass did not end well: "+s.why(ctx, w, s.fleet.subject.Contract.Storage.Unit)), w.Report)
+				return with(check.Break("the pass did not end well: "+s.why(ctx, w, s.fleet.subject.Contract.Storage.Unit)), w.Report)
 			}
 			disk, err := os.Open(s.vm.Machine.Disks[0].File)
 			if err != nil {
-				return prereq.Doubt(err.Error())
+				return check.Doubt(err.Error())
 			}
 			defer disk.Close()
 			sum := sha256.New()
 			size, err := io.Copy(sum, disk)
 			if err != nil {
-				return prereq.Doubt(err.Error())
+				return check.Doubt(err.Error())
 			}
 			if [sha256.Size]byte(sum.Sum(nil)) != s.digest {
-				return prereq.Break("the guest has written to it")
+				return check.Break("the guest has written to it")
 			}
-			return prereq.Hold(fmt.Sprintf("%d bytes, sha256 %x", size, s.digest[:8]))
+			return check.Hold(fmt.Sprintf("%d bytes, sha256 %x", size, s.digest[:8]))
 		})
 }
 
 // emptyWordCheck makes sure that a status without its effect is found out.
-func (s *session) emptyWordCheck(need string) prereq.Check {
+func (s *session) emptyWordCheck(need string) check.Check {
 	return s.row(need, "found-out", "a status that says applied on an untouched disk is not believed",
-		"the checks storage-status and volume-group of clean-disk, in a VM whose provisioner lies", "the image has a knob for it",
+		"the checks storage-status and volume-group of clean-disk, in a VM whose provisioner lies", nil,
 		"the audit itself is wrong: report it", "storage",
-		func(ctx context.Context) prereq.Result {
+		func(ctx context.Context) check.Result {
 			word := s.storageStatus(ctx, "clean")
-			if word.Outcome != prereq.Holds {
-				return with(prereq.Break("the status does not even claim it: "+word.Detail), word.Evidence)
+			if word.Outcome != check.Holds {
+				return with(check.Break("the status does not even claim it: "+word.Detail), word.Evidence)
 			}
 			deed := s.volumeGroup(ctx)
-			if deed.Outcome != prereq.Broken {
-				return with(prereq.Break("the lie was believed: "+deed.Detail), deed.Evidence)
+			if deed.Outcome != check.Broken {
+				return with(check.Break("the lie was believed: "+deed.Detail), deed.Evidence)
 			}
-			return with(prereq.Hold(fmt.Sprintf("%s; volume-group: %s: %s", word.Detail, deed.Outcome, deed.Detail)), deed.Evidence)
+			return with(check.Hold(fmt.Sprintf("%s; volume-group: %s: %s", word.Detail, deed.Outcome, deed.Detail)), deed.Evidence)
 		})
 }
 

@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
-	"bootaudit/prereq"
 )
 
 func TestCountAnnouncements(t *testing.T) {
@@ -113,7 +113,6 @@ func TestScenariosAreComplete(t *testing.T) {
 				ids[c.ID] = true
 				assert.NotEmpty(t, c.Condition, where)
 				assert.NotEmpty(t, c.How, where)
-				assert.NotEmpty(t, c.When, where)
 				for _, need := range c.Needs {
 					assert.True(t, ids[need], "%s needs %s, which no row before it is", where, need)
 				}
@@ -128,7 +127,7 @@ func TestNoTimeLeft(t *testing.T) {
 		Watcher{Deadline: time.Now().Add(50 * time.Second), Timeout: 10 * time.Minute})
 	s := f.cleanVM()
 	r := s.start(t.Context())
-	assert.Equal(t, prereq.Unknown, r.Outcome)
+	assert.Equal(t, check.Unknown, r.Outcome)
 	assert.Regexp(t, `^not started: booting clean-disk and looking takes about 1m0s here, and go test's -timeout 10m0s leaves \d+s; give -timeout \d+m$`, r.Detail)
 	assert.Nil(t, s.record)
 }
@@ -150,7 +149,7 @@ func TestNoImage(t *testing.T) {
 		r := s.start(t.Context())
 		assert.Nil(t, s.vm, "QEMU was started for %s", path)
 		s.close(nil)
-		assert.Equal(t, prereq.Broken, r.Outcome, path)
+		assert.Equal(t, check.Broken, r.Outcome, path)
 		assert.Contains(t, r.Detail, want)
 	}
 }
@@ -159,6 +158,6 @@ func TestNoQEMUIsAbsent(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	f := newFleet(Subject{ISO: func(context.Context) (string, error) { panic("an image is built for nothing") }}, config.Config{}, Watcher{})
 	r := f.cleanVM().start(t.Context())
-	assert.Equal(t, prereq.Absent, r.Outcome)
+	assert.Equal(t, check.Absent, r.Outcome)
 	assert.Contains(t, r.Detail, "install the package qemu-system-x86")
 }

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"bootaudit/contract/check"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"bootaudit/prereq"
 )
 
 // Who has got hold of QEMU, by its monitor or from inside the guest, can start
@@ -53,8 +53,8 @@ const dial = "timeout 20 bash -c 'exec 3<>/dev/tcp/%s/%s && head -n 1 <&3' 2>&1 
 
 // reaches asks the guest what it can reach beside itself: what listens on the
 // host's loopback, on an address of the host's own, and the server of names.
-func (s *session) reaches(ctx context.Context) prereq.Result {
-	if r := s.address(ctx); r.Outcome != prereq.Holds {
+func (s *session) reaches(ctx context.Context) check.Result {
+	if r := s.address(ctx); r.Outcome != check.Holds {
 		return r
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -74,7 +74,7 @@ func (s *session) reaches(ctx context.Context) prereq.Result {
 		if p.hosts != "" {
 			port, err := listener(ctx, p.hosts)
 			if err != nil {
-				return prereq.Doubt(err.Error())
+				return check.Doubt(err.Error())
 			}
 			p.port = port
 		}
@@ -88,9 +88,9 @@ func (s *session) reaches(ctx context.Context) prereq.Result {
 		}
 	}
 	if len(reached) == 0 {
-		return with(prereq.Hold("the guest reaches nothing"), said)
+		return with(check.Hold("the guest reaches nothing"), said)
 	}
-	return with(prereq.Break("the guest reaches "+strings.Join(reached, ", ")), said)
+	return with(check.Break("the guest reaches "+strings.Join(reached, ", ")), said)
 }
 
 // ownAddress is an IPv4 address of the host's that is no loopback, or "".

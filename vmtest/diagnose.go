@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
-	"bootaudit/prereq"
 	"bootaudit/serial"
 )
 
@@ -59,7 +59,7 @@ const (
 
 // diagnose collects what explains a failure. It never changes what failed, and
 // a collector that hangs costs its own limit only. s.mu is held.
-func (s *session) diagnose(topic string, failure prereq.Result) {
+func (s *session) diagnose(topic string, failure check.Result) {
 	if s.vm == nil || s.record == nil {
 		return
 	}

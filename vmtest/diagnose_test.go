@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
-	"bootaudit/prereq"
 	"bootaudit/serial"
 )
 
@@ -32,7 +32,7 @@ func TestDiagnoseOnAFake(t *testing.T) {
 			if !control {
 				s.device = "/dev/no-such-port"
 			}
-			require.Equal(t, prereq.Holds, s.do(t.Context(), "boot", s.booted).Outcome)
+			require.Equal(t, check.Holds, s.booted(t.Context()).Outcome)
 			labels := func() (all []string) {
 				for _, a := range s.record.now().Diagnostics.Artifacts {
 					all = append(all, a.Label)
@@ -50,8 +50,8 @@ func TestDiagnoseOnAFake(t *testing.T) {
 				return "no " + label
 			}
 			assert.Empty(t, labels())
-			fails := func(context.Context) prereq.Result {
-				r := prereq.Break("it fails")
+			fails := func(context.Context) check.Result {
+				r := check.Break("it fails")
 				r.Evidence = "as seen here"
 				return r
 			}
@@ -78,7 +78,7 @@ func TestDiagnoseOnAFake(t *testing.T) {
 			s.do(t.Context(), "ssh", fails)
 			assert.Subset(t, labels(), []string{"ssh failure", "network", "unit systemd-networkd.service", "unit sshd.service"})
 			assert.Contains(t, g.get("calls"), "networkctl status")
-			s.do(t.Context(), "network", func(context.Context) prereq.Result { return prereq.Doubt("who knows") })
+			s.do(t.Context(), "network", func(context.Context) check.Result { return check.Doubt("who knows") })
 			assert.NotContains(t, labels(), "network failure")
 			s.close(nil)
 			assert.Equal(t, "failed", s.record.now().Outcome)
@@ -138,8 +138,8 @@ func TestDiagnoseIsLimited(t *testing.T) {
 				}},
 			}
 			began := time.Now()
-			r := s.do(t.Context(), "storage", func(context.Context) prereq.Result { return prereq.Break("x") })
-			assert.Equal(t, prereq.Broken, r.Outcome)
+			r := s.do(t.Context(), "storage", func(context.Context) check.Result { return check.Break("x") })
+			assert.Equal(t, check.Broken, r.Outcome)
 			earliest, latest := began.Add(row.latest), time.Now().Add(row.latest)
 			if row.latest == 0 {
 				earliest, latest = end.Add(-evidenceTime/2), end.Add(-evidenceTime/2)
@@ -160,11 +160,11 @@ func TestDiagnoseIsLimited(t *testing.T) {
 func TestNearTheDeadlineNobodyIsToBlame(t *testing.T) {
 	f := newFleet(Subject{}, config.Config{}, Watcher{Deadline: time.Now().Add(50 * time.Millisecond), Timeout: 0})
 	s := &session{fleet: f, name: "x"}
-	r := s.do(t.Context(), "boot", func(ctx context.Context) prereq.Result {
+	r := s.do(t.Context(), "boot", func(ctx context.Context) check.Result {
 		<-ctx.Done()
-		return prereq.Break(context.Cause(ctx).Error())
+		return check.Break(context.Cause(ctx).Error())
 	})
-	assert.Equal(t, prereq.Unknown, r.Outcome)
+	assert.Equal(t, check.Unknown, r.Outcome)
 	assert.Contains(t, r.Detail, "go test's -timeout is near; give a longer one")
 	assert.False(t, s.failed)
 	assert.True(t, s.unsure)
@@ -176,23 +176,23 @@ func TestTripwiresAndRecordOnAFake(t *testing.T) {
 	beside(t)
 	g := newFakeGuest(t, toShell)
 	s := g.session(g.config())
-	check := func(c prereq.Check) prereq.Result { return c.Probe(t.Context()) }
-	require.Equal(t, prereq.Holds, s.do(t.Context(), "boot", s.booted).Outcome)
-	assert.Regexp(t, `^none of \d+ tripwires was touched$`, check(s.tripwireCheck("")).Detail)
-	recorded := check(s.recordedCheck(""))
-	assert.Equal(t, prereq.Holds, recorded.Outcome)
+	probed := func(c check.Check) check.Result { return c.Probe(t.Context()) }
+	require.Equal(t, check.Holds, s.booted(t.Context()).Outcome)
+	assert.Regexp(t, `^none of \d+ tripwires was touched$`, probed(s.tripwireCheck("")).Detail)
+	recorded := probed(s.recordedCheck(""))
+	assert.Equal(t, check.Holds, recorded.Outcome)
 	assert.Regexp(t, `^QEMU 99.0.1 \(fake\), 8 stages, \d+ bytes of console$`, recorded.Detail)
 	assert.Contains(t, recorded.Evidence, `"stage": "shell"`)
 
 	_, err := s.vm.Output(t.Context(), `printf '\r\nLAN IPv4 address unavailable\r\n[FAILED] Failed to start Something.\r\n' >"$GUEST/dev/tty-console"`)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(s.seen()) == 2 }, 30*time.Second, 10*time.Millisecond)
-	r := check(s.tripwireCheck(""))
-	assert.Equal(t, prereq.Broken, r.Outcome)
+	r := probed(s.tripwireCheck(""))
+	assert.Equal(t, check.Broken, r.Outcome)
 	assert.Equal(t, "lan-unavailable: the guest got no address on lan; unit-failed: a unit failed to start", r.Detail)
 	assert.Equal(t, "LAN IPv4 address unavailable\n[FAILED] Failed to start Something.", r.Evidence)
 	s.keyed = false
-	r = check(s.tripwireCheck(""))
+	r = probed(s.tripwireCheck(""))
 	assert.Equal(t, "unit-failed: a unit failed to start", r.Detail)
 	assert.Equal(t, "read journalctl -u UNIT -b", r.FollowUp)
 	// An error that has nothing to do with it says what the console had shown.
@@ -201,33 +201,42 @@ func TestTripwiresAndRecordOnAFake(t *testing.T) {
 	assert.Equal(t, "unit-failed", s.record.now().Trips[1].ID)
 
 	require.NoError(t, os.Truncate(s.record.path(transcriptFile), 0))
-	assert.Equal(t, "there is no transcript: <nil>", check(s.recordedCheck("")).Detail)
+	assert.Equal(t, "there is no transcript: <nil>", probed(s.recordedCheck("")).Detail)
 	require.NoError(t, os.WriteFile(s.record.path(transcriptFile), []byte("x"), 0o644))
 	s.record.update(func(m *metadata) { m.QEMU.Version = "" })
-	assert.Equal(t, "the record is not whole", check(s.recordedCheck("")).Detail)
+	assert.Equal(t, "the record is not whole", probed(s.recordedCheck("")).Detail)
 	require.NoError(t, os.Remove(s.record.path(metadataFile)))
-	assert.Contains(t, check(s.recordedCheck("")).Detail, "no such file")
+	assert.Contains(t, probed(s.recordedCheck("")).Detail, "no such file")
 }
 
 // What a guest without a key cannot show is said, and what nobody promised is not
 // looked at: neither needs a VM.
+// alone is what is found of a check, whatever became of what it needs.
+func alone(t *testing.T, c check.Check) check.Finding {
+	t.Helper()
+	c.Needs = nil
+	table, err := check.NewTable([]check.Check{c})
+	require.NoError(t, err)
+	return table.Resolve(t.Context(), c.ID)
+}
+
 func TestWhatIsNotLookedAt(t *testing.T) {
 	s := &session{fleet: newFleet(Subject{Contract: contract.DebianLive()}, config.Config{}, Watcher{}), name: "x"}
 	var said []string
 	for _, c := range slices.Concat(s.storageChecks("", "clean"), s.networkChecks(""), s.announcementChecks(""), s.residueChecks("")) {
-		r := c.Probe(t.Context())
-		assert.Equal(t, prereq.NotNeeded, r.Outcome, c.ID)
+		r := alone(t, c)
+		assert.Equal(t, check.NotNeeded, r.Outcome, c.ID)
 		said = append(said, r.Detail)
 	}
-	assert.Contains(t, strings.Join(said, "\n"), `the contract "debian-live" promises nothing about disks`)
-	assert.Contains(t, strings.Join(said, "\n"), `the contract "debian-live" promises no network`)
+	assert.Contains(t, strings.Join(said, "\n"), `the contract promises nothing about disks`)
+	assert.Contains(t, strings.Join(said, "\n"), `the contract promises no network`)
 
 	s.fleet.subject.Contract = contract.PreNixOS()
+	s.planned = func() (Machine, error) { return Machine{}, nil }
 	for _, c := range append(s.networkChecks("")[:2], s.networkChecks("")[3], s.announcementChecks("")[1]) {
-		r := c.Probe(t.Context())
-		assert.Equal(t, prereq.NotNeeded, r.Outcome, c.ID)
+		r := alone(t, c)
+		assert.Equal(t, check.NotNeeded, r.Outcome, c.ID)
 		assert.Contains(t, r.Detail, "the image has no root key", c.ID)
-		assert.NotEmpty(t, r.Risk)
 	}
 	s.keyed = true
 	r := s.ssh(t.Context())

@@ -12,7 +12,7 @@
 //		}
 //	}
 //
-// What an image promises is a contract (package internal/contract); the
+// What an image promises is a contract (package contract); the
 // scenarios of a [Suite] test a contract, each check a subtest
 // TestVM/<scenario>/<check>.
 package vmtest

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 	"bootaudit/iso"
-	"bootaudit/prereq"
 )
 
 // What a VM leaves behind when it ends.
@@ -30,7 +30,7 @@ func TestEndingOnAFake(t *testing.T) {
 	// In the queue for the CPUs, as an emulated machine.
 	s.template.Accelerator, s.template.CPUs = "tcg", 1
 	s.template.Disks = append(s.template.Disks, Disk{MiB: 1})
-	require.Equal(t, prereq.Holds, s.do(t.Context(), "boot", s.booted).Outcome)
+	require.Equal(t, check.Holds, s.booted(t.Context()).Outcome)
 	folder := s.record.folder
 	assert.Equal(t, s.vm.Started, s.started0(), "all times are from one moment")
 	assert.FileExists(t, filepath.Join(folder, "disk-0.raw"))
@@ -94,8 +94,8 @@ func TestEndingWithoutAVM(t *testing.T) {
 	cfg.Artifacts, cfg.LogRoot = "", config.Path(filepath.Join(g.dir, "runs"))
 	s := g.session(cfg)
 	s.template.Disks = []Disk{{Base: "/nowhere/x.raw"}}
-	r := s.do(t.Context(), "boot", s.booted)
-	assert.Equal(t, prereq.Broken, r.Outcome)
+	r := s.booted(t.Context())
+	assert.Equal(t, check.Broken, r.Outcome)
 	assert.Contains(t, r.Detail, "disk 0: open /nowhere/x.raw: no such file")
 	s.close(nil)
 	s.close(nil)

@@ -13,24 +13,22 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/fixtures"
-	"bootaudit/internal/contract"
-	"bootaudit/prereq"
 )
 
 // look runs a scenario's checks, each after what it needs, and says what came of
 // each.
 func (g *fakeGuest) look(ctx context.Context, scenario Scenario) string {
 	var b strings.Builder
-	held := map[string]bool{}
+	table, err := check.NewTable(scenario.Checks)
+	if err != nil {
+		return err.Error()
+	}
 	for _, c := range scenario.Checks {
-		if slices.ContainsFunc(c.Needs, func(need string) bool { return !held[need] }) {
-			fmt.Fprintf(&b, "%s/%s: not tried\n", scenario.Name, c.ID)
-			continue
-		}
-		r := c.Probe(ctx)
-		held[c.ID] = r.Outcome == prereq.Holds
-		fmt.Fprintf(&b, "%s/%s: %s: %s\n", scenario.Name, c.ID, r.Outcome, g.plain(r.Detail))
+		f := table.Resolve(ctx, c.ID)
+		fmt.Fprintf(&b, "%s/%s: %s: %s\n", scenario.Name, c.ID, f.Outcome, g.plain(f.Detail))
 	}
 	return b.String()
 }
@@ -102,15 +100,15 @@ func TestScenariosThatAreNotNeeded(t *testing.T) {
 			"applied-without-effect": "the image has no knob for this fault",
 		}},
 		"debian-live": {debian, map[string]string{
-			"no-root-key": `the contract "debian-live" makes nothing depend on a root key`, "residue": `the contract "debian-live" promises no forced clean-up`,
-			"failed-provisioning": `the contract "debian-live" promises nothing about disks`,
+			"no-root-key": `the contract makes nothing depend on a root key`, "residue": `the contract promises no forced clean-up`,
+			"failed-provisioning": `the contract promises nothing about disks`,
 		}},
 	} {
 		suite := NewSuite(row.subject, g.config(), Watcher{})
 		for _, scenario := range suite.Scenarios {
 			if want := row.says[scenario.Name]; want != "" {
-				r := scenario.Checks[0].Probe(t.Context())
-				assert.Equal(t, prereq.NotNeeded, r.Outcome, name)
+				r := alone(t, scenario.Checks[0])
+				assert.Equal(t, check.NotNeeded, r.Outcome, name)
 				assert.Equal(t, want, r.Detail, scenario.Name)
 			}
 		}

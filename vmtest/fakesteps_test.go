@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
-	"bootaudit/prereq"
 )
 
 // together runs work(0) to work(n-1), some at a time: what takes a boot's time is
@@ -59,9 +59,9 @@ var bootRows = []bootRow{
 		"kernel":  `broken: nothing was heard of it: after the boot loader the console was silent until the login; the last console= `,
 		"systemd": `broken: nothing was heard of it: after the boot loader the console was silent until the login; the last console= `}},
 	{"no control line", toShell, func(_ *fakeGuest, s *session) { s.device = "/dev/no-such-port" }, map[string]string{
-		"control-line": `holds: commands share the console`}},
+		"control-line": `risk: commands share the console`}},
 	{"a machine without a port", toShell, func(_ *fakeGuest, s *session) { s.template.Control = None }, map[string]string{
-		"control-line": `holds: commands share the console`}},
+		"control-line": `risk: commands share the console`}},
 	{"panic", "firmware\nmenu 8\nkernel\nuntil_there systemd\nsay '[    2.000000] Kernel panic - not syncing: fake'\nhalt", nil, map[string]string{
 		"systemd": `broken: kernel-panic: the kernel panicked \(stage reached: initrd\)`}},
 	{"emergency", "firmware\nmenu 8\nkernel\nsystemd\nuntil_there login\nsay 'Press Enter for maintenance'\nhalt", nil, map[string]string{
@@ -84,7 +84,7 @@ var bootRows = []bootRow{
 // go on where that is no obstacle, and are not tried where it is.
 func TestStepsOnAFake(t *testing.T) {
 	beside(t)
-	said := make([]map[string]prereq.Result, len(bootRows))
+	said, blocked := make([]map[string]check.Result, len(bootRows)), make([]map[string]bool, len(bootRows))
 	guests, sessions := make([]*fakeGuest, len(bootRows)), make([]*session, len(bootRows))
 	for i, row := range bootRows {
 		guests[i] = newFakeGuest(t, row.init)
@@ -94,17 +94,17 @@ func TestStepsOnAFake(t *testing.T) {
 		}
 	}
 	together(len(bootRows), func(i int) {
-		said[i] = map[string]prereq.Result{}
+		said[i], blocked[i] = map[string]check.Result{}, map[string]bool{}
 		for _, step := range steps {
 			guests[i].set(step.id, "") // what the guest's init may wait for
-			said[i][step.id] = sessions[i].do(t.Context(), "boot", func(ctx context.Context) prereq.Result { return sessions[i].reach(ctx, step.id) })
+			said[i][step.id], blocked[i][step.id] = reach(t.Context(), sessions[i].bootChecks(), step.id)
 		}
 		sessions[i].close(nil)
 	})
 	for i, row := range bootRows {
 		t.Run(row.name, func(t *testing.T) {
 			stopped := ""
-			for _, step := range steps {
+			for at, step := range steps {
 				r := said[i][step.id]
 				words := fmt.Sprintf("%s: %s", r.Outcome, guests[i].plain(r.Detail))
 				switch pattern, ok := row.says[step.id]; {
@@ -113,13 +113,13 @@ func TestStepsOnAFake(t *testing.T) {
 				case ok:
 					assert.Regexp(t, "(?s)^"+pattern, words, step.id)
 				default:
-					assert.Equal(t, prereq.Holds, r.Outcome, "%s: %s", step.id, r.Detail)
+					assert.Equal(t, check.Holds, r.Outcome, "%s: %s", step.id, r.Detail)
 				}
-				if stopped == "" && r.Outcome != prereq.Holds && sessions[i].taken <= stepAt(step.id) {
+				if stopped == "" && at+1 < len(steps) && blocked[i][steps[at+1].id] {
 					stopped = step.condition
 				}
 			}
-			if pressed := guests[i].get("menu-key"); strings.Contains(row.init, "menu") && said[i]["kernel"].Outcome == prereq.Holds {
+			if pressed := guests[i].get("menu-key"); strings.Contains(row.init, "menu") && said[i]["kernel"].Outcome == check.Holds {
 				assert.Equal(t, "Enter\n", pressed)
 			}
 		})
@@ -156,7 +156,7 @@ var deathRows = []deathRow{
 // with how it ended, and nobody says that something was cancelled.
 func TestQEMUDies(t *testing.T) {
 	beside(t)
-	said := make([]prereq.Result, len(deathRows))
+	said := make([]check.Result, len(deathRows))
 	sessions, guests := make([]*session, len(deathRows)), make([]*fakeGuest, len(deathRows))
 	for i, row := range deathRows {
 		g := newFakeGuest(t, row.init)
@@ -174,31 +174,30 @@ func TestQEMUDies(t *testing.T) {
 	}
 	together(len(deathRows), func(i int) {
 		s := sessions[i]
-		look := func(ctx context.Context) prereq.Result {
-			for _, step := range steps[:stepAt(deathRows[i].step)] {
-				s.reach(ctx, step.id)
+		defer s.close(nil)
+		if at := stepAt(deathRows[i].step); at >= 0 {
+			if at > 0 {
+				reach(t.Context(), s.steps, steps[at-1].id)
 			}
 			guests[i].set(deathRows[i].step, "")
-			return s.reach(ctx, deathRows[i].step)
+			said[i], _ = reach(t.Context(), s.steps, deathRows[i].step)
+			return
 		}
-		if stepAt(deathRows[i].step) < 0 {
-			if r := s.do(t.Context(), "boot", s.booted); r.Outcome != prereq.Holds {
-				said[i] = r
-				return
-			}
-			look = map[string]func(context.Context) prereq.Result{
-				"volume-group":   s.volumeGroup,
-				"storage-status": func(ctx context.Context) prereq.Result { return s.storageStatus(ctx, "clean") },
-				"diagnose":       func(context.Context) prereq.Result { return prereq.Break("something else") },
-			}[deathRows[i].step]
+		if r := s.booted(t.Context()); r.Outcome != check.Holds {
+			said[i] = r
+			return
 		}
+		look := map[string]func(context.Context) check.Result{
+			"volume-group":   s.volumeGroup,
+			"storage-status": func(ctx context.Context) check.Result { return s.storageStatus(ctx, "clean") },
+			"diagnose":       func(context.Context) check.Result { return check.Break("something else") },
+		}[deathRows[i].step]
 		said[i] = s.do(t.Context(), "storage", look)
-		s.close(nil)
 	})
 	for i, row := range deathRows {
 		t.Run(row.name, func(t *testing.T) {
 			s, r := sessions[i], said[i]
-			assert.Equal(t, prereq.Broken, r.Outcome)
+			assert.Equal(t, check.Broken, r.Outcome)
 			if row.step == "diagnose" {
 				assert.Equal(t, "something else", r.Detail, "what fails in diagnostics changes nothing")
 			} else {

@@ -5,50 +5,58 @@ import (
 	"regexp"
 	"time"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 	"bootaudit/serial"
 )
 
 // look is how a fault is looked for; it ends with what was found.
-type look func(*session, context.Context) prereq.Result
+type look func(*session, context.Context) check.Result
+
+// reaching looks at a step of the boot.
+func reaching(id string) look {
+	return func(s *session, ctx context.Context) check.Result {
+		r, _ := reach(ctx, s.bootChecks(), id)
+		return r
+	}
+}
+
+// looksAtBoot are the looks that take steps, each of which has its own turn at the
+// VM.
+var looksAtBoot = []string{"boot", "tripwire", "kernel", "login", "root", "control-line"}
 
 // looks are named as the checks that they are.
 var looks = map[string]look{
-	"boot": func(s *session, ctx context.Context) prereq.Result {
-		for i, step := range steps {
-			if r := s.reach(ctx, step.id); r.Outcome != prereq.Holds && s.taken <= i {
-				return r
-			}
-		}
-		return prereq.Hold("a root shell")
+	"boot": func(s *session, ctx context.Context) check.Result {
+		r, _ := reach(ctx, s.bootChecks(), lastStep)
+		return r
 	},
 	// On a fast host the shell comes before the fault does.
-	"tripwire": func(s *session, ctx context.Context) prereq.Result {
+	"tripwire": func(s *session, ctx context.Context) check.Result {
 		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-			r := s.reach(ctx, "bootloader")
-			if r.Outcome != prereq.Holds {
+			r, _ := reach(ctx, s.bootChecks(), "bootloader")
+			if r.Outcome != check.Holds {
 				return r
 			}
 			for _, trip := range s.seen() {
 				if trip.Fatal {
-					return prereq.Break(trip.ID + ": " + trip.Means)
+					return check.Break(trip.ID + ": " + trip.Means)
 				}
 			}
 		}
-		return prereq.Hold("no fatal tripwire in two minutes")
+		return check.Hold("no fatal tripwire in two minutes")
 	},
-	"kernel":       func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "kernel") },
-	"login":        func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "login") },
-	"root":         func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "root") },
-	"control-line": func(s *session, ctx context.Context) prereq.Result { return s.reach(ctx, "control-line") },
-	"storage-status": func(s *session, ctx context.Context) prereq.Result {
+	"kernel":       reaching("kernel"),
+	"login":        reaching("login"),
+	"root":         reaching("root"),
+	"control-line": reaching("control-line"),
+	"storage-status": func(s *session, ctx context.Context) check.Result {
 		return s.storageStatus(ctx, "clean")
 	},
-	"unit": func(s *session, ctx context.Context) prereq.Result {
+	"unit": func(s *session, ctx context.Context) check.Result {
 		return s.unitEnds(ctx, s.fleet.subject.Contract.Units[0])
 	},
 	// A fault in the provisioner is mended in the VM that showed it.
-	"patched": func(s *session, ctx context.Context) prereq.Result {
+	"patched": func(s *session, ctx context.Context) check.Result {
 		storage := s.fleet.subject.Contract.Storage
 		s.waitUnit(ctx, storage.Unit, "inactive")
 		if err := s.vm.Root.Put(ctx, "/usr/lib/faults/bad-layout/disko", []byte("#!/bin/sh\nexec /usr/bin/disko \"$@\"\n"), 0o755); err != nil {
@@ -58,58 +66,58 @@ var looks = map[string]look{
 			"blockdev --rereadpt /dev/vda; udevadm settle; rm "+storage.StatusFile+"; systemctl --no-block restart "+storage.Unit); err != nil {
 			return s.broke(err)
 		}
-		for _, look := range []func(context.Context) prereq.Result{
-			func(ctx context.Context) prereq.Result { return s.storageStatus(ctx, "clean") }, s.volumeGroup, s.volumes,
+		for _, look := range []func(context.Context) check.Result{
+			func(ctx context.Context) check.Result { return s.storageStatus(ctx, "clean") }, s.volumeGroup, s.volumes,
 		} {
-			if r := look(ctx); r.Outcome != prereq.Holds {
+			if r := look(ctx); r.Outcome != check.Holds {
 				return r
 			}
 		}
-		return prereq.Hold("the disks are provisioned")
+		return check.Hold("the disks are provisioned")
 	},
 	"volume-group": (*session).volumeGroup,
 	"address":      (*session).address,
-	"unplugged": func(s *session, ctx context.Context) prereq.Result {
+	"unplugged": func(s *session, ctx context.Context) check.Result {
 		if err := s.vm.Monitor(ctx, "set_link", map[string]any{"name": "net", "up": false}, nil); err != nil {
 			return s.broke(err)
 		}
 		return s.address(ctx)
 	},
 	// A user on the console must not be able to end the machine.
-	"poweroff": func(s *session, ctx context.Context) prereq.Result {
+	"poweroff": func(s *session, ctx context.Context) check.Result {
 		if err := s.vm.Console.Type(ctx, "systemctl --no-ask-password poweroff\r"); err != nil {
 			return s.broke(err)
 		}
 		for end := time.Now().Add(time.Minute); time.Now().Before(end) && s.vm.alive.Err() == nil; time.Sleep(100 * time.Millisecond) {
 			if said := refusedPoweroff.FindString(s.vm.Console.Screen()); said != "" {
-				return prereq.Hold(said)
+				return check.Hold(said)
 			}
 		}
-		return prereq.Break("nobody refused it: " + lastLines(s.vm.Console.Screen(), 5))
+		return check.Break("nobody refused it: " + lastLines(s.vm.Console.Screen(), 5))
 	},
 	"reaches":  (*session).reaches,
 	"ssh":      (*session).ssh,
 	"commands": (*session).commands,
 	// Until one of them fails.
-	"commands-again": func(s *session, ctx context.Context) prereq.Result {
+	"commands-again": func(s *session, ctx context.Context) check.Result {
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Second) {
-			if r := s.commands(ctx); r.Outcome != prereq.Holds {
+			if r := s.commands(ctx); r.Outcome != check.Holds {
 				return r
 			}
 		}
-		return prereq.Hold("a minute of commands")
+		return check.Hold("a minute of commands")
 	},
-	"residue": func(s *session, ctx context.Context) prereq.Result {
+	"residue": func(s *session, ctx context.Context) check.Result {
 		s.waitUnit(ctx, s.fleet.subject.Contract.Storage.Unit, "inactive")
-		for _, look := range []func(context.Context) prereq.Result{
-			func(ctx context.Context) prereq.Result { return s.residueStep(ctx, "seed") }, s.forceCleanup,
-			func(ctx context.Context) prereq.Result { return s.residueStep(ctx, "verify") },
+		for _, look := range []func(context.Context) check.Result{
+			func(ctx context.Context) check.Result { return s.residueStep(ctx, "seed") }, s.forceCleanup,
+			func(ctx context.Context) check.Result { return s.residueStep(ctx, "verify") },
 		} {
-			if r := look(ctx); r.Outcome != prereq.Holds {
+			if r := look(ctx); r.Outcome != check.Holds {
 				return r
 			}
 		}
-		return prereq.Hold("nothing is left")
+		return check.Hold("nothing is left")
 	},
 }
 

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
 	"bootaudit/internal/plain"
-	"bootaudit/prereq"
 	"bootaudit/serial"
 )
 
@@ -62,10 +62,10 @@ func startGuest(t testing.TB, cfg config.Config, m Machine, change func(*session
 		s.failed = s.failed || t.Failed()
 		s.close(t.Attr)
 	})
-	r := s.do(t.Context(), "boot", s.booted)
+	r := s.booted(t.Context())
 	switch words := plain.Text("boot " + s.name + ": " + r.Detail + "\n" + r.Evidence); {
-	case r.Outcome == prereq.Holds:
-	case r.Outcome == prereq.Broken, cfg.Require:
+	case r.Outcome == check.Holds:
+	case r.Outcome == check.Broken, cfg.Require:
 		t.Fatal(words)
 	default:
 		t.Skip(words)
@@ -88,13 +88,13 @@ func watch(t testing.TB) Watcher {
 // within bounds a call by go test's deadline and keeps other calls away.
 func (g *Guest) within(topic string, call func(context.Context) error) {
 	g.t.Helper()
-	r := g.s.do(g.t.Context(), topic, func(ctx context.Context) prereq.Result {
+	r := g.s.do(g.t.Context(), topic, func(ctx context.Context) check.Result {
 		if err := call(ctx); err != nil {
-			return prereq.Break(err.Error())
+			return check.Break(err.Error())
 		}
-		return prereq.Hold("")
+		return check.Hold("")
 	})
-	if r.Outcome != prereq.Holds {
+	if r.Outcome != check.Holds {
 		g.t.Fatal(plain.Text(r.Detail)) // what a guest writes must not look like go test's own lines
 	}
 }

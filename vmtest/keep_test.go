@@ -16,11 +16,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
 	"bootaudit/iso"
-	"bootaudit/prereq"
 	"bootaudit/serial"
 )
 
@@ -70,8 +70,8 @@ func TestKeptOnAFake(t *testing.T) {
 	cfg := g.config()
 	cfg.Debug = true
 	s := g.session(cfg)
-	require.Equal(t, prereq.Holds, s.do(t.Context(), "boot", s.booted).Outcome)
-	s.do(t.Context(), "boot", func(context.Context) prereq.Result { return prereq.Break("something") })
+	require.Equal(t, check.Holds, s.booted(t.Context()).Outcome)
+	s.do(t.Context(), "boot", func(context.Context) check.Result { return check.Break("something") })
 	s.close(nil)
 	cache := string(cfg.CacheDir)
 	kept, err := FindKept(cache, "clean-disk")
@@ -132,7 +132,7 @@ func TestVMDebianLive(t *testing.T) {
 		defer release()
 		image, err := fixtures.DebianLive(ctx, t.Output())
 		if err != nil {
-			return "", &iso.NoImage{Outcome: prereq.Absent, Err: err}
+			return "", &iso.NoImage{Outcome: check.Absent, Err: err}
 		}
 		return image, nil
 	}}
@@ -148,18 +148,20 @@ func TestVMDebianLive(t *testing.T) {
 	s.name, s.template.CPUs = "debian-live", 1 // as all that run side by side
 	asked := 0
 	for _, scenario := range suite.Scenarios[:4] {
+		table, err := check.NewTable(scenario.Checks)
+		require.NoError(t, err)
 		for _, c := range scenario.Checks {
-			r := c.Probe(t.Context())
-			if r.Outcome == prereq.Absent || r.Outcome == prereq.Unknown {
+			r := table.Resolve(t.Context(), c.ID)
+			if r.Outcome == check.Absent || r.Outcome == check.Unknown {
 				config.Lacking(t, r.Detail)
 			}
 			t.Logf("%s/%s: %s: %s", scenario.Name, c.ID, r.Outcome, r.Detail)
-			assert.Contains(t, []prereq.Outcome{prereq.Holds, prereq.NotNeeded}, r.Outcome, r.Evidence)
+			assert.Contains(t, []check.Outcome{check.Holds, check.Risk, check.NotNeeded}, r.Outcome, r.Evidence)
 			assert.NotContains(t, strings.ToLower(c.Condition+r.Detail), "pre-nixos")
-			if r.Outcome == prereq.Holds {
+			if r.Outcome == check.Holds {
 				asked++
 			}
-			if r.Outcome == prereq.NotNeeded && c.ID == "booted" {
+			if r.Outcome == check.NotNeeded && c.ID == "booted" {
 				break
 			}
 		}

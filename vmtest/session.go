@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 	"bootaudit/iso"
 	"bootaudit/prereq"
@@ -78,6 +79,8 @@ type session struct {
 	faults   string // for the image's knob
 	// prepare, when set, puts on the disks what the scenario needs there.
 	prepare func(Machine) error
+	// steps are the way to a root shell as checks, each taken once.
+	steps []check.Check
 	// device is the control line's port in the guest; "" is the machine's.
 	device string
 
@@ -90,12 +93,9 @@ type session struct {
 	record    *record
 	temp      bool // the folder is of use only after a failure
 	cast      *os.File
-	release   func() // of the host's CPUs
-	steps     map[string]prereq.Result
+	release   func()    // of the host's CPUs
 	judged    time.Time // the last check
 	happened  time.Time // in the guest, what the check's last wait ended by
-	free      bool      // the step under way was taken, whatever its result
-	taken     int       // steps
 	failed    bool
 	unsure    bool              // a check could not tell
 	diagnosed map[string]bool   // topics that were looked into after a failure
@@ -117,7 +117,7 @@ const evidenceTime = 20 * time.Second
 var errNoTime = errors.New("go test's -timeout is near; give a longer one")
 
 // noTime is the result of a boot for which go test leaves too little time.
-func (f *fleet) noTime(s *session, cost time.Duration) prereq.Result {
+func (f *fleet) noTime(s *session, cost time.Duration) check.Result {
 	var all time.Duration
 	f.mu.Lock()
 	for _, each := range f.sessions {
@@ -126,7 +126,7 @@ func (f *fleet) noTime(s *session, cost time.Duration) prereq.Result {
 	pace := max(f.pace, 1)
 	f.mu.Unlock()
 	want := time.Duration(float64(all)*pace*1.5)/time.Minute*time.Minute + 5*time.Minute
-	return prereq.Doubt(fmt.Sprintf("not started: booting %s and looking takes about %s here, and go test's -timeout %s leaves %s; give -timeout %.0fm",
+	return check.Doubt(fmt.Sprintf("not started: booting %s and looking takes about %s here, and go test's -timeout %s leaves %s; give -timeout %.0fm",
 		s.name, cost.Round(time.Second), f.timeout, max(0, time.Until(f.deadline)).Round(time.Second), want.Minutes()))
 }
 
@@ -138,7 +138,7 @@ func (f *fleet) patience() float64 {
 
 // do runs one check's look at the VM, with everyone else kept away. It ends in
 // time to save evidence before go test's own deadline.
-func (s *session) do(ctx context.Context, topic string, look func(context.Context) prereq.Result) prereq.Result {
+func (s *session) do(ctx context.Context, topic string, look func(context.Context) check.Result) check.Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d := s.fleet.deadline; !d.IsZero() {
@@ -155,14 +155,14 @@ func (s *session) do(ctx context.Context, topic string, look func(context.Contex
 	s.happened = time.Time{}
 	r := look(ctx)
 	s.judged = time.Now()
-	if r.Outcome == prereq.Broken && errors.Is(context.Cause(ctx), errNoTime) {
-		r.Outcome = prereq.Unknown // our time was up, not the guest's
+	if r.Outcome == check.Broken && errors.Is(context.Cause(ctx), errNoTime) {
+		r.Outcome = check.Unknown // our time was up, not the guest's
 	}
-	switch r.Outcome {
-	case prereq.Broken:
+	switch {
+	case r.Outcome == check.Broken && !r.Past:
 		s.failed = true
 		s.diagnose(topic, r)
-	case prereq.Unknown:
+	case r.Outcome == check.Unknown:
 		s.unsure = true
 	}
 	if s.record != nil {
@@ -172,7 +172,7 @@ func (s *session) do(ctx context.Context, topic string, look func(context.Contex
 }
 
 // start starts QEMU, once; the guest does not run yet.
-func (s *session) start(ctx context.Context) prereq.Result {
+func (s *session) start(ctx context.Context) check.Result {
 	f := s.fleet
 	f.mu.Lock()
 	cost := time.Duration(float64(s.cost) * max(f.pace, 1))
@@ -192,7 +192,7 @@ func (s *session) start(ctx context.Context) prereq.Result {
 	}
 	folder, temp, err := runFolder(string(f.cfg.Artifacts), string(f.cfg.LogRoot), s.name, time.Now())
 	if err != nil {
-		return prereq.Doubt(err.Error())
+		return check.Doubt(err.Error())
 	}
 	machine.Folder, s.temp = folder, temp
 	machine = machine.withDefaults()
@@ -206,7 +206,7 @@ func (s *session) start(ctx context.Context) prereq.Result {
 	}
 	if s.prepare != nil {
 		if err := s.prepare(machine); err != nil {
-			return prereq.Doubt(err.Error())
+			return check.Doubt(err.Error())
 		}
 	}
 	if machine.Accelerator == "tcg" {
@@ -220,7 +220,7 @@ func (s *session) start(ctx context.Context) prereq.Result {
 				s.tell("waits until %d of the host's %d CPUs are free of other emulated guests", want, host)
 			})
 		if err != nil {
-			return prereq.Doubt(err.Error())
+			return check.Doubt(err.Error())
 		}
 	}
 	if late() { // after the image's build, and the queue
@@ -240,10 +240,11 @@ func (s *session) start(ctx context.Context) prereq.Result {
 	s.record.say("qemu %s started, accelerator %s (%s)", vm.Version, machine.Accelerator, why)
 	s.quiet = make(chan struct{})
 	go s.heartbeat()
-	r := prereq.Hold(fmt.Sprintf("QEMU %s runs the machine on %s", vm.Version, machine.Accelerator))
+	r := check.Hold(fmt.Sprintf("QEMU %s runs the machine on %s", vm.Version, machine.Accelerator))
 	r.Command = strings.TrimSpace(shellCommand(vm.Machine.CommandLine()))
 	r.Evidence = "accelerator: " + why + "\nfiles: " + folder
 	if machine.Network && machine.Outside {
+		r.Outcome = check.Risk
 		r.Risk = "the guest reaches what listens on this host, on its loopback too, and whatever this host reaches"
 		r.FollowUp = `take network = "outside" out of the contract, unless the image cannot do without`
 	}
@@ -252,14 +253,14 @@ func (s *session) start(ctx context.Context) prereq.Result {
 
 // unable is a VM that could not be started: something that is not here, or
 // QEMU's refusal.
-func unable(err error) prereq.Result {
+func unable(err error) check.Result {
 	var missing *iso.NoImage
 	switch {
 	case errors.As(err, &missing):
-		return prereq.Result{Outcome: missing.Outcome, Detail: err.Error()}
+		return check.Result{Outcome: missing.Outcome, Detail: err.Error()}
 	case errors.Is(err, ErrNoQEMU), errors.Is(err, ErrNoUEFI):
-		return prereq.Miss(err.Error())
+		return check.Miss(err.Error())
 	default:
-		return prereq.Break(err.Error())
+		return check.Break(err.Error())
 	}
 }

@@ -9,10 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"bootaudit/internal/contract"
+	"bootaudit/contract"
+	"bootaudit/contract/check"
+	"bootaudit/internal/once"
 	"bootaudit/internal/plain"
 	"bootaudit/internal/screen"
-	"bootaudit/prereq"
 	"bootaudit/serial"
 )
 
@@ -23,7 +24,7 @@ type step struct {
 	condition string
 	how       string
 	remedy    string
-	take      func(*session, context.Context) prereq.Result
+	take      func(*session, context.Context) check.Result
 }
 
 // automaticLogin is serial's word for a login that nobody typed.
@@ -47,49 +48,90 @@ var steps = []step{
 		"load virtio_console in the guest; without a port, commands share the console", (*session).openRoot},
 }
 
-// reach takes the steps up to id, each once, and returns the result of id, or
-// of the step before it that could not be taken. A promise that was broken on
-// the way, such as an automatic login, does not end the way.
-func (s *session) reach(ctx context.Context, id string) prereq.Result {
-	if s.steps == nil {
-		s.steps = map[string]prereq.Result{}
-	}
-	limit := s.fleet.cfg.LoginTimeout.Duration()
+// lastStep is the ID of the last of the steps.
+var lastStep = steps[len(steps)-1].id
+
+// newSteps makes checks of the steps. Each needs the one before, and is taken
+// once: a VM has one boot, whoever asks. A promise that was broken on the way,
+// such as an automatic login, does not end the way.
+func (s *session) newSteps() []check.Check {
+	var all []check.Check
 	for i, step := range steps {
-		r, done := s.steps[step.id]
-		if !done {
-			stepCtx, cancel := ctx, context.CancelFunc(func() {})
-			if s.vm != nil && limit > 0 {
-				stepCtx, cancel = context.WithDeadlineCause(ctx, s.vm.Started.Add(limit),
-					fmt.Errorf("%s since the start are over (BOOT_IMAGE_VM_LOGIN_TIMEOUT)", limit))
-			}
-			s.free = false
-			r = step.take(s, stepCtx)
-			if cause := context.Cause(stepCtx); r.Outcome == prereq.Broken && cause != nil && !strings.Contains(r.Detail, cause.Error()) {
-				r.Detail += fmt.Sprintf(" (%v)", cause)
-			}
-			cancel()
-			s.steps[step.id] = r
-			if r.Outcome == prereq.Holds || s.free {
-				s.taken = i + 1
-			}
+		var taken once.Value[check.Result]
+		c := check.Check{
+			ID: step.id, Section: check.SectionRuntime, Condition: step.condition, How: step.how, Remedy: step.remedy, Timeout: hour,
+			Probe: func(ctx context.Context) check.Result {
+				r, err := taken.Get(ctx, func(ctx context.Context) (check.Result, error) {
+					return s.do(ctx, "boot", func(ctx context.Context) check.Result { return s.take(ctx, step) }), nil
+				})
+				if err != nil { // its turn did not come
+					return check.Doubt(err.Error())
+				}
+				return r
+			},
 		}
-		if step.id == id {
-			return r
+		if i > 0 {
+			c.Needs = []string{steps[i-1].id}
 		}
-		if s.taken <= i {
-			r.Detail = fmt.Sprintf("the boot did not come so far: %s: %s", step.condition, r.Detail)
-			return r
-		}
+		all = append(all, c)
 	}
-	return prereq.Doubt("no step " + id)
+	return all
 }
 
-// booted is reach to the end, for scenarios that are about something else.
-func (s *session) booted(ctx context.Context) prereq.Result {
-	r := s.reach(ctx, steps[len(steps)-1].id)
-	if r.Outcome == prereq.Holds {
-		return prereq.Hold(fmt.Sprintf("a root shell after %.0f s", s.rootSeconds()))
+// take takes a step, by the time that a login may take.
+func (s *session) take(ctx context.Context, step step) check.Result {
+	if limit := s.fleet.cfg.LoginTimeout.Duration(); s.vm != nil && limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, s.vm.Started.Add(limit),
+			fmt.Errorf("%s since the start are over (BOOT_IMAGE_VM_LOGIN_TIMEOUT)", limit))
+		defer cancel()
+	}
+	r := step.take(s, ctx)
+	if cause := context.Cause(ctx); r.Outcome == check.Broken && cause != nil && !strings.Contains(r.Detail, cause.Error()) {
+		r.Detail += fmt.Sprintf(" (%v)", cause)
+	}
+	return r
+}
+
+// bootChecks are the steps for a scenario that is about booting: a promise that
+// was broken fails it.
+func (s *session) bootChecks() []check.Check {
+	checks := slices.Clone(s.steps)
+	for i, c := range checks {
+		checks[i].Probe = func(ctx context.Context) check.Result {
+			r := c.Probe(ctx)
+			if r.Outcome == check.Broken && r.Past {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.failed = true
+				s.diagnose("boot", r)
+			}
+			return r
+		}
+	}
+	return checks
+}
+
+// reach resolves the steps up to id. Its result is that of id, or of the step that
+// kept the boot from coming so far.
+func reach(ctx context.Context, steps []check.Check, id string) (r check.Result, blocked bool) {
+	table, err := check.NewTable(steps)
+	if err != nil {
+		return check.Doubt(err.Error()), true
+	}
+	f := table.Resolve(ctx, id)
+	if f.Because != "" {
+		f, blocked = table.Resolve(ctx, f.Because), true
+		f.Detail = fmt.Sprintf("the boot did not come so far: %s: %s", f.Condition, f.Detail)
+	}
+	return check.Result{Outcome: f.Outcome, Detail: f.Detail, Evidence: f.Evidence, Command: f.Command, Risk: f.Risk, FollowUp: f.FollowUp}, blocked
+}
+
+// booted takes all the steps, for scenarios that are about something else.
+func (s *session) booted(ctx context.Context) check.Result {
+	r, _ := reach(ctx, s.steps, lastStep)
+	if r.Outcome.Met() {
+		r = check.Hold(fmt.Sprintf("a root shell after %.0f s", s.rootSeconds()))
 	}
 	return r
 }
@@ -101,93 +143,88 @@ func (s *session) rootSeconds() float64 {
 	return 0
 }
 
-func (s *session) bootloader(ctx context.Context) prereq.Result {
+func (s *session) bootloader(ctx context.Context) check.Result {
 	if err := s.vm.Continue(ctx); err != nil {
 		return s.broke(err)
 	}
 	return s.await(ctx, serial.Bootloader)
 }
 
-func (s *session) kernel(ctx context.Context) prereq.Result {
+func (s *session) kernel(ctx context.Context) check.Result {
 	if err := s.vm.PassMenu(ctx); err != nil {
 		return s.broke(err)
 	}
 	return s.speaks(ctx, serial.Initrd)
 }
 
-func (s *session) systemd(ctx context.Context) prereq.Result { return s.speaks(ctx, serial.Init) }
+func (s *session) systemd(ctx context.Context) check.Result { return s.speaks(ctx, serial.Init) }
 
 // speaks awaits a stage of the boot, which must not pass in silence: a login
 // prompt alone shows that the kernel's console is another one.
-func (s *session) speaks(ctx context.Context, stage serial.Stage) prereq.Result {
+func (s *session) speaks(ctx context.Context, stage serial.Stage) check.Result {
 	r := s.await(ctx, stage)
-	if at := s.vm.stageAt(stage); r.Outcome == prereq.Holds && at.Stage.Reached(serial.Login) {
-		s.free = true
-		return with(prereq.Break(fmt.Sprintf("nothing was heard of it: after the boot loader the console was silent until the %s; the last console= on the kernel's command line is not the serial port", at.Stage)), r.Evidence)
+	if at := s.vm.stageAt(stage); r.Outcome == check.Holds && at.Stage.Reached(serial.Login) {
+		return past(check.Break(fmt.Sprintf("nothing was heard of it: after the boot loader the console was silent until the %s; the last console= on the kernel's command line is not the serial port", at.Stage)), r.Evidence)
 	}
 	return r
 }
 
-func (s *session) await(ctx context.Context, stage serial.Stage) prereq.Result {
+func (s *session) await(ctx context.Context, stage serial.Stage) check.Result {
 	reached, err := s.vm.Await(ctx, stage)
 	if err != nil {
 		return s.broke(err)
 	}
-	r := prereq.Hold(fmt.Sprintf("%s after %.1f s", reached.Stage, reached.At.Sub(s.vm.Started).Seconds()))
+	r := check.Hold(fmt.Sprintf("%s after %.1f s", reached.Stage, reached.At.Sub(s.vm.Started).Seconds()))
 	r.Evidence = reached.Line
 	return r
 }
 
-func (s *session) login(ctx context.Context) prereq.Result {
+func (s *session) login(ctx context.Context) check.Result {
 	want := s.fleet.subject.Contract.Login
 	who, err := s.vm.Login(ctx, s.account)
 	if err != nil {
 		return s.broke(err)
 	}
-	s.free = true
 	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Login })
-	r := prereq.Hold(fmt.Sprintf("%s after %.0f s", who, time.Since(s.vm.Started).Seconds()))
+	r := check.Hold(fmt.Sprintf("%s after %.0f s", who, time.Since(s.vm.Started).Seconds()))
 	r.Evidence = lastLines(s.vm.Console.Screen(), 12)
 	switch {
 	case want.User != "" && who.User != want.User:
-		return with(prereq.Break(fmt.Sprintf("logged in as %s; the contract promises %s", who, want.User)), r.Evidence)
+		return past(check.Break(fmt.Sprintf("logged in as %s; the contract promises %s", who, want.User)), r.Evidence)
 	case want.UID != 0 && who.UID != want.UID:
-		return with(prereq.Break(fmt.Sprintf("logged in as %s; the contract promises uid %d", who, want.UID)), r.Evidence)
+		return past(check.Break(fmt.Sprintf("logged in as %s; the contract promises uid %d", who, want.UID)), r.Evidence)
 	case want.Automatic && who.By != automaticLogin:
-		return with(prereq.Break(fmt.Sprintf("logged in as %s; the contract promises an automatic login", who)), r.Evidence)
+		return past(check.Break(fmt.Sprintf("logged in as %s; the contract promises an automatic login", who)), r.Evidence)
 	}
 	return r
 }
 
-func (s *session) becomeRoot(ctx context.Context) prereq.Result {
+func (s *session) becomeRoot(ctx context.Context) check.Result {
 	who, err := s.vm.BecomeRoot(ctx, s.account)
 	if err != nil {
 		return s.broke(err)
 	}
-	s.free = true
 	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Root })
 	want := s.fleet.subject.Contract.Root
-	r := prereq.Hold(fmt.Sprintf("%s after %.0f s", who, time.Since(s.vm.Started).Seconds()))
+	r := check.Hold(fmt.Sprintf("%s after %.0f s", who, time.Since(s.vm.Started).Seconds()))
 	r.Evidence = lastLines(s.vm.Console.Screen(), 12)
 	if want.Passwordless && len(want.Methods) > 0 && who.By != want.Methods[0] {
-		return with(prereq.Break(fmt.Sprintf("root by %s; the contract promises %s without a password", who.By, want.Methods[0])), r.Evidence)
+		return past(check.Break(fmt.Sprintf("root by %s; the contract promises %s without a password", who.By, want.Methods[0])), r.Evidence)
 	}
 	return r
 }
 
-func (s *session) openRoot(ctx context.Context) prereq.Result {
+func (s *session) openRoot(ctx context.Context) check.Result {
 	note, err := s.vm.OpenRoot(ctx)
 	if err != nil {
 		return s.broke(err)
 	}
 	s.fleet.setPace(s)
 	if note != "" {
-		r := prereq.Hold("commands share the console")
-		r.Risk = "commands are slower, and what the guest prints meanwhile is between them"
-		r.Evidence = note
-		return r
+		return with(check.Warn("commands share the console", "commands are slower, and what the guest prints meanwhile is between them",
+			"give the guest virtio_console (CONFIG_VIRTIO_CONSOLE), for a port of their own"), note)
 	}
-	return prereq.Hold("root's commands go over a port of their own")
+	return check.Hold("root's commands go over a port of their own")
 }
 
 // setPace learns from a boot how slow this host is.
@@ -201,9 +238,9 @@ func (f *fleet) setPace(s *session) {
 
 // broke is the result of an error that a VM's method returned, named by the
 // tripwire that was touched, if one was.
-func (s *session) broke(err error) prereq.Result {
+func (s *session) broke(err error) check.Result {
 	s.record.note(err)
-	r := prereq.Break(err.Error())
+	r := check.Break(err.Error())
 	var trip *serial.TripError
 	var waited *serial.WaitError
 	switch {
@@ -271,24 +308,24 @@ func (s *session) seen() []serial.Trip {
 }
 
 // tripwireCheck looks for warnings on the console that ended no wait.
-func (s *session) tripwireCheck(need string) prereq.Check {
-	return s.row(need, "tripwires", "the console shows no sign of trouble", "the table of tripwires on every line", "every boot",
+func (s *session) tripwireCheck(need string) check.Check {
+	return s.row(need, "tripwires", "the console shows no sign of trouble", "the table of tripwires on every line", nil,
 		"see what each line means in bootaudit explain serial.log", "boot",
-		func(context.Context) prereq.Result {
+		func(context.Context) check.Result {
 			alarms := s.fleet.subject.Contract.Alarms
 			seen := slices.DeleteFunc(s.seen(), func(t serial.Trip) bool {
 				// Without a root key an image may promise just this.
 				return !s.keyed && slices.ContainsFunc(alarms, func(a contract.Alarm) bool { return a.ID == t.ID && a.NeedsRootKey })
 			})
 			if len(seen) == 0 {
-				return prereq.Hold(fmt.Sprintf("none of %d tripwires was touched", len(serial.Tripwires)+len(alarms)))
+				return check.Hold(fmt.Sprintf("none of %d tripwires was touched", len(serial.Tripwires)+len(alarms)))
 			}
 			var words, lines []string
 			for _, t := range seen {
 				words = append(words, fmt.Sprintf("%s: %s", t.ID, t.Means))
 				lines = append(lines, t.Line)
 			}
-			r := with(prereq.Break(strings.Join(words, "; ")), strings.Join(lines, "\n"))
+			r := with(check.Break(strings.Join(words, "; ")), strings.Join(lines, "\n"))
 			r.FollowUp = seen[0].Remedy
 			return r
 		})
@@ -301,9 +338,15 @@ func orNone(stage serial.Stage) string {
 	return string(stage)
 }
 
-func with(r prereq.Result, evidence string) prereq.Result {
+func with(r check.Result, evidence string) check.Result {
 	r.Evidence = evidence
 	return r
+}
+
+// past is a result that was broken, and does not end the boot.
+func past(r check.Result, evidence string) check.Result {
+	r.Past = true
+	return with(r, evidence)
 }
 
 // lastLines are the last n lines of text that are not blank.

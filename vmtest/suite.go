@@ -9,11 +9,11 @@ import (
 	"slices"
 	"time"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
 	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
-	"bootaudit/prereq"
 	"bootaudit/serial"
 )
 
@@ -50,7 +50,7 @@ type Scenario struct {
 	Alone bool
 	// Cost is how long it takes, under TCG on idle CPUs.
 	Cost   time.Duration
-	Checks []prereq.Check
+	Checks []check.Check
 
 	session *session
 }
@@ -127,6 +127,7 @@ func (f *fleet) boot(name string, cost time.Duration, keyless bool, machine Mach
 		RootBy:   f.subject.Contract.Root.Methods,
 	}}
 	s.template, s.keyless = machine, keyless
+	s.steps = s.newSteps()
 	f.sessions[name] = s
 	f.order = append(f.order, s)
 	return s
@@ -201,20 +202,7 @@ func (f *fleet) cleanVM() *session {
 // cleanDisk boots with a blank disk: the whole way, each step a check.
 func cleanDisk(f *fleet) Scenario {
 	s := f.cleanVM()
-	var checks []prereq.Check
-	previous := ""
-	for _, step := range steps {
-		c := prereq.Check{
-			ID: step.id, Section: prereq.SectionRuntime, Condition: step.condition, How: step.how,
-			When: "every boot", Remedy: step.remedy, Timeout: hour,
-			Probe: s.check("boot", func(ctx context.Context) prereq.Result { return s.reach(ctx, step.id) }),
-		}
-		if previous != "" {
-			c.Needs = []string{previous}
-		}
-		previous = step.id
-		checks = append(checks, c)
-	}
+	checks, previous := s.bootChecks(), lastStep
 	checks = append(checks, s.commandsCheck(previous))
 	checks = append(checks, s.storageChecks(previous, "clean")...)
 	checks = append(checks, s.unitChecks(previous)...)
@@ -227,7 +215,7 @@ func cleanDisk(f *fleet) Scenario {
 // network asks the VM of clean-disk about its network.
 func network(f *fleet) Scenario {
 	s := f.cleanVM()
-	checks := append([]prereq.Check{s.bootedCheck()}, s.networkChecks("booted")...)
+	checks := append([]check.Check{s.bootedCheck()}, s.networkChecks("booted")...)
 	return Scenario{Name: "network", Cost: s.cost, Checks: checks, session: s,
 		About: "the network card that the image sets up, and SSH through it (in the VM of clean-disk)"}
 }
@@ -235,7 +223,7 @@ func network(f *fleet) Scenario {
 // announcement reads the console of clean-disk's VM.
 func announcement(f *fleet) Scenario {
 	s := f.cleanVM()
-	checks := append([]prereq.Check{s.bootedCheck()}, s.announcementChecks("booted")...)
+	checks := append([]check.Check{s.bootedCheck()}, s.announcementChecks("booted")...)
 	return Scenario{Name: "announcement", Cost: s.cost, Checks: checks, session: s,
 		About: "lines that the image writes to the console without being asked (in the VM of clean-disk)"}
 }
@@ -245,13 +233,13 @@ func noRootKey(f *fleet) Scenario {
 	s.unneeded = func() string {
 		switch c := f.subject.Contract; {
 		case !c.Network.NeedsRootKey:
-			return fmt.Sprintf("the contract %q makes nothing depend on a root key", c.Name)
+			return "the contract makes nothing depend on a root key"
 		case s.keyed:
 			return "the image has a root key embedded"
 		}
 		return ""
 	}
-	checks := append([]prereq.Check{s.bootedCheck()}, s.keylessChecks("booted")...)
+	checks := append([]check.Check{s.bootedCheck()}, s.keylessChecks("booted")...)
 	return Scenario{Name: "no-root-key", Cost: s.cost, Checks: checks, session: s,
 		About: "an image without a root key: nothing is renamed, and what cannot be observed is said"}
 }
@@ -259,7 +247,7 @@ func noRootKey(f *fleet) Scenario {
 func existingStorage(f *fleet) Scenario {
 	s := f.boot("existing-storage", 45*time.Second, true, Machine{CPUs: 1, CDROM: Virtio, Disks: []Disk{{MiB: 256}}})
 	s.prepare = s.fillDisk
-	checks := append([]prereq.Check{s.bootedCheck(), s.mediumCheck("booted", "virtio")}, s.storageChecks("booted", "existing")...)
+	checks := append([]check.Check{s.bootedCheck(), s.mediumCheck("booted", "virtio")}, s.storageChecks("booted", "existing")...)
 	checks = append(checks, s.untouchedCheck("booted"))
 	return Scenario{Name: "existing-storage", Cost: s.cost, Checks: checks, session: s,
 		About: "a disk with data on it: planned for, and not touched; and the CD on a virtio bus"}
@@ -273,7 +261,7 @@ func uefi(f *fleet) Scenario {
 		}
 		return "the image has no UEFI boot entry"
 	}
-	return Scenario{Name: "uefi", Cost: s.cost, Checks: []prereq.Check{s.bootedCheck(), s.firmwareCheck("booted")}, session: s,
+	return Scenario{Name: "uefi", Cost: s.cost, Checks: []check.Check{s.bootedCheck(), s.firmwareCheck("booted")}, session: s,
 		About: "UEFI firmware, to a root shell"}
 }
 
@@ -281,11 +269,11 @@ func residue(f *fleet) Scenario {
 	s := f.boot("residue", 90*time.Second, true, Machine{CPUs: 1, Disks: []Disk{{}, {MiB: 1536}, {MiB: 1536}}})
 	s.unneeded = func() string {
 		if f.subject.Contract.Storage.ForceCleanup == "" {
-			return fmt.Sprintf("the contract %q promises no forced clean-up", f.subject.Contract.Name)
+			return "the contract promises no forced clean-up"
 		}
 		return ""
 	}
-	checks := append([]prereq.Check{s.bootedCheck()}, s.residueChecks("booted")...)
+	checks := append([]check.Check{s.bootedCheck()}, s.residueChecks("booted")...)
 	return Scenario{Name: "residue", Cost: s.cost, Checks: checks, session: s,
 		About: "RAID and LVM left-overs on two extra disks, and the forced clean-up"}
 }
@@ -296,7 +284,7 @@ func detectionError(f *fleet) Scenario {
 	s := f.boot("detection-error", 45*time.Second, true, Machine{CPUs: 1, Disks: []Disk{{MiB: 256}}})
 	s.faults = "detection-error"
 	s.unneeded = s.knobless
-	checks := append([]prereq.Check{s.bootedCheck()}, s.storageChecks("booted", "detection-error")...)
+	checks := append([]check.Check{s.bootedCheck()}, s.storageChecks("booted", "detection-error")...)
 	return Scenario{Name: "detection-error", Cost: s.cost, Checks: checks, session: s,
 		About: "a disk whose content cannot be told: planned for only, and said so"}
 }
@@ -304,7 +292,7 @@ func detectionError(f *fleet) Scenario {
 func failedProvisioning(f *fleet) Scenario {
 	s := f.boot("failed-provisioning", 45*time.Second, true, Machine{CPUs: 1, Disks: []Disk{{MiB: 1024, Faulty: FailWrites}}})
 	s.unneeded = s.storageUnneeded
-	checks := append([]prereq.Check{s.bootedCheck()}, s.storageChecks("booted", "failed")...)
+	checks := append([]check.Check{s.bootedCheck()}, s.storageChecks("booted", "failed")...)
 	return Scenario{Name: "failed-provisioning", Cost: s.cost, Checks: checks, session: s,
 		About: "a disk that cannot be written: the status says failed"}
 }
@@ -313,7 +301,7 @@ func appliedWithoutEffect(f *fleet) Scenario {
 	s := f.boot("applied-without-effect", 45*time.Second, true, Machine{CPUs: 1, Disks: []Disk{{MiB: 1024}}})
 	s.faults = "applied-without-effect"
 	s.unneeded = s.knobless
-	return Scenario{Name: "applied-without-effect", Cost: s.cost, Checks: []prereq.Check{s.bootedCheck(), s.emptyWordCheck("booted")}, session: s,
+	return Scenario{Name: "applied-without-effect", Cost: s.cost, Checks: []check.Check{s.bootedCheck(), s.emptyWordCheck("booted")}, session: s,
 		About: "an image that says applied and touches nothing: the audit is not taken in"}
 }
 
@@ -329,14 +317,14 @@ func (s *session) knobless() string {
 const hour = time.Hour
 
 // check makes a probe of a look at the session's VM.
-func (s *session) check(topic string, look func(context.Context) prereq.Result) func(context.Context) prereq.Result {
-	return func(ctx context.Context) prereq.Result { return s.do(ctx, topic, look) }
+func (s *session) check(topic string, look func(context.Context) check.Result) func(context.Context) check.Result {
+	return func(ctx context.Context) check.Result { return s.do(ctx, topic, look) }
 }
 
 // row is a check of the runtime section that needs an earlier row.
-func (s *session) row(need, id, condition, how, when, remedy, topic string, look func(context.Context) prereq.Result) prereq.Check {
-	c := prereq.Check{
-		ID: id, Section: prereq.SectionRuntime, Condition: condition, How: how, When: when, Remedy: remedy,
+func (s *session) row(need, id, condition, how string, applies func(context.Context) string, remedy, topic string, look func(context.Context) check.Result) check.Check {
+	c := check.Check{
+		ID: id, Section: check.SectionRuntime, Condition: condition, How: how, Applies: applies, Remedy: remedy,
 		Timeout: hour, Probe: s.check(topic, look),
 	}
 	if need != "" {
@@ -346,18 +334,33 @@ func (s *session) row(need, id, condition, how, when, remedy, topic string, look
 }
 
 // bootedCheck is the first row of a scenario that is not about booting.
-func (s *session) bootedCheck() prereq.Check {
-	return s.row("", "booted", "the image boots to a root shell", "the steps of clean-disk", "every scenario",
-		"see the scenario clean-disk, which takes the boot step by step", "boot",
-		func(ctx context.Context) prereq.Result {
-			if s.unneeded != nil {
-				if _, err := s.plan(ctx); err != nil {
-					return unable(err)
-				}
-				if why := s.unneeded(); why != "" {
-					return prereq.Skip(why)
-				}
-			}
-			return s.booted(ctx)
-		})
+func (s *session) bootedCheck() check.Check {
+	c := s.row("", "booted", "the image boots to a root shell", "the steps of clean-disk", s.ifNeeded,
+		"see the scenario clean-disk, which takes the boot step by step", "boot", nil)
+	c.Probe = s.booted // each of the steps has its turn
+	return c
+}
+
+// ifNeeded asks why the subject does without the VM, once its image has been
+// looked at.
+func (s *session) ifNeeded(ctx context.Context) string {
+	if s.unneeded == nil {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.plan(ctx); err != nil {
+		return "" // which the boot says
+	}
+	return s.unneeded()
+}
+
+// unless is when a check does not apply: what it looks at is not promised.
+func unless(promised bool, whyNot string) func(context.Context) string {
+	return func(context.Context) string {
+		if promised {
+			return ""
+		}
+		return whyNot
+	}
 }

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"bootaudit/internal/contract"
+	"bootaudit/contract"
 	"bootaudit/internal/qmp"
 	"bootaudit/serial"
 )

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"bootaudit/contract"
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
 	"bootaudit/internal/rootkey"
 	"bootaudit/internal/target"
 	"bootaudit/prereq"

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
 	"bootaudit/internal/rootkey"
 )
 

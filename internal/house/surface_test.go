@@ -19,8 +19,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
 	"bootaudit/iso"
 	"bootaudit/prereq"
 	"bootaudit/vmtest"

@@ -3,19 +3,23 @@
 package readme
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
 	"bootaudit/iso"
 	"bootaudit/prereq"
 	"bootaudit/vmtest"
@@ -54,24 +58,73 @@ func TestREADME(t *testing.T) {
 
 func checks() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### The host: `TestHost/<id>`\n\n%s\n", prereq.Table(prereq.HostChecks(prereq.Host{}, config.Config{})))
-	fmt.Fprintf(&b, "\n### The image: `TestImage/<id>`\n\n%s\n", prereq.Table(iso.Checks(iso.Subject{Contract: contract.PreNixOS()})))
+	host := prereq.Host{ // has nothing
+		FS:       fstest.MapFS{},
+		LookPath: func(string) (string, error) { return "", exec.ErrNotFound },
+		Run:      func(context.Context, prereq.Command) prereq.Output { return prereq.Output{Err: exec.ErrNotFound} },
+		StandIn:  func(config.Config) (string, error) { return "", nil },
+	}
+	var hosts [][]check.Check
+	for _, cfg := range []config.Config{{}, {ISO: "x"}, {Flake: "x"}} {
+		hosts = append(hosts, prereq.HostChecks(host, cfg))
+	}
+	fmt.Fprintf(&b, "### The host: `TestHost/<id>`\n\n%s\n", table(hosts...))
+	var images [][]check.Check
+	for _, c := range []contract.Contract{contract.PreNixOS(), {}} {
+		images = append(images, iso.Checks(iso.Subject{Contract: c}))
+	}
+	fmt.Fprintf(&b, "\n### The image: `TestImage/<id>`\n\n%s\n", table(images...))
 	b.WriteString("\n### The boot: `TestVM/<scenario>/<id>`\n\n" +
 		"| scenario | what it shows |\n|---|---|\n")
-	suite := vmtest.NewSuite(vmtest.Subject{Contract: contract.PreNixOS()}, config.Config{}, vmtest.Watcher{})
-	var all []prereq.Check
-	for _, scenario := range suite.Scenarios {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", scenario.Name, scenario.About)
-		for _, c := range scenario.Checks {
-			// The same row stands in several scenarios.
-			if !slices.ContainsFunc(all, func(other prereq.Check) bool {
-				return prereq.Table([]prereq.Check{other}) == prereq.Table([]prereq.Check{c})
-			}) {
-				all = append(all, c)
+	var boots [][]check.Check
+	for i, c := range []contract.Contract{contract.PreNixOS(), {}} {
+		suite := vmtest.NewSuite(vmtest.Subject{Contract: c}, config.Config{}, vmtest.Watcher{})
+		var all []check.Check
+		for _, scenario := range suite.Scenarios {
+			if i == 0 {
+				fmt.Fprintf(&b, "| `%s` | %s |\n", scenario.Name, scenario.About)
+			}
+			for _, c := range scenario.Checks {
+				// The same row stands in several scenarios.
+				if !slices.ContainsFunc(all, func(other check.Check) bool { return other.ID == c.ID && other.Condition == c.Condition }) {
+					all = append(all, c)
+				}
 			}
 		}
+		boots = append(boots, all)
 	}
-	fmt.Fprintf(&b, "\n%s\n", prereq.Table(all))
+	fmt.Fprintf(&b, "\n%s\n", table(boots...))
+	return b.String()
+}
+
+// table is checks as a Markdown table, in their order; the variants are the same
+// checks for other targets. What is needed, a check's own words say: always, or
+// why some target does without.
+func table(checks ...[]check.Check) string {
+	var b strings.Builder
+	b.WriteString("| id | condition | how | needed | remedy |\n|---|---|---|---|---|\n")
+	for _, c := range checks[0] {
+		var words []string
+		for _, variant := range checks {
+			for _, same := range variant {
+				if same.ID != c.ID || same.Applies == nil {
+					continue
+				}
+				if why := same.Applies(context.Background()); why != "" && !slices.Contains(words, why) {
+					words = append(words, why)
+				}
+			}
+		}
+		needed := "always"
+		if words != nil {
+			needed = "unless " + strings.Join(words, "; ")
+		}
+		cells := []string{"`" + c.ID + "`", c.Condition, c.How, needed, c.Remedy}
+		for i, cell := range cells {
+			cells[i] = strings.ReplaceAll(strings.ReplaceAll(cell, "\n", " "), "|", `\|`)
+		}
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
+	}
 	return b.String()
 }
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
 // VM is what the `vm` attribute says of a virtual machine at its end.
@@ -61,14 +61,14 @@ func (p *Package) attribute(output string) (*Event, bool) {
 func (r *Run) attribute(t *Test, e *Event) News {
 	var err error
 	switch e.Key {
-	case prereq.FindingAttr:
-		var f prereq.Finding
+	case check.FindingAttr:
+		var f check.Finding
 		if err = json.Unmarshal([]byte(e.Value), &f); err == nil {
 			t.Findings = append(t.Findings, f)
 			return News{Test: t, Finding: &f}
 		}
-	case prereq.AboutAttr:
-		var about prereq.About
+	case check.AboutAttr:
+		var about check.About
 		if err = json.Unmarshal([]byte(e.Value), &about); err == nil && !slices.Contains(r.Abouts, about) && len(r.Abouts) < 20 {
 			r.Abouts = append(r.Abouts, about)
 		}

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
-	"bootaudit/prereq"
 )
 
 // Audit is everything a report says, bounded, cleaned of control codes, and
@@ -46,12 +46,12 @@ type Took struct {
 
 // Count is how many findings have an outcome.
 type Count struct {
-	Outcome prereq.Outcome
+	Outcome check.Outcome
 	N       int
 }
 
 // outcomes, worst first.
-var outcomes = []prereq.Outcome{prereq.Broken, prereq.Absent, prereq.Unknown, prereq.Holds, prereq.NotNeeded}
+var outcomes = []check.Outcome{check.Broken, check.Absent, check.Unknown, check.Risk, check.Holds, check.NotNeeded}
 
 // NewAudit judges what the streams said. Each must have ended ([Run.End]).
 func NewAudit(runs ...*Run) *Audit {
@@ -61,7 +61,7 @@ func NewAudit(runs ...*Run) *Audit {
 		Gaps:    Section{Title: "Gaps and risks"},
 		Runtime: Section{Title: "Runtime"},
 	}
-	counts := map[prereq.Outcome]int{}
+	counts := map[check.Outcome]int{}
 	anchors := map[string]int{}
 	for _, run := range runs {
 		on := ""
@@ -118,7 +118,7 @@ func (a *Audit) goSaid(run *Run) {
 	a.GoSaid += bound(b.String(), 16<<10)
 }
 
-func (a *Audit) addPackage(run *Run, on string, p *Package, counts map[prereq.Outcome]int, anchors map[string]int) {
+func (a *Audit) addPackage(run *Run, on string, p *Package, counts map[check.Outcome]int, anchors map[string]int) {
 	s := suite{name: cleanLine(p.Name, 200), seconds: p.Elapsed, start: run.First}
 	failed := false
 	for _, t := range p.Tests {

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"bootaudit/contract/check"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"bootaudit/prereq"
 )
 
 // found makes a stream of findings, each under TestImage.
-func found(t *testing.T, findings ...prereq.Finding) *Audit {
+func found(t *testing.T, findings ...check.Finding) *Audit {
 	t.Helper()
 	run := NewRun("in")
 	add := func(e Event) {
@@ -24,15 +24,15 @@ func found(t *testing.T, findings ...prereq.Finding) *Audit {
 	}
 	ended := "pass"
 	for _, f := range findings {
-		if f.Outcome == prereq.Broken {
+		if f.Outcome == check.Broken {
 			ended = "fail"
 		}
 		value, err := json.Marshal(f)
 		require.NoError(t, err)
 		name := "TestImage/" + f.ID
-		status := map[prereq.Outcome]string{prereq.Holds: "pass", prereq.Broken: "fail"}[f.Outcome]
+		status := map[check.Outcome]string{check.Holds: "pass", check.Broken: "fail"}[f.Outcome]
 		add(Event{Action: "run", Test: name})
-		add(Event{Action: "attr", Test: name, Key: prereq.FindingAttr, Value: string(value)})
+		add(Event{Action: "attr", Test: name, Key: check.FindingAttr, Value: string(value)})
 		add(Event{Action: cmp.Or(status, "skip"), Test: name})
 	}
 	add(Event{Action: ended})
@@ -44,10 +44,10 @@ func found(t *testing.T, findings ...prereq.Finding) *Audit {
 // counted there, and does not bury it.
 func TestOneCauseOneFollowUp(t *testing.T) {
 	a := found(t,
-		prereq.Finding{ID: "opens", Section: "image", Outcome: prereq.Absent, Detail: "no such file", Remedy: "name one"},
-		prereq.Finding{ID: "menu", Section: "image", Outcome: prereq.Unknown, Because: "opens", Remedy: "a"},
-		prereq.Finding{ID: "console", Section: "image", Outcome: prereq.Unknown, Because: "opens", Remedy: "b"},
-		prereq.Finding{ID: "alone", Section: "image", Outcome: prereq.Unknown, Remedy: "c"},
+		check.Finding{ID: "opens", Section: "image", Outcome: check.Absent, Detail: "no such file", Remedy: "name one"},
+		check.Finding{ID: "menu", Section: "image", Outcome: check.Unknown, Because: "opens", Remedy: "a"},
+		check.Finding{ID: "console", Section: "image", Outcome: check.Unknown, Because: "opens", Remedy: "b"},
+		check.Finding{ID: "alone", Section: "image", Outcome: check.Unknown, Remedy: "c"},
 	)
 	var heads []string
 	for _, f := range a.FollowUps {
@@ -59,11 +59,11 @@ func TestOneCauseOneFollowUp(t *testing.T) {
 
 func TestFollowUpsAreOrderedAndOnce(t *testing.T) {
 	a := found(t,
-		prereq.Finding{ID: "risky", Section: "image-gap", Outcome: prereq.Holds, Risk: "slow", FollowUp: "buy"},
-		prereq.Finding{ID: "doubt", Section: "image", Outcome: prereq.Unknown, Remedy: "look"},
-		prereq.Finding{ID: "missing", Section: "image", Outcome: prereq.Absent, Remedy: "install"},
-		prereq.Finding{ID: "missing-too", Section: "image", Outcome: prereq.Absent, Remedy: "install"},
-		prereq.Finding{ID: "bad", Section: "image", Outcome: prereq.Broken, Remedy: "mend"},
+		check.Finding{ID: "risky", Section: "image-gap", Outcome: check.Holds, Risk: "slow", FollowUp: "buy"},
+		check.Finding{ID: "doubt", Section: "image", Outcome: check.Unknown, Remedy: "look"},
+		check.Finding{ID: "missing", Section: "image", Outcome: check.Absent, Remedy: "install"},
+		check.Finding{ID: "missing-too", Section: "image", Outcome: check.Absent, Remedy: "install"},
+		check.Finding{ID: "bad", Section: "image", Outcome: check.Broken, Remedy: "mend"},
 	)
 	var list []string
 	for _, f := range a.FollowUps {
@@ -81,9 +81,9 @@ func TestAgainCanBeTyped(t *testing.T) {
 }
 
 func TestConcludeIsBounded(t *testing.T) {
-	var findings []prereq.Finding
+	var findings []check.Finding
 	for i := range 100 {
-		findings = append(findings, prereq.Finding{ID: fmt.Sprint("check-", i), Section: "host", Outcome: prereq.Broken})
+		findings = append(findings, check.Finding{ID: fmt.Sprint("check-", i), Section: "host", Outcome: check.Broken})
 	}
 	var b bytes.Buffer
 	found(t, findings...).Conclude(&b, "out")
@@ -92,7 +92,7 @@ func TestConcludeIsBounded(t *testing.T) {
 }
 
 func TestConcludeWhenAllIsWell(t *testing.T) {
-	a := found(t, prereq.Finding{ID: "opens", Section: "image", Outcome: prereq.Holds})
+	a := found(t, check.Finding{ID: "opens", Section: "image", Outcome: check.Holds})
 	var b bytes.Buffer
 	a.Conclude(&b, "out")
 	assert.Equal(t, "\naudit: 1 hold\nreport: out/report.md (beside it: report.html, junit.xml, events.json)\n", b.String())

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
 // FollowUp is something to do.
@@ -56,7 +56,7 @@ func followUps(a *Audit) []FollowUp {
 		list = append(list, f)
 	}
 	rows := a.rows()
-	addRows := func(outcome prereq.Outcome) {
+	addRows := func(outcome check.Outcome) {
 		for _, row := range with(rows, outcome) {
 			if row.Because != nil {
 				continue // it waits for another, which is in this list
@@ -66,12 +66,12 @@ func followUps(a *Audit) []FollowUp {
 				Failed: row.fails()})
 		}
 	}
-	addRows(prereq.Broken)
+	addRows(check.Broken)
 	for _, p := range a.Problems {
 		add(FollowUp{Kind: "failed", What: p.words(), Do: p.Remedy, Again: p.Again, Failed: true})
 	}
-	addRows(prereq.Absent)
-	addRows(prereq.Unknown)
+	addRows(check.Absent)
+	addRows(check.Unknown)
 	for _, row := range a.Risks {
 		if !bad(row.Outcome) {
 			add(FollowUp{Kind: "risk", IDs: []string{row.Title}, What: cmp.Or(row.Risk, row.Detail),
@@ -83,7 +83,7 @@ func followUps(a *Audit) []FollowUp {
 
 // fails tells a row that fails the audit: broken, or absent or unknown where
 // that fails its test.
-func (r *Row) fails() bool { return r.Outcome == prereq.Broken || r.Failed }
+func (r *Row) fails() bool { return r.Outcome == check.Broken || r.Failed }
 
 // waiting counts the rows that were not tried because of row.
 func waiting(rows []*Row, row *Row) int {

@@ -9,7 +9,7 @@ import (
 	"io"
 	"strings"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
 var (
@@ -31,15 +31,15 @@ var (
 var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"seconds": seconds,
 	"fold": func(row *Row) bool {
-		return row.Outcome == prereq.Holds || row.Outcome == prereq.NotNeeded
+		return !bad(row.Outcome)
 	},
-	"class": func(o prereq.Outcome) string {
-		if o == prereq.NotNeeded {
+	"class": func(o check.Outcome) string {
+		if o == check.NotNeeded {
 			return "needless"
 		}
 		return string(o)
 	},
-	"plural": func(o prereq.Outcome) string { return strings.Replace(string(o), "holds", "hold", 1) },
+	"plural": func(o check.Outcome) string { return strings.Replace(string(o), "holds", "hold", 1) },
 	"short":  func(s string) string { return cleanLine(s, 120) },
 }).Parse(htmlText))
 

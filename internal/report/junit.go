@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
 // suite and testCase are what JUnit's format has of a package and a test.
@@ -23,7 +23,7 @@ type testCase struct {
 	seconds          float64
 	failure, skipped string // why; empty when neither
 	output           string
-	findings         []prereq.Finding
+	findings         []check.Finding
 }
 
 func newCase(t *Test) testCase {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
 // Live tells a person what happens while a stream is read.
@@ -23,7 +23,7 @@ type Live struct {
 	started map[*Test]time.Time
 	notes   map[*Test]noted
 	boots   map[string]boot
-	counts  map[prereq.Outcome]int
+	counts  map[check.Outcome]int
 	begin   time.Time
 	spoke   time.Time
 	line    string // the status line as it was last written
@@ -55,7 +55,7 @@ const grace = 5 * time.Second
 // Follow reads in to its end, or until ctx ends and [grace] is over, and shows
 // what happens. The Run it returns has ended.
 func (l *Live) Follow(ctx context.Context, name string, in io.Reader) *Run {
-	l.started, l.boots, l.counts = map[*Test]time.Time{}, map[string]boot{}, map[prereq.Outcome]int{}
+	l.started, l.boots, l.counts = map[*Test]time.Time{}, map[string]boot{}, map[check.Outcome]int{}
 	l.notes = map[*Test]noted{}
 	l.begin = time.Now()
 	l.spoke = l.begin
@@ -156,20 +156,18 @@ func (l *Live) progress(p *Progress) {
 }
 
 // id names a finding: by its ID, and by its scenario where there are several.
-func (l *Live) id(t *Test, f *prereq.Finding) string {
+func (l *Live) id(t *Test, f *check.Finding) string {
 	if parts := strings.Split(t.Name, "/"); len(parts) > 2 {
 		return strings.Join(parts[1:len(parts)-1], "/") + "/" + f.ID
 	}
 	return f.ID
 }
 
-func mark(o prereq.Outcome) string {
-	switch o {
-	case prereq.Broken, prereq.Absent, prereq.Unknown:
+func mark(o check.Outcome) string {
+	if bad(o) {
 		return strings.ToUpper(string(o))
-	default:
-		return cleanLine(string(o), 10)
 	}
+	return cleanLine(string(o), 10)
 }
 
 func (l *Live) tick(run *Run) {
@@ -217,9 +215,9 @@ func (l *Live) status(run *Run) string {
 	if len(parts) == 0 {
 		parts = append(parts, "go test is building or waits")
 	}
-	bad := l.counts[prereq.Broken] + l.counts[prereq.Absent] + l.counts[prereq.Unknown]
+	bad := l.counts[check.Broken] + l.counts[check.Absent] + l.counts[check.Unknown]
 	return fmt.Sprintf("... %s: %d hold, %d do not; running: %s", seconds(now.Sub(l.begin).Seconds()),
-		l.counts[prereq.Holds], bad, strings.Join(parts, ", "))
+		l.counts[check.Holds], bad, strings.Join(parts, ", "))
 }
 
 // say prints a line of its own, above the status line.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
 // Markdown writes report.md: GitHub-flavoured Markdown whose tables stay
@@ -108,7 +108,7 @@ func (m *mdWriter) table(rows []*Row) {
 // hasMore tells whether a row has something that its table cannot hold.
 func (r *Row) hasMore() bool {
 	return r.Evidence != "" || len(r.Command) > 120 || len(r.Detail) > 200 ||
-		r.Outcome != prereq.Holds && r.Outcome != prereq.NotNeeded
+		r.Outcome != check.Holds && r.Outcome != check.NotNeeded
 }
 
 func (m *mdWriter) evidence(rows []*Row) {
@@ -120,7 +120,7 @@ func (m *mdWriter) evidence(rows []*Row) {
 			continue
 		}
 		m.shown[row] = true
-		fold := row.Outcome == prereq.Holds || row.Outcome == prereq.NotNeeded
+		fold := !bad(row.Outcome)
 		m.line(`<a id="%s"></a>`, row.Anchor)
 		m.line("")
 		if fold {
@@ -130,7 +130,7 @@ func (m *mdWriter) evidence(rows []*Row) {
 			m.line("**%s** is %s: %s", mdText(row.Title), mdOutcome(row.Outcome), mdText(row.Detail))
 		}
 		m.line("")
-		if row.Remedy != "" && row.Outcome != prereq.NotNeeded {
+		if row.Remedy != "" && row.Outcome != check.NotNeeded {
 			m.line("*Remedy:* %s", mdText(row.Remedy))
 			m.line("")
 		}
@@ -266,11 +266,11 @@ func (m *mdWriter) followUps(a *Audit) {
 func (a *Audit) Result() string {
 	var parts []string
 	for _, c := range a.Outcomes {
-		if c.N == 0 && c.Outcome != prereq.Holds {
+		if c.N == 0 && c.Outcome != check.Holds {
 			continue
 		}
 		word := string(c.Outcome)
-		if c.Outcome == prereq.Holds {
+		if c.Outcome == check.Holds {
 			word = "hold"
 		}
 		parts = append(parts, fmt.Sprintf("%d %s", c.N, word))

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
 type mdWriter struct {
@@ -19,13 +19,11 @@ func (m *mdWriter) line(format string, args ...any) {
 	m.WriteByte('\n')
 }
 
-func mdOutcome(o prereq.Outcome) string {
-	switch o {
-	case prereq.Holds, prereq.NotNeeded:
-		return string(o)
-	default:
+func mdOutcome(o check.Outcome) string {
+	if bad(o) {
 		return "**" + string(o) + "**"
 	}
+	return string(o)
 }
 
 // mdText escapes text so that Markdown shows it as it is, in a paragraph or a

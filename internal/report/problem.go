@@ -8,8 +8,8 @@ import (
 
 	"mvdan.cc/sh/v3/syntax"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
-	"bootaudit/prereq"
 )
 
 // Problem is a failure that no finding tells: a build, a panic, a test of the
@@ -48,7 +48,7 @@ func (a *Audit) addBuilds(run *Run) {
 }
 
 func (a *Audit) addTest(t *Test, took Took) {
-	told := slices.ContainsFunc(t.Findings, func(f prereq.Finding) bool { return f.Outcome != prereq.Holds })
+	told := slices.ContainsFunc(t.Findings, func(f check.Finding) bool { return f.Outcome != check.Holds })
 	switch {
 	case t.Status == "fail" && !told && t.failedItself():
 		title := "test " + cleanLine(t.Name, 120) + " failed"

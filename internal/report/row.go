@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
-	"bootaudit/prereq"
 )
 
 // Section is one table of the audit, or several.
@@ -39,7 +39,7 @@ func (g Group) Needless() []*Row {
 // needless tells a row without anything to say: a check that is not needed and
 // that names no risk.
 func (r *Row) needless() bool {
-	return r.Outcome == prereq.NotNeeded && r.Risk == "" && r.FollowUp == ""
+	return r.Outcome == check.NotNeeded && r.Risk == "" && r.FollowUp == ""
 }
 
 // Row is one finding.
@@ -50,10 +50,10 @@ type Row struct {
 	Condition           string
 	Command             string // what ran, or how it was looked up
 	Ran                 bool   // Command is what ran
-	Outcome             prereq.Outcome
+	Outcome             check.Outcome
 	Detail, Evidence    string
 	Remedy, Risk, Again string
-	FollowUp, When      string
+	FollowUp            string
 	Seconds             float64
 	Failed              bool // the test failed
 	Because             *Row // the row to blame that this one was not tried, or nil
@@ -62,17 +62,17 @@ type Row struct {
 	because string // Because's ID, in the same table
 }
 
-func newRow(t *Test, f prereq.Finding, on string, anchors map[string]int) *Row {
+func newRow(t *Test, f check.Finding, on string, anchors map[string]int) *Row {
 	row := &Row{
 		ID: cleanLine(f.ID, 80), Section: f.Section,
 		Condition: cleanLine(f.Condition, 300), Command: cleanLine(unfold(cmp.Or(f.Command, f.How)), 1000),
 		Ran: f.Command != "", Outcome: f.Outcome, Detail: cleanLine(f.Detail, 600),
-		Evidence: bound(strings.Trim(plain.Text(f.Evidence), "\n"), 2*prereq.MaxEvidence),
+		Evidence: bound(strings.Trim(plain.Text(f.Evidence), "\n"), 2*check.MaxEvidence),
 		Remedy:   cleanLine(f.Remedy, 600), Risk: cleanLine(f.Risk, 600), FollowUp: cleanLine(f.FollowUp, 600),
-		When: cleanLine(f.When, 300), Seconds: f.Seconds, Again: again(t), Failed: t.Status == "fail",
+		Seconds: f.Seconds, Again: again(t), Failed: t.Status == "fail",
 	}
 	if !slices.Contains(outcomes, row.Outcome) {
-		row.Outcome = prereq.Unknown
+		row.Outcome = check.Unknown
 	}
 	parent := ""
 	if i := strings.LastIndexByte(t.Name, '/'); i > 0 {
@@ -101,14 +101,14 @@ func blame(rows []*Row) {
 	}
 	for _, row := range rows {
 		need := byName[row.On+"/"+row.test+"/"+row.because]
-		if row.Outcome == prereq.Unknown && need != nil && need != row && bad(need.Outcome) {
+		if row.Outcome == check.Unknown && need != nil && need != row && bad(need.Outcome) {
 			row.Because = need
 		}
 	}
 }
 
-func bad(o prereq.Outcome) bool {
-	return o == prereq.Broken || o == prereq.Absent || o == prereq.Unknown
+func bad(o check.Outcome) bool {
+	return o == check.Broken || o == check.Absent || o == check.Unknown
 }
 
 var notAnchor = regexp.MustCompile(`[^a-z0-9]+`)
@@ -126,11 +126,11 @@ func anchor(taken map[string]int, name string) string {
 func (a *Audit) place(t *Test, row *Row) {
 	section := &a.Runtime
 	switch row.Section {
-	case prereq.SectionHost:
+	case check.SectionHost:
 		section = &a.Host
-	case prereq.SectionImage:
+	case check.SectionImage:
 		section = &a.Image
-	case prereq.SectionGap:
+	case check.SectionGap:
 		section = &a.Gaps
 	}
 	if row.Risk != "" || row.FollowUp != "" && !bad(row.Outcome) {

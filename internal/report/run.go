@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
-	"bootaudit/prereq"
 )
 
 // Run is what one stream has said so far.
@@ -15,7 +15,7 @@ type Run struct {
 	Name        string // of the stream: a file, or standard input
 	First, Last time.Time
 	Packages    []*Package
-	Abouts      []prereq.About // different ones
+	Abouts      []check.About // different ones
 	// Text holds the lines that are no events (of the go command, of a build).
 	Text []string
 	// Damage says, in sentences, why this record is not whole.
@@ -50,7 +50,7 @@ type Test struct {
 	Name     string
 	Status   string  // pass, fail, skip, or empty while it runs
 	Elapsed  float64 // seconds
-	Findings []prereq.Finding
+	Findings []check.Finding
 	VMs      []VM
 	Parent   bool // it has subtests
 
@@ -60,11 +60,11 @@ type Test struct {
 
 // News is what a line told, for a person who watches.
 type News struct {
-	Test    *Test           // that started or ended, or that the rest is about
-	Ended   bool            // Test ended
-	Finding *prereq.Finding // of Test
-	VM      *VM             // that ended
-	Package *Package        // that ended
+	Test    *Test          // that started or ended, or that the rest is about
+	Ended   bool           // Test ended
+	Finding *check.Finding // of Test
+	VM      *VM            // that ended
+	Package *Package       // that ended
 	// Progress is a VM's line, "vm NAME: 34s STAGE".
 	Progress *Progress
 	Note     string // what Test wrote by t.Output, for people who watch

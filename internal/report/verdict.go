@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"bootaudit/prereq"
+	"bootaudit/contract/check"
 )
 
 func (s Section) rows() []*Row {
@@ -22,7 +22,7 @@ func (a *Audit) rows() []*Row {
 }
 
 // with lists the rows of an outcome.
-func with(rows []*Row, outcome prereq.Outcome) []*Row {
+func with(rows []*Row, outcome check.Outcome) []*Row {
 	var list []*Row
 	for _, row := range rows {
 		if row.Outcome == outcome {
@@ -47,19 +47,19 @@ func names(rows []*Row) string {
 // verdict says in one sentence what the rows come to: none when nothing was
 // looked at, bad when something does not hold, else how many hold, and good.
 func verdict(rows []*Row, none, bad, good string) string {
-	looked := len(rows) - len(with(rows, prereq.NotNeeded))
+	looked := len(rows) - len(with(rows, check.NotNeeded)) - len(with(rows, check.Risk))
 	if looked == 0 {
 		return none
 	}
 	var parts []string
-	if broken := with(rows, prereq.Broken); len(broken) > 0 {
+	if broken := with(rows, check.Broken); len(broken) > 0 {
 		parts = append(parts, "broken: "+names(broken))
 	}
-	if absent := with(rows, prereq.Absent); len(absent) > 0 {
+	if absent := with(rows, check.Absent); len(absent) > 0 {
 		parts = append(parts, "absent: "+names(absent))
 	}
 	doubt := ""
-	unknown := with(rows, prereq.Unknown)
+	unknown := with(rows, check.Unknown)
 	first := slices.DeleteFunc(slices.Clone(unknown), func(r *Row) bool { return r.Because != nil })
 	if len(first) > 0 {
 		doubt = " Could not be told: " + names(first) + "."
@@ -71,7 +71,7 @@ func verdict(rows []*Row, none, bad, good string) string {
 	case len(parts) > 0:
 		return bad + " (" + strings.Join(parts, "; ") + ")." + doubt
 	case doubt != "":
-		return fmt.Sprintf("%d of %s that were tested hold.", len(with(rows, prereq.Holds)), plural(looked, "condition")) + doubt
+		return fmt.Sprintf("%d of %s that were tested hold.", len(with(rows, check.Holds)), plural(looked, "condition")) + doubt
 	case looked == 1:
 		return "The one condition that was tested holds" + good + "."
 	default:

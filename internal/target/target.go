@@ -10,12 +10,12 @@ import (
 	"os/exec"
 	"strings"
 
+	"bootaudit/contract"
+	"bootaudit/contract/check"
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
-	"bootaudit/internal/contract"
 	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
-	"bootaudit/prereq"
 )
 
 // ISO is the path of the image that cfg asks for, which is built first where
@@ -36,9 +36,9 @@ func ISO(ctx context.Context, cfg config.Config, log io.Writer) (string, error) 
 		if err == nil {
 			return name, nil
 		}
-		outcome := prereq.Unknown
+		outcome := check.Unknown
 		if fixtures.CanBuild() != nil {
-			outcome = prereq.Absent
+			outcome = check.Absent
 		}
 		return "", &iso.NoImage{Outcome: outcome, Err: fmt.Errorf("the stand-in: %w", err)}
 	}
@@ -64,9 +64,9 @@ func Flake(cfg config.Config, log io.Writer) (*iso.Flake, error) {
 func build(ctx context.Context, f *iso.Flake) (string, error) {
 	b, err := f.Build(ctx)
 	if err != nil {
-		outcome := prereq.Unknown
+		outcome := check.Unknown
 		if errors.Is(err, exec.ErrNotFound) {
-			outcome = prereq.Absent
+			outcome = check.Absent
 		}
 		return "", &iso.NoImage{Outcome: outcome, Err: fmt.Errorf("no image was built: %w", err)}
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 	"bootaudit/iso"
-	"bootaudit/prereq"
 )
 
 func TestISO(t *testing.T) {
@@ -26,7 +26,7 @@ func TestFlakeWithoutNix(t *testing.T) {
 	_, err := ISO(t.Context(), cfg, io.Discard)
 	var missing *iso.NoImage
 	require.ErrorAs(t, err, &missing)
-	assert.Equal(t, prereq.Absent, missing.Outcome)
+	assert.Equal(t, check.Absent, missing.Outcome)
 	assert.ErrorContains(t, err, "install nix, or put it on the PATH")
 }
 

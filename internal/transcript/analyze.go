@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"bootaudit/internal/contract"
+	"bootaudit/contract"
 	"bootaudit/internal/screen"
 	"bootaudit/serial"
 )

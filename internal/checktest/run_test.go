@@ -1,4 +1,4 @@
-package prereq
+package checktest
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"bootaudit/contract/check"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -19,33 +21,42 @@ import (
 // inner is set in the test binary that TestPolicy runs: its tests may fail.
 const inner = "BOOTAUDIT_TEST_INNER"
 
+func fake(id string, r check.Result, needs ...string) check.Check {
+	return check.Check{ID: id, Section: check.SectionHost, Condition: "c", How: "h", Remedy: "do it", Needs: needs,
+		Probe: func(context.Context) check.Result { return r }}
+}
+
 func TestInner(t *testing.T) {
 	// Of three, each holds where all are under way before the first is done: or,
 	// in order, where it is alone.
 	var under sync.WaitGroup
 	under.Add(3)
 	var now atomic.Int32
-	slow := fake("slow", Hold(""))
-	slow.Probe = func(ctx context.Context) Result {
+	slow := fake("slow", check.Hold(""))
+	slow.Probe = func(ctx context.Context) check.Result {
 		if os.Getenv(inner) == "in order" {
 			defer now.Add(-1)
 			if now.Add(1) != 1 {
-				return Break("it is not alone")
+				return check.Break("it is not alone")
 			}
-			return Hold("it is alone")
+			return check.Hold("it is alone")
 		}
 		under.Done()
 		under.Wait()
-		return Hold("all are under way")
+		return check.Hold("all are under way")
 	}
 	slower, slowest := slow, slow
+	notNeeded := fake("not-needed", check.Break("it was tried"))
+	notNeeded.Applies = func(context.Context) string { return "an ISO does without" }
 	slower.ID, slowest.ID = "slower", "slowest"
-	table := []Check{
-		fake("holds", Hold("it is there")),
-		fake("broken", Break("it bends")),
-		fake("absent", Miss("it is not here")),
-		fake("unknown", Doubt("no permission to look")),
-		fake("not-needed", Result{Outcome: NotNeeded, Detail: "an ISO does without", Risk: "slow", FollowUp: "buy"}),
+	table := []check.Check{
+		fake("holds", check.Hold("it is there")),
+		fake("broken", check.Break("it bends")),
+		fake("absent", check.Miss("it is not here")),
+		fake("unknown", check.Doubt("no permission to look")),
+		notNeeded,
+		fake("risk", check.Warn("guests are emulated", "slow", "buy")),
+		fake("followed", check.Hold(""), "absent"),
 		slow, slower, slowest,
 	}
 	switch os.Getenv(inner) {
@@ -67,9 +78,9 @@ func TestPolicy(t *testing.T) {
 		mode, require string
 		want          map[string]string
 	}{
-		{"together", "", map[string]string{"holds": "PASS", "broken": "FAIL", "absent": "SKIP", "unknown": "SKIP", "not-needed": "SKIP", "slow": "PASS"}},
-		{"together", "1", map[string]string{"holds": "PASS", "broken": "FAIL", "absent": "FAIL", "unknown": "FAIL", "not-needed": "SKIP", "slow": "PASS"}},
-		{"in order", "1", map[string]string{"holds": "PASS", "broken": "FAIL", "absent": "FAIL", "unknown": "FAIL", "not-needed": "SKIP", "slow": "PASS"}},
+		{"together", "", map[string]string{"holds": "PASS", "broken": "FAIL", "absent": "SKIP", "unknown": "SKIP", "not-needed": "SKIP", "risk": "PASS", "followed": "SKIP", "slow": "PASS"}},
+		{"together", "1", map[string]string{"holds": "PASS", "broken": "FAIL", "absent": "FAIL", "unknown": "FAIL", "not-needed": "SKIP", "risk": "PASS", "followed": "SKIP", "slow": "PASS"}},
+		{"in order", "1", map[string]string{"holds": "PASS", "broken": "FAIL", "absent": "FAIL", "unknown": "FAIL", "not-needed": "SKIP", "risk": "PASS", "followed": "SKIP", "slow": "PASS"}},
 	} {
 		t.Run(c.mode+" require="+c.require, func(t *testing.T) {
 			t.Parallel()
@@ -82,15 +93,15 @@ func TestPolicy(t *testing.T) {
 				assert.Contains(t, out, line+"\n")
 			}
 
-			findings := map[string]Finding{}
+			findings := map[string]check.Finding{}
 			for _, m := range regexp.MustCompile(`(?m)=== ATTR  (\S+) finding (.*)$`).FindAllStringSubmatch(out, -1) {
-				var f Finding
+				var f check.Finding
 				require.NoError(t, json.Unmarshal([]byte(m[2]), &f))
 				assert.Equal(t, "TestInner/"+f.ID, m[1])
 				findings[f.ID] = f
 			}
-			assert.Len(t, findings, 8)
-			assert.Equal(t, Finding{ID: "absent", Section: SectionHost, Condition: "c", How: "h", When: "w", Outcome: Absent,
+			assert.Len(t, findings, 10)
+			assert.Equal(t, check.Finding{ID: "absent", Section: check.SectionHost, Condition: "c", How: "h", Outcome: check.Absent,
 				Detail: "it is not here", Remedy: "do it", Seconds: findings["absent"].Seconds}, findings["absent"])
 		})
 	}

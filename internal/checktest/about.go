@@ -1,38 +1,24 @@
-package prereq
+package checktest
 
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 )
 
-// AboutAttr is the test attribute that carries an [About] as JSON.
-const AboutAttr = "about"
-
-// About says where a run of checks took place and what it was about. What
-// could not be found out is empty.
-type About struct {
-	Host     string `json:"host,omitempty"`     // the host's name
-	System   string `json:"system,omitempty"`   // distribution, kernel, architecture, CPUs
-	Go       string `json:"go,omitempty"`       // version
-	Target   string `json:"target,omitempty"`   // what is audited
-	Revision string `json:"revision,omitempty"` // git's, of the target
-}
-
 // about is found out once in a process.
-var about = sync.OnceValue(func() About {
-	a := About{Go: runtime.Version(), System: system()}
+var about = sync.OnceValue(func() check.About {
+	a := check.About{Go: runtime.Version(), System: system()}
 	a.Host, _ = os.Hostname()
 	cfg, err := config.Load()
 	if err != nil {
@@ -49,13 +35,6 @@ var about = sync.OnceValue(func() About {
 	}
 	return a
 })
-
-// tellAbout adds an attribute with [About] to t.
-func tellAbout(t *testing.T) {
-	if text, err := json.Marshal(about()); err == nil {
-		t.Attr(AboutAttr, string(text))
-	}
-}
 
 func system() string {
 	name := "Linux"

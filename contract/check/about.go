@@ -1,0 +1,14 @@
+package check
+
+// AboutAttr is the test attribute that carries an [About] as JSON.
+const AboutAttr = "about"
+
+// About says where a run of checks took place and what it was about. What
+// could not be found out is empty.
+type About struct {
+	Host     string `json:"host,omitempty"`     // the host's name
+	System   string `json:"system,omitempty"`   // distribution, kernel, architecture, CPUs
+	Go       string `json:"go,omitempty"`       // version
+	Target   string `json:"target,omitempty"`   // what is audited
+	Revision string `json:"revision,omitempty"` // git's, of the target
+}
