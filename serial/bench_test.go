@@ -13,6 +13,7 @@ import (
 	expect "github.com/Netflix/go-expect"
 
 	"bootaudit/internal/screen"
+	"bootaudit/serial/watch"
 )
 
 // bootText is what a boot of the stand-in put on the console, in whole lines and
@@ -76,7 +77,7 @@ func BenchmarkConsole(b *testing.B) {
 		}
 		row("filter", func(*testing.B) { inPieces(&screen.Lines{Each: func(screen.Line) {}}, text) })
 		row("filter-and-screen", func(*testing.B) { inPieces(screen.New(screen.Config{}), text) })
-		row("watch", func(*testing.B) { inPieces(NewWatch(WatchConfig{}), text) })
+		row("watch", func(*testing.B) { inPieces(watch.New(watch.Config{}), text) })
 		row("pump", func(b *testing.B) { pumpOnce(b, text, nil) })
 		row("pump-and-Expect", func(b *testing.B) { pumpOnce(b, text, word) })
 	}

@@ -13,6 +13,7 @@ import (
 
 	"bootaudit/internal/cast"
 	"bootaudit/internal/screen"
+	"bootaudit/serial/watch"
 )
 
 // Config says how a console is read. The zero value works.
@@ -24,17 +25,18 @@ type Config struct {
 	Transcript io.Writer
 	// Recording gets the same as an asciicast, with a marker at each stage.
 	Recording io.Writer
-	// OnStage and OnTrip are told what the console's [Watch] sees, from the
+	// OnStage and OnTrip are told what the console's [watch.Watch] sees, from the
 	// pump: they must not wait.
-	OnStage func(Reached)
-	OnTrip  func(Trip)
+	OnStage func(watch.Reached)
+	OnTrip  func(watch.Trip)
 	// Alarms are what this image in particular prints when it is in trouble.
-	Alarms []Alarm
+	Alarms []watch.Alarm
 	// Notices match, from their beginning, the lines that this image writes to
 	// its console unasked: a prompt above them still waits.
 	Notices []*regexp.Regexp
-	// Patience multiplies the silence limits of [Tripwires]; 0 is 1. More than 1
-	// also makes the console wait longer for answers; less makes it no hastier.
+	// Patience multiplies the silence limits of [watch.Tripwires]; 0 is 1. More
+	// than 1 also makes the console wait longer for answers; less makes it no
+	// hastier.
 	Patience float64
 }
 
@@ -45,7 +47,7 @@ type Console struct {
 	rw     io.ReadWriteCloser
 	cfg    Config
 	screen *screen.Screen
-	watch  *Watch
+	watch  *watch.Watch
 	cast   *cast.Writer // or nil
 	queue  *queue
 	out    *outlet
@@ -94,7 +96,7 @@ func New(rw io.ReadWriteCloser, cfg Config) (*Console, error) {
 	// That the guest no longer reads is seen by those who wait for its answer.
 	c.out = newOutlet(rw, func(error) {})
 	c.screen = screen.New(screen.Config{Cols: cfg.Cols, Rows: cfg.Rows, Reply: func(p []byte) { c.out.offer(append([]byte(nil), p...)) }})
-	c.watch = NewWatch(WatchConfig{OnStage: c.onStage, OnTrip: c.onTrip, Alarms: cfg.Alarms, Patience: cfg.Patience})
+	c.watch = watch.New(watch.Config{OnStage: c.onStage, OnTrip: c.onTrip, Alarms: cfg.Alarms, Patience: cfg.Patience})
 	c.work.Go(c.pump)
 	c.work.Go(c.idle)
 	return c, nil
@@ -162,7 +164,7 @@ func (c *Console) idle() {
 	}
 }
 
-func (c *Console) onStage(r Reached) {
+func (c *Console) onStage(r watch.Reached) {
 	if c.cast != nil {
 		_ = c.cast.Mark(string(r.Stage))
 	}
@@ -171,7 +173,7 @@ func (c *Console) onStage(r Reached) {
 	}
 }
 
-func (c *Console) onTrip(t Trip) {
+func (c *Console) onTrip(t watch.Trip) {
 	if c.cfg.OnTrip != nil {
 		c.cfg.OnTrip(t)
 	}
@@ -218,7 +220,7 @@ func (c *Console) patient(d time.Duration) time.Duration {
 func (c *Console) Screen() string { return c.screen.Text() }
 
 // Stage is the stage that the boot has reached.
-func (c *Console) Stage() Stage { return c.watch.Stage() }
+func (c *Console) Stage() watch.Stage { return c.watch.Stage() }
 
 // Type sends text to the guest as it is, control characters included; "\r" is
 // Enter.

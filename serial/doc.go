@@ -18,8 +18,8 @@
 // waits for it: a guest whose console is not read stands still. The pump feeds,
 // in this order, the transcript (byte-exact), the recording (asciicast), the
 // screen (a terminal, whose answers to the guest's queries go back at once), the
-// [Watch] (stages and tripwires) and a queue, from which the one wait that has
-// the turn reads.
+// [watch.Watch] (stages and tripwires) and a queue, from which the one wait that
+// has the turn reads.
 //
 // What the screen shows decides what Login and Root do: a boot menu, the boot in
 // progress, an initrd shell, emergency mode, a login or password prompt, a

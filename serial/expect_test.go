@@ -18,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"bootaudit/serial/watch"
 )
 
 // pipeConsole is a console of which the test is the guest.
@@ -209,7 +211,7 @@ func TestTripEndsAnyWait(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var trips []string
-				c, guest := pipeConsole(t, Config{OnTrip: func(trip Trip) { trips = append(trips, trip.ID) }})
+				c, guest := pipeConsole(t, Config{OnTrip: func(trip watch.Trip) { trips = append(trips, trip.ID) }})
 				const after = 50 * time.Millisecond
 				time.AfterFunc(after, func() {
 					_, _ = io.WriteString(guest, "[    1.234567] Kernel panic - not syncing: VFS: nothing to mount\r\n")

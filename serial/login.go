@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"bootaudit/serial/watch"
 )
 
 // Account is whom Login and Root may log in as. The zero value waits for an
@@ -51,7 +53,7 @@ func (c *Console) PassMenu(ctx context.Context) error {
 				return w.fail(err)
 			}
 			pressed = time.Now()
-		case st != stateMenu && st != stateNothing || c.Stage().Reached(KernelLoad):
+		case st != stateMenu && st != stateNothing || c.Stage().Reached(watch.KernelLoad):
 			return nil
 		}
 		if err := w.sleep(50 * time.Millisecond); err != nil {
@@ -203,7 +205,7 @@ func (w *wait) identify() (Who, error) {
 		if err != nil {
 			return Who{}, fmt.Errorf("id -u said %q", f.arg)
 		}
-		w.c.watch.shell()
+		w.c.watch.ShellAnswered()
 		return Who{User: f.data, UID: uid}, nil
 	}
 	return Who{}, errNoAnswer

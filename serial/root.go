@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"bootaudit/serial/watch"
 )
 
 // Root makes the shell on the console a root shell by the account's ways: sudo
@@ -167,7 +169,7 @@ func after(text, command string, notices []*regexp.Regexp) string {
 		var said []string
 		for _, row := range rows[i+1 : max(i+1, len(rows)-1)] {
 			row = strings.TrimSpace(kernelText.ReplaceAllString(row, ""))
-			_, prompt := PromptEnd([]byte(row)) // Enter was pressed there
+			_, prompt := watch.PromptEnd([]byte(row)) // Enter was pressed there
 			if row != "" && !prompt && !noise(row, notices) && row != "Password:" {
 				said = append(said, row)
 			}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"bootaudit/serial/watch"
 )
 
 // state is what a person who looks at the screen would say that the guest is
@@ -45,6 +47,13 @@ var prompts = []struct {
 
 var isPassword = re(`^(?:\[sudo\] )?[Pp]assword(?: for [^:]{1,64})?:$`)
 
+func re(s string) *regexp.Regexp { return regexp.MustCompile(s) }
+
+func isPrompt(line string) bool {
+	_, ok := watch.PromptEnd([]byte(line))
+	return ok
+}
+
 // near is how many rows below a loose prompt may be noise.
 const near = 12
 
@@ -70,7 +79,7 @@ func noise(line string, notices []*regexp.Regexp) bool {
 
 // readState reads a screen of which the cursor is in row. A prompt counts when
 // everything below it is noise. The line that decided comes with it.
-func readState(text string, row int, stage Stage, notices []*regexp.Regexp) (state, string) {
+func readState(text string, row int, stage watch.Stage, notices []*regexp.Regexp) (state, string) {
 	rows := strings.Split(text, "\n")
 	row = min(row, len(rows)-1)
 	for i := row; i >= 0; i-- {
@@ -83,13 +92,13 @@ func readState(text string, row int, stage Stage, notices []*regexp.Regexp) (sta
 			continue
 		}
 		for _, p := range prompts {
-			if p.pattern.MatchString(line) && (row-i < near || !p.loose || Prompt.MatchString(line)) {
+			if p.pattern.MatchString(line) && (row-i < near || !p.loose || isPrompt(line)) {
 				return p.state, line
 			}
 		}
 		break
 	}
-	if !stage.Reached(KernelLoad) {
+	if !stage.Reached(watch.KernelLoad) {
 		for i := len(rows) - 1; i >= 0; i-- {
 			if bootedText.MatchString(rows[i]) {
 				return stateKernel, rows[i]
@@ -100,7 +109,7 @@ func readState(text string, row int, stage Stage, notices []*regexp.Regexp) (sta
 		}
 		return stateNothing, ""
 	}
-	if !stage.Reached(Login) {
+	if !stage.Reached(watch.Login) {
 		return stateKernel, ""
 	}
 	return stateNothing, ""
@@ -113,7 +122,7 @@ const settleTime = 300 * time.Millisecond
 // seen is what a screen says, and which one.
 type seen struct {
 	printed int64
-	stage   Stage
+	stage   watch.Stage
 	state   state
 	line    string
 	asked   int // password prompts
@@ -199,7 +208,7 @@ func (w *wait) see() (state, string, error) {
 	switch {
 	case st == statePager:
 		key = "q"
-	case st == stateNothing && w.c.Stage().Reached(Login):
+	case st == stateNothing && w.c.Stage().Reached(watch.Login):
 		key = "\r"
 	}
 	patience := hiddenFor

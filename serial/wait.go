@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"bootaudit/serial/watch"
 )
 
 // WaitError says what was awaited of a guest and did not come. Err is (or wraps)
@@ -17,7 +19,7 @@ import (
 type WaitError struct {
 	Want    string        // what was awaited
 	Waited  time.Duration // for how long
-	Stage   Stage         // which the boot had reached
+	Stage   watch.Stage   // which the boot had reached
 	Screen  string        // what a terminal showed
 	Dropped int64         // bytes of a flood, since the console began, that nobody has looked at
 	Err     error
@@ -47,6 +49,13 @@ func (e *WaitError) Error() string {
 }
 
 func (e *WaitError) Unwrap() error { return e.Err }
+
+// TripError is a fatal trip as the error that ends a wait.
+type TripError struct{ Trip watch.Trip }
+
+func (e *TripError) Error() string {
+	return fmt.Sprintf("%s (%s, in stage %q): %q; %s", e.Trip.Means, e.Trip.ID, e.Trip.Stage, e.Trip.Line, e.Trip.Remedy)
+}
 
 // wait is one method's turn to wait for the guest.
 type wait struct {

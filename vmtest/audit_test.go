@@ -23,7 +23,7 @@ func TestVM(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots the image in QEMU; -short asks for no boot")
 	}
-	suite := NewSuite(subject(t), loadConfig(t), watch(t))
+	suite := NewSuite(subject(t), loadConfig(t), watcher(t))
 	t.Cleanup(suite.Close)
 	for _, scenario := range suite.Scenarios {
 		t.Run(scenario.Name, func(t *testing.T) {

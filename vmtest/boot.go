@@ -14,9 +14,10 @@ import (
 
 	"bootaudit/internal/qmp"
 	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
-func (vm *VM) onStage(r serial.Reached) {
+func (vm *VM) onStage(r watch.Reached) {
 	vm.mu.Lock()
 	vm.stages = append(vm.stages, r)
 	vm.tell()
@@ -26,7 +27,7 @@ func (vm *VM) onStage(r serial.Reached) {
 	}
 }
 
-func (vm *VM) onTrip(t serial.Trip) {
+func (vm *VM) onTrip(t watch.Trip) {
 	if t.Fatal {
 		vm.mu.Lock()
 		if vm.trip == nil {
@@ -47,28 +48,28 @@ func (vm *VM) tell() {
 }
 
 // Stages are the stages that the guest has reached, in order.
-func (vm *VM) Stages() []serial.Reached {
+func (vm *VM) Stages() []watch.Reached {
 	vm.mu.Lock()
 	defer vm.mu.Unlock()
 	return slices.Clone(vm.stages)
 }
 
 // stageAt is the first stage that was reached at or after stage.
-func (vm *VM) stageAt(stage serial.Stage) serial.Reached {
+func (vm *VM) stageAt(stage watch.Stage) watch.Reached {
 	for _, r := range vm.Stages() {
 		if r.Stage.Reached(stage) {
 			return r
 		}
 	}
-	return serial.Reached{}
+	return watch.Reached{}
 }
 
 // Await waits until the guest has reached stage. It fails at once when a fatal
 // tripwire is touched or QEMU ends, and says what the screen shows.
-func (vm *VM) Await(ctx context.Context, stage serial.Stage) (serial.Reached, error) {
+func (vm *VM) Await(ctx context.Context, stage watch.Stage) (watch.Reached, error) {
 	start := time.Now()
-	fail := func(err error) (serial.Reached, error) {
-		return serial.Reached{}, &serial.WaitError{
+	fail := func(err error) (watch.Reached, error) {
+		return watch.Reached{}, &serial.WaitError{
 			Want: fmt.Sprintf("stage %q", stage), Waited: time.Since(start),
 			Stage: vm.Console.Stage(), Screen: vm.Console.Screen(), Err: err,
 		}
@@ -77,8 +78,8 @@ func (vm *VM) Await(ctx context.Context, stage serial.Stage) (serial.Reached, er
 	defer cancel()
 	for {
 		vm.mu.Lock()
-		at := slices.IndexFunc(vm.stages, func(r serial.Reached) bool { return r.Stage.Reached(stage) })
-		var found serial.Reached
+		at := slices.IndexFunc(vm.stages, func(r watch.Reached) bool { return r.Stage.Reached(stage) })
+		var found watch.Reached
 		if at >= 0 {
 			found = vm.stages[at]
 		}
@@ -106,14 +107,14 @@ func (vm *VM) watchFirmware(ctx context.Context) {
 		return
 	}
 	defer file.Close()
-	watch := serial.NewWatch(serial.WatchConfig{OnTrip: func(t serial.Trip) {
-		t.Stage = serial.Firmware
+	w := watch.New(watch.Config{OnTrip: func(t watch.Trip) {
+		t.Stage = watch.Firmware
 		vm.onTrip(t)
 	}})
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for vm.Console.Stage() == "" {
-		if _, err := io.Copy(watch, file); err != nil {
+		if _, err := io.Copy(w, file); err != nil {
 			return
 		}
 		select {
@@ -201,7 +202,7 @@ func (vm *VM) Boot(ctx context.Context, account serial.Account) error {
 	if err := vm.Continue(ctx); err != nil {
 		return err
 	}
-	if _, err := vm.Await(ctx, serial.Bootloader); err != nil {
+	if _, err := vm.Await(ctx, watch.Bootloader); err != nil {
 		return err
 	}
 	if err := vm.PassMenu(ctx); err != nil {

@@ -16,7 +16,7 @@ import (
 
 	"bootaudit/contract/check"
 	"bootaudit/internal/screen"
-	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // unobservable says that an image without a root key does not show what needs one.
@@ -325,7 +325,7 @@ var noticeBegins = regexp.MustCompile(`\(automatic login\)|[$#] *sudo (?:-n )?-i
 func countAnnouncements(transcript io.Reader, pattern *regexp.Regexp) (said announcements, err error) {
 	login := false
 	lines := screen.Lines{Each: func(line screen.Line) {
-		prompt := serial.Prompt.Match(line.Text)
+		_, prompt := watch.PromptEnd(line.Text)
 		for _, match := range pattern.FindAll(line.Text, -1) {
 			if login && !prompt && line.Feeds < 2 {
 				said.notice++

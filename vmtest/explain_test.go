@@ -13,6 +13,7 @@ import (
 
 	"bootaudit/internal/qmp"
 	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // Whatever an error was, once QEMU has ended that is named, and no cancelling of
@@ -25,12 +26,12 @@ func TestExplain(t *testing.T) {
 	}{
 		"cancelled":          {fmt.Errorf(`run "x" in the guest: %w`, context.Canceled), `run "x" in the guest: qemu has ended after 2.0s: signal: killed, not by us`},
 		"cancelled at once":  {context.Canceled, `qemu has ended after 2.0s: signal: killed, not by us`},
-		"a wait's":           {fmt.Errorf("x: %w", &serial.WaitError{Want: "shell", Stage: serial.Init, Err: context.Canceled}), "no shell after 0s: qemu has ended after 2.0s: signal: killed, not by us\nstage reached: init\nthe screen is empty"},
+		"a wait's":           {fmt.Errorf("x: %w", &serial.WaitError{Want: "shell", Stage: watch.Init, Err: context.Canceled}), "no shell after 0s: qemu has ended after 2.0s: signal: killed, not by us\nstage reached: init\nthe screen is empty"},
 		"a wait's end":       {&serial.WaitError{Want: "shell", Err: io.EOF}, "no shell after 0s: qemu has ended after 2.0s: signal: killed, not by us\nstage reached: none\nthe screen is empty"},
 		"a line's end":       {fmt.Errorf("control line: %w", io.EOF), `qemu has ended after 2.0s: signal: killed, not by us: control line: EOF`},
 		"the monitor's":      {fmt.Errorf("cont: %w", qmp.ErrClosed), `qemu has ended after 2.0s: signal: killed, not by us: cont: qemu's monitor is closed`},
 		"something else":     {errors.New("exit status 1"), `qemu has ended after 2.0s: signal: killed, not by us: exit status 1`},
-		"a trip before":      {&serial.TripError{Trip: serial.Trip{ID: "kernel-panic", Means: "the kernel panicked", Remedy: "look", Line: "x"}}, `the kernel panicked (kernel-panic, in stage ""): "x"; look; qemu has ended after 2.0s: signal: killed, not by us`},
+		"a trip before":      {&serial.TripError{Trip: watch.Trip{ID: "kernel-panic", Means: "the kernel panicked", Remedy: "look", Line: "x"}}, `the kernel panicked (kernel-panic, in stage ""): "x"; look; qemu has ended after 2.0s: signal: killed, not by us`},
 		"that itself":        {fmt.Errorf("stage: %w", end), `stage: qemu has ended after 2.0s: signal: killed, not by us`},
 		"nothing went wrong": {nil, ""},
 	} {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"bootaudit/contract/check"
-	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // look is how a fault is looked for; it ends with what was found.
@@ -138,8 +138,8 @@ type find struct {
 // other, and what must be found, in this order.
 type faultCase struct {
 	faults string
-	gate   bool         // it is booted by every run of the tests
-	stage  serial.Stage // that the boot has reached at the first verdict
+	gate   bool        // it is booted by every run of the tests
+	stage  watch.Stage // that the boot has reached at the first verdict
 	// orLater: the fault races with the boot, which may have come further.
 	orLater bool
 	finds   []find
@@ -164,83 +164,83 @@ func shown(look, cause, sign string) find { return find{look: look, cause: cause
 // faultCases are in the order of a boot, but for what takes longest: that comes
 // last, since go test starts the last of parallel tests first.
 var faultCases = []faultCase{
-	{faults: "initrd-panic", gate: true, stage: serial.KernelLoad, finds: []find{broken("boot", `^kernel-panic: `)}},
-	{faults: "initrd-shell", gate: true, stage: serial.KernelLoad, finds: []find{broken("boot", `^initrd-shell: `)}},
-	{faults: "stage-1-error", stage: serial.Initrd, finds: []find{broken("boot", `^(root-device-missing|root-not-mounted|initrd-shell): `)}},
+	{faults: "initrd-panic", gate: true, stage: watch.KernelLoad, finds: []find{broken("boot", `^kernel-panic: `)}},
+	{faults: "initrd-shell", gate: true, stage: watch.KernelLoad, finds: []find{broken("boot", `^initrd-shell: `)}},
+	{faults: "stage-1-error", stage: watch.Initrd, finds: []find{broken("boot", `^(root-device-missing|root-not-mounted|initrd-shell): `)}},
 	// On a slow host the silence is over its limit before the login comes.
-	{faults: "tty0-last", gate: true, stage: serial.KernelLoad, orLater: true, finds: []find{
+	{faults: "tty0-last", gate: true, stage: watch.KernelLoad, orLater: true, finds: []find{
 		shown("kernel", `silent until the (login|shell); the last console= |^no-kernel-console: `, `<<< Welcome`)}},
-	{faults: "emergency", gate: true, stage: serial.Init, finds: []find{broken("boot", `^emergency-mode: `)}},
-	{faults: "panic", stage: serial.Init, orLater: true, finds: []find{broken("boot", `^kernel-panic: `)}},
-	{faults: "oom", gate: true, stage: serial.Init, orLater: true, finds: []find{broken("tripwire", `^out-of-memory: `)}},
-	{faults: "oops", stage: serial.Init, orLater: true, finds: []find{broken("tripwire", `^kernel-oops: `)}},
-	{faults: "reboot-loop", gate: true, stage: serial.Bootloader, finds: []find{broken("boot", `^reboot-loop: `)}, change: func(m *Machine) { m.Reboot = true }},
-	{faults: "login-loop", stage: serial.Login, finds: []find{broken("boot", `^login-loop: `)}},
-	{faults: "root-refused", gate: true, stage: serial.Shell, finds: []find{
+	{faults: "emergency", gate: true, stage: watch.Init, finds: []find{broken("boot", `^emergency-mode: `)}},
+	{faults: "panic", stage: watch.Init, orLater: true, finds: []find{broken("boot", `^kernel-panic: `)}},
+	{faults: "oom", gate: true, stage: watch.Init, orLater: true, finds: []find{broken("tripwire", `^out-of-memory: `)}},
+	{faults: "oops", stage: watch.Init, orLater: true, finds: []find{broken("tripwire", `^kernel-oops: `)}},
+	{faults: "reboot-loop", gate: true, stage: watch.Bootloader, finds: []find{broken("boot", `^reboot-loop: `)}, change: func(m *Machine) { m.Reboot = true }},
+	{faults: "login-loop", stage: watch.Login, finds: []find{broken("boot", `^login-loop: `)}},
+	{faults: "root-refused", gate: true, stage: watch.Shell, finds: []find{
 		shown("root", `(?s)cannot become root: sudo -i: .*su -: `, `su: .*\n`),
 		ok("poweroff")}},
-	{faults: "autologin-root,no-networkd", gate: true, stage: serial.Shell, finds: []find{
+	{faults: "autologin-root,no-networkd", gate: true, stage: watch.Shell, finds: []find{
 		shown("login", `^logged in as root \(uid 0, by automatic login\); the contract promises nixos`, `root@nixos:`),
 		ok("control-line"),
 		broken("address", `^lan is there, but no DHCP client runs`)}},
-	{faults: "no-autologin,sudo-refused,detection-error", stage: serial.Shell, finds: []find{
+	{faults: "no-autologin,sudo-refused,detection-error", stage: watch.Shell, finds: []find{
 		shown("login", `by login\); the contract promises an automatic login`, `nixos@nixos:`),
 		shown("root", `^root by su -; the contract promises sudo -i`, `(?s)sudo: .*root@nixos:`),
 		ok("control-line"),
 		broken("storage-status", `^the status is plan-only/detection-error; the contract accepts applied/auto-applied`)}},
-	{faults: "sudo-password,applied-without-effect", stage: serial.Shell, finds: []find{
+	{faults: "sudo-password,applied-without-effect", stage: watch.Shell, finds: []find{
 		shown("root", `^root by su -; the contract promises sudo -i`, `(?s)sudo: .*root@nixos:`),
 		ok("control-line"),
 		ok("storage-status"),
 		broken("volume-group", `^there is no volume group main, though the status says applied/auto-applied`)}},
-	{faults: "network-unit-missing", stage: serial.Shell, finds: []find{
+	{faults: "network-unit-missing", stage: watch.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `^the status is failed/`)}},
-	{faults: "hang-activating", gate: true, stage: serial.Shell, finds: []find{
+	{faults: "hang-activating", gate: true, stage: watch.Shell, finds: []find{
 		ok("boot"),
 		broken("unit", `pre-nixos.service waits for sshd.service, and sshd.service waits for pre-nixos.service`)}},
-	{faults: "pager,killed-pass", stage: serial.Shell, finds: []find{
+	{faults: "pager,killed-pass", stage: watch.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `^there is no \S+ and will be none: pre-nixos.service failed`)}},
-	{faults: "root-shell-lost", gate: true, stage: serial.Shell, finds: []find{
+	{faults: "root-shell-lost", gate: true, stage: watch.Shell, finds: []find{
 		ok("boot"),
 		shown("commands-again", `root was lost: the screen shows a user's shell`, `(?s)root@nixos:.*nixos@nixos:`)},
 		change: func(m *Machine) { m.Control = None }},
-	{faults: "no-nic,status-unknown", stage: serial.Shell, finds: []find{
+	{faults: "no-nic,status-unknown", stage: watch.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `^the status is confused/`),
 		broken("address", `^there is no interface lan and will be none: pre-nixos.service has ended`)}},
-	{faults: "missing-command,force-cleanup,sshd-refuses-first", gate: true, stage: serial.Shell, filled: true, finds: []find{
+	{faults: "missing-command,force-cleanup,sshd-refuses-first", gate: true, stage: watch.Shell, filled: true, finds: []find{
 		ok("boot"),
 		broken("commands", `^missing: findmnt$`),
 		broken("storage-status", `^the status is plan-only/existing-storage-force-cleanup; the contract accepts applied/auto-applied`),
 		ok("ssh"),
 		ok("reaches"),
 		broken("unplugged", `^lan has no carrier: its cable is unplugged`)}},
-	{faults: "silence", gate: true, stage: serial.KernelLoad, finds: []find{broken("boot", `^(no-kernel-console|initrd-hangs|init-hangs): `)}, patience: 0.05},
-	{faults: "no-kernel-console", stage: serial.KernelLoad, finds: []find{broken("boot", `^no-kernel-console: `)}, patience: 0.05},
-	{faults: "flood", stage: serial.Login, orLater: true, limit: 45 * time.Second, finds: []find{
+	{faults: "silence", gate: true, stage: watch.KernelLoad, finds: []find{broken("boot", `^(no-kernel-console|initrd-hangs|init-hangs): `)}, patience: 0.05},
+	{faults: "no-kernel-console", stage: watch.KernelLoad, finds: []find{broken("boot", `^no-kernel-console: `)}, patience: 0.05},
+	{faults: "flood", stage: watch.Login, orLater: true, limit: 45 * time.Second, finds: []find{
 		{look: "boot", cause: `^no (shell after login|root shell|answer of the console's root shell) .*the console was flooded: \d+ bytes`, mayHold: true}}},
-	{faults: "boot-hang", gate: true, stage: serial.Init, finds: []find{broken("boot", `^job-hangs: .*A start job is running for Fault boot-hang \(`)}, patience: 0.15},
-	{faults: "bare-prompt,no-carrier,status-without-detail", stage: serial.Shell, finds: []find{
+	{faults: "boot-hang", gate: true, stage: watch.Init, finds: []find{broken("boot", `^job-hangs: .*A start job is running for Fault boot-hang \(`)}, patience: 0.15},
+	{faults: "bare-prompt,no-carrier,status-without-detail", stage: watch.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `has STATE="applied" and DETAIL="", and will not have more: pre-nixos.service has ended`),
 		broken("address", `^there is no interface lan and will be none: pre-nixos.service has ended`)}},
-	{faults: "noise,service-failed", gate: true, stage: serial.Shell, finds: []find{
+	{faults: "noise,service-failed", gate: true, stage: watch.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `^the status is failed/auto-applied; `),
 		broken("reaches", `^the guest reaches the host's loopback`)},
 		change: func(m *Machine) { m.Outside = true }},
-	{faults: "bad-layout", stage: serial.Shell, finds: []find{
+	{faults: "bad-layout", stage: watch.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `^the status is failed/auto-applied; .*insufficient free space.*"pre-nixos: disko failed"`),
 		ok("patched")}},
-	{faults: "carrier-unreadable", stage: serial.Shell, finds: []find{
+	{faults: "carrier-unreadable", stage: watch.Shell, finds: []find{
 		ok("boot"),
 		broken("storage-status", `^the status is failed/auto-applied; .*"cat: /sys/class/net/\S+/carrier: Invalid argument"`)}},
 	// Extra disks of one size are part of the plan, and what it made of them is
 	// taken apart before they are seeded.
-	{faults: "cleanup-ineffective", stage: serial.Shell, finds: []find{
+	{faults: "cleanup-ineffective", stage: watch.Shell, finds: []find{
 		ok("boot"),
 		{look: "volume-group", says: `^found: main .*; beside it: large `},
 		broken("residue", `^left over: .*vg_residue`)},

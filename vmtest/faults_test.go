@@ -78,7 +78,7 @@ func TestVMFaults(t *testing.T) {
 			}
 			sub := subject(t)
 			sub.Patience = cmp.Or(c.patience, 0.3)
-			f := newFleet(sub, cfg, watch(t))
+			f := newFleet(sub, cfg, watcher(t))
 			m := Machine{CPUs: 1, Network: true, Disks: []Disk{{MiB: 512}}}
 			if c.change != nil {
 				c.change(&m)

@@ -54,7 +54,7 @@ func startGuest(t testing.TB, cfg config.Config, m Machine, change func(*session
 		Contract:  contract.Contract{Login: contract.Login{User: m.Account.User}},
 		ISO:       func(context.Context) (string, error) { return m.ISO, nil },
 		MemoryMiB: m.MemoryMiB,
-	}, cfg, watch(t))
+	}, cfg, watcher(t))
 	s := f.boot(m.withDefaults().Name, time.Minute, true, m)
 	s.account = m.Account
 	change(s)
@@ -73,8 +73,8 @@ func startGuest(t testing.TB, cfg config.Config, m Machine, change func(*session
 	return &Guest{VM: s.vm, t: t, s: s}
 }
 
-// watch tells t about its VMs, and them about go test's deadline.
-func watch(t testing.TB) Watcher {
+// watcher tells t about its VMs, and them about go test's deadline.
+func watcher(t testing.TB) Watcher {
 	w := Watcher{Out: t.Output(), Attr: t.Attr}
 	if limited, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
 		w.Deadline, _ = limited.Deadline()

@@ -18,6 +18,7 @@ import (
 
 	"bootaudit/internal/config"
 	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // fakeTB is a test in a test's hand. Its end is its goroutine's, as a real one's.
@@ -199,7 +200,7 @@ func TestGuestAfterQEMU(t *testing.T) {
 	}
 	tb.cleanUp()
 	assert.ErrorIs(t, vm.VM.Monitor(t.Context(), "query-status", nil, nil), ErrEnded)
-	_, err := vm.VM.Await(t.Context(), serial.Shell)
+	_, err := vm.VM.Await(t.Context(), watch.Shell)
 	assert.NoError(t, err, "it was reached")
 	assert.ErrorIs(t, vm.VM.PassMenu(t.Context()), ErrEnded)
 	_, err = vm.VM.Login(t.Context(), serial.Account{})

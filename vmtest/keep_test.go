@@ -142,7 +142,7 @@ func TestVMDebianLive(t *testing.T) {
 			_ = kept.End(context.Background(), cache)
 		}
 	})
-	suite := NewSuite(sub, cfg, watch(t))
+	suite := NewSuite(sub, cfg, watcher(t))
 	t.Cleanup(suite.Close)
 	s := suite.fleet.cleanVM()
 	s.name, s.template.CPUs = "debian-live", 1 // as all that run side by side

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bootaudit/internal/config"
-	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 func TestRecord(t *testing.T) {
@@ -162,8 +162,8 @@ func TestSlowDiskDoesNotHoldUpTheConsole(t *testing.T) {
 	go func() { // the pump
 		defer close(seen)
 		for i := range 100 {
-			s.onStage(serial.Reached{Stage: serial.Login, Line: fmt.Sprintf("line %d", i), At: time.Now()})
-			s.onTrip(serial.Trip{ID: "unit-failed", Line: fmt.Sprintf("trip %d", i), At: time.Now()})
+			s.onStage(watch.Reached{Stage: watch.Login, Line: fmt.Sprintf("line %d", i), At: time.Now()})
+			s.onTrip(watch.Trip{ID: "unit-failed", Line: fmt.Sprintf("trip %d", i), At: time.Now()})
 		}
 	}()
 	select {
@@ -229,8 +229,8 @@ func TestRecordIsReadWhileItIsWritten(t *testing.T) {
 	var pump sync.WaitGroup
 	pump.Go(func() {
 		for range 60 {
-			s.onStage(serial.Reached{Stage: serial.Firmware, At: time.Now()})
-			s.onTrip(serial.Trip{ID: "kernel-warning", Line: "x", At: time.Now()})
+			s.onStage(watch.Reached{Stage: watch.Firmware, At: time.Now()})
+			s.onTrip(watch.Trip{ID: "kernel-warning", Line: "x", At: time.Now()})
 		}
 	})
 	for i := range 10 {

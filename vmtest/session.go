@@ -19,6 +19,7 @@ import (
 	"bootaudit/iso"
 	"bootaudit/prereq"
 	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // fleet is the VMs of a run of scenarios, and what they share.
@@ -106,8 +107,8 @@ type session struct {
 
 	seenMu sync.Mutex // for the console's pump, which must not wait for a check
 	began  time.Time  // of the VM
-	stage  serial.Stage
-	trips  []serial.Trip
+	stage  watch.Stage
+	trips  []watch.Trip
 }
 
 // evidenceTime is kept back from a deadline to save what a VM leaves behind.

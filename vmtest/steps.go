@@ -15,6 +15,7 @@ import (
 	"bootaudit/internal/plain"
 	"bootaudit/internal/screen"
 	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // step is one part of the way from QEMU's start to a root shell. Each is also
@@ -147,29 +148,29 @@ func (s *session) bootloader(ctx context.Context) check.Result {
 	if err := s.vm.Continue(ctx); err != nil {
 		return s.broke(err)
 	}
-	return s.await(ctx, serial.Bootloader)
+	return s.await(ctx, watch.Bootloader)
 }
 
 func (s *session) kernel(ctx context.Context) check.Result {
 	if err := s.vm.PassMenu(ctx); err != nil {
 		return s.broke(err)
 	}
-	return s.speaks(ctx, serial.Initrd)
+	return s.speaks(ctx, watch.Initrd)
 }
 
-func (s *session) systemd(ctx context.Context) check.Result { return s.speaks(ctx, serial.Init) }
+func (s *session) systemd(ctx context.Context) check.Result { return s.speaks(ctx, watch.Init) }
 
 // speaks awaits a stage of the boot, which must not pass in silence: a login
 // prompt alone shows that the kernel's console is another one.
-func (s *session) speaks(ctx context.Context, stage serial.Stage) check.Result {
+func (s *session) speaks(ctx context.Context, stage watch.Stage) check.Result {
 	r := s.await(ctx, stage)
-	if at := s.vm.stageAt(stage); r.Outcome == check.Holds && at.Stage.Reached(serial.Login) {
+	if at := s.vm.stageAt(stage); r.Outcome == check.Holds && at.Stage.Reached(watch.Login) {
 		return past(check.Break(fmt.Sprintf("nothing was heard of it: after the boot loader the console was silent until the %s; the last console= on the kernel's command line is not the serial port", at.Stage)), r.Evidence)
 	}
 	return r
 }
 
-func (s *session) await(ctx context.Context, stage serial.Stage) check.Result {
+func (s *session) await(ctx context.Context, stage watch.Stage) check.Result {
 	reached, err := s.vm.Await(ctx, stage)
 	if err != nil {
 		return s.broke(err)
@@ -282,7 +283,7 @@ var runningJob = regexp.MustCompile(`A (?:start|stop) job is .*?\)`)
 // lastJob is the job that systemd's spinner showed last, if the boot has not
 // come to a login.
 func (s *session) lastJob() string {
-	if s.vm.Console.Stage() != serial.Init {
+	if s.vm.Console.Stage() != watch.Init {
 		return ""
 	}
 	tail, err := lastBytes(s.record.path(transcriptFile), 16<<10)
@@ -301,7 +302,7 @@ func (s *session) lastJob() string {
 }
 
 // seen are the tripwires that were touched so far.
-func (s *session) seen() []serial.Trip {
+func (s *session) seen() []watch.Trip {
 	s.seenMu.Lock()
 	defer s.seenMu.Unlock()
 	return slices.Clone(s.trips)
@@ -313,12 +314,12 @@ func (s *session) tripwireCheck(need string) check.Check {
 		"see what each line means in bootaudit explain serial.log", "boot",
 		func(context.Context) check.Result {
 			alarms := s.fleet.subject.Contract.Alarms
-			seen := slices.DeleteFunc(s.seen(), func(t serial.Trip) bool {
+			seen := slices.DeleteFunc(s.seen(), func(t watch.Trip) bool {
 				// Without a root key an image may promise just this.
 				return !s.keyed && slices.ContainsFunc(alarms, func(a contract.Alarm) bool { return a.ID == t.ID && a.NeedsRootKey })
 			})
 			if len(seen) == 0 {
-				return check.Hold(fmt.Sprintf("none of %d tripwires was touched", len(serial.Tripwires)+len(alarms)))
+				return check.Hold(fmt.Sprintf("none of %d tripwires was touched", len(watch.Tripwires())+len(alarms)))
 			}
 			var words, lines []string
 			for _, t := range seen {
@@ -331,7 +332,7 @@ func (s *session) tripwireCheck(need string) check.Check {
 		})
 }
 
-func orNone(stage serial.Stage) string {
+func orNone(stage watch.Stage) string {
 	if stage == "" {
 		return "none"
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"bootaudit/internal/plain"
-	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 func (s *session) describe(m *metadata) {
@@ -40,7 +40,7 @@ func (s *session) tell(format string, args ...any) {
 	fmt.Fprintf(s.fleet.out, "vm %s: %s\n", s.name, strings.ReplaceAll(text, "\n", " "))
 }
 
-func (s *session) onStage(r serial.Reached) {
+func (s *session) onStage(r watch.Reached) {
 	s.seenMu.Lock()
 	s.stage = r.Stage
 	s.seenMu.Unlock()
@@ -50,7 +50,7 @@ func (s *session) onStage(r serial.Reached) {
 	s.record.say("stage %s: %s", r.Stage, r.Line)
 }
 
-func (s *session) onTrip(t serial.Trip) {
+func (s *session) onTrip(t watch.Trip) {
 	s.seenMu.Lock()
 	s.trips = append(s.trips, t)
 	s.seenMu.Unlock()
@@ -88,7 +88,7 @@ func (s *session) heartbeat() {
 			s.seenMu.Lock()
 			stage := s.stage
 			s.seenMu.Unlock()
-			if stage == serial.Shell {
+			if stage == watch.Shell {
 				return
 			}
 			if stage == "" {

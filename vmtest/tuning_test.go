@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"bootaudit/fixtures"
-	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // tunings are the choices that Machine's defaults were made by, each against
@@ -77,10 +77,10 @@ func bootOnce(b *testing.B, iso string, change func(*Machine)) took {
 	defer vm.Kill()
 	start := time.Now()
 	require.NoError(b, vm.Continue(ctx))
-	_, err = vm.Await(ctx, serial.Menu)
+	_, err = vm.Await(ctx, watch.Menu)
 	require.NoError(b, err)
 	require.NoError(b, vm.PassMenu(ctx))
-	_, err = vm.Await(ctx, serial.Login)
+	_, err = vm.Await(ctx, watch.Login)
 	require.NoError(b, err)
 	wall := time.Since(start)
 	vm.Kill()

@@ -18,6 +18,7 @@ import (
 	"bootaudit/contract"
 	"bootaudit/internal/qmp"
 	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // Files in a VM's folder, beside the transcript.
@@ -38,8 +39,8 @@ type Settings struct {
 	// Recording gets the console as an asciicast.
 	Recording io.Writer
 	// OnStage and OnTrip are told what the console shows; they must not wait.
-	OnStage func(serial.Reached)
-	OnTrip  func(serial.Trip)
+	OnStage func(watch.Reached)
+	OnTrip  func(watch.Trip)
 
 	device string // of the control line in the guest; "" is the machine's
 }
@@ -66,11 +67,11 @@ type VM struct {
 	alive    context.Context // its cause says how QEMU ended
 
 	mu       sync.Mutex
-	drained  <-chan struct{}  // closed when the monitor's last event is known; nil before there is one
-	shutdown string           // why the guest stopped, in QEMU's words
-	stages   []serial.Reached // of this boot and those before it
-	trip     *serial.Trip     // the first fatal one
-	changed  chan struct{}    // closed when stages or trip have changed
+	drained  <-chan struct{} // closed when the monitor's last event is known; nil before there is one
+	shutdown string          // why the guest stopped, in QEMU's words
+	stages   []watch.Reached // of this boot and those before it
+	trip     *watch.Trip     // the first fatal one
+	changed  chan struct{}   // closed when stages or trip have changed
 }
 
 // ErrEnded is wrapped by what fails because QEMU has ended.
@@ -121,12 +122,12 @@ func Launch(ctx context.Context, m Machine, settings Settings) (*VM, error) {
 
 // known are the lines of the console that an image's contract knows of: all
 // are notices, some of them alarms.
-func known(c contract.Contract) (alarms []serial.Alarm, notices []*regexp.Regexp) {
+func known(c contract.Contract) (alarms []watch.Alarm, notices []*regexp.Regexp) {
 	for _, a := range c.Announcements {
 		notices = append(notices, a.Pattern.Regexp)
 	}
 	for _, a := range c.Alarms {
-		alarms = append(alarms, serial.Alarm{ID: a.ID, Means: a.Means, Remedy: a.Remedy, Pattern: a.Pattern.Regexp})
+		alarms = append(alarms, watch.Alarm{ID: a.ID, Means: a.Means, Remedy: a.Remedy, Pattern: a.Pattern.Regexp})
 		notices = append(notices, a.Pattern.Regexp)
 	}
 	return alarms, notices
@@ -225,13 +226,13 @@ func (vm *VM) ending() error {
 // named is what the tripwires call what QEMU wrote to its stderr, with what to
 // do about it; "" where they do not know it.
 func named(stderr string) (name string) {
-	watch := serial.NewWatch(serial.WatchConfig{OnTrip: func(t serial.Trip) {
+	w := watch.New(watch.Config{OnTrip: func(t watch.Trip) {
 		if name == "" {
 			name = fmt.Sprintf("; %s: %s; %s", t.ID, t.Means, t.Remedy)
 		}
 	}})
-	_, _ = watch.Write([]byte(stderr))
-	_ = watch.Close()
+	_, _ = w.Write([]byte(stderr))
+	_ = w.Close()
 	return name
 }
 

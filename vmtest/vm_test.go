@@ -21,6 +21,7 @@ import (
 
 	"bootaudit/internal/config"
 	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // needQEMU skips a test that starts QEMU where there is none to start.
@@ -276,7 +277,7 @@ func TestNoBootableDevice(t *testing.T) {
 	require.NoError(t, vm.Continue(t.Context()))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	_, err := vm.Await(ctx, serial.Bootloader)
+	_, err := vm.Await(ctx, watch.Bootloader)
 	var trip *serial.TripError
 	require.ErrorAs(t, err, &trip)
 	assert.Equal(t, "no-bootable-device", trip.Trip.ID)

@@ -16,6 +16,7 @@ import (
 	"bootaudit/internal/target"
 	"bootaudit/prereq"
 	"bootaudit/serial"
+	"bootaudit/serial/watch"
 	"bootaudit/vmtest"
 )
 
@@ -140,7 +141,7 @@ func watched(cfg config.Config, terms contract.Contract, say func(format string,
 	return vmtest.Settings{
 		Contract: terms,
 		Patience: cfg.Patience(),
-		OnStage:  func(r serial.Reached) { say("%s", r.Stage) },
-		OnTrip:   func(t serial.Trip) { say("%s: %s", t.ID, t.Means) },
+		OnStage:  func(r watch.Reached) { say("%s", r.Stage) },
+		OnTrip:   func(t watch.Trip) { say("%s: %s", t.ID, t.Means) },
 	}
 }

@@ -28,9 +28,10 @@ var rules = []struct {
 	{"contract", nil, "a promise is data"},
 	{"prereq", []string{"contract/check", "fixtures", "internal/"}, "the host is checked before there is an image"},
 	{"iso", []string{"contract", "contract/check", "internal/"}, "an image is opened without booting it"},
-	{"serial", []string{"internal/screen", "internal/cast", "internal/words"}, "a console knows nothing of QEMU or images"},
+	{"serial/watch", []string{"internal/screen", "internal/words"}, "a saved console is read without a live one"},
+	{"serial", []string{"serial/watch", "internal/screen", "internal/cast"}, "a console knows nothing of QEMU or images"},
 	{"fixtures", []string{"internal/command", "internal/config", "internal/flock", "internal/mirror", "internal/nix", "internal/tools"}, "the stand-in is an image like any other"},
-	{"vmtest", []string{"contract", "contract/check", "serial", "iso", "prereq", "internal/"}, "the boot is the last and dearest question"},
+	{"vmtest", []string{"contract", "contract/check", "serial", "serial/watch", "iso", "prereq", "internal/"}, "the boot is the last and dearest question"},
 }
 
 type pkg struct {
@@ -67,6 +68,18 @@ func TestImports(t *testing.T) {
 		if !strings.HasPrefix(name, "cmd/") {
 			assert.NotContains(t, imports, "vmtest", "%s imports vmtest, which only cmd may", name)
 		}
+	}
+}
+
+// A program that only reads consoles gets no terminal and no test framework with
+// them.
+func TestReadingConsolesNeedsLittle(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "bootaudit/serial/watch").Output()
+	require.NoError(t, err)
+	deps := strings.Fields(string(out))
+	require.Contains(t, deps, "bootaudit/serial/watch")
+	for _, heavy := range []string{"testing", "net", "os/exec", "github.com/creack/pty", "github.com/Netflix/go-expect"} {
+		assert.NotContains(t, deps, heavy)
 	}
 }
 

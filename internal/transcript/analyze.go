@@ -8,13 +8,13 @@ import (
 
 	"bootaudit/contract"
 	"bootaudit/internal/screen"
-	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // analyzer gathers the facts from what the guest printed, line by line.
 type analyzer struct {
 	lines screen.Lines
-	watch *serial.Watch
+	watch *watch.Watch
 	now   moment
 	times []tick // of what is still to come, in a file that tells
 	out   Report
@@ -37,20 +37,20 @@ func newAnalyzer() *analyzer {
 	a.out.Stages = []string{}
 	a.lines.Each = a.line
 	a.lines.Sequence = a.sequence
-	var alarms []serial.Alarm
+	var alarms []watch.Alarm
 	for _, al := range contract.PreNixOS().Alarms {
-		alarms = append(alarms, serial.Alarm{ID: al.ID, Means: al.Means, Remedy: al.Remedy, Pattern: al.Pattern.Regexp})
+		alarms = append(alarms, watch.Alarm{ID: al.ID, Means: al.Means, Remedy: al.Remedy, Pattern: al.Pattern.Regexp})
 	}
-	a.watch = serial.NewWatch(serial.WatchConfig{
+	a.watch = watch.New(watch.Config{
 		Alarms: alarms,
 		Now:    func() time.Time { return a.now.instant() },
-		OnMilestone: func(r serial.Reached) {
+		OnMilestone: func(r watch.Reached) {
 			if r.Milestone == "autologin" {
 				a.stage("issue", r.Offset, r.Line)
 			}
 			a.stage(r.Milestone, r.Offset, r.Line)
 		},
-		OnTrip: func(t serial.Trip) {
+		OnTrip: func(t watch.Trip) {
 			if len(a.out.Trips) < 100 {
 				a.out.Trips = append(a.out.Trips, Tripped{t.ID, t.Means, t.Remedy, t.Fatal, t.Offset, cut(t.Line)})
 			}
@@ -192,7 +192,7 @@ func (a *analyzer) line(l screen.Line) {
 	typed, isPrompt := a.prompt(text)
 	if isPrompt {
 		a.ready()
-		if len(typed) > 0 && !serial.Stamped(typed) {
+		if len(typed) > 0 && !watch.Stamped(typed) {
 			a.command = string(typed)
 			a.asked.note(a.command)
 			a.watch.Asked(true)
@@ -222,7 +222,7 @@ func (a *analyzer) prompt(text []byte) (typed []byte, ok bool) {
 	if set := bytes.TrimRight(a.ps1, " "); len(set) > 0 && bytes.HasPrefix(text, set) {
 		return bytes.TrimSpace(text[len(set):]), true
 	}
-	if end, ok := serial.PromptEnd(text); ok {
+	if end, ok := watch.PromptEnd(text); ok {
 		return bytes.TrimSpace(text[end:]), true
 	}
 	return nil, false
@@ -246,7 +246,7 @@ func (a *analyzer) facts(text []byte, l screen.Line, in wordSet) {
 		a.loaded = a.loaded || loadedLine.Match(text)
 	}
 	if in.has(wordStamp) && !a.kernel && a.loaded {
-		a.kernel = serial.Stamped(text)
+		a.kernel = watch.Stamped(text)
 	}
 }
 

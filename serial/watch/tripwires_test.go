@@ -1,4 +1,4 @@
-package serial
+package watch
 
 import (
 	"fmt"
@@ -160,7 +160,7 @@ var tripCases = map[string]struct{ trips, harmless []string }{
 // trips are the IDs that a console touches. It is fed byte by byte.
 func trips(console string) []string {
 	var ids []string
-	w := NewWatch(WatchConfig{OnTrip: func(t Trip) { ids = append(ids, t.ID) }})
+	w := New(Config{OnTrip: func(t Trip) { ids = append(ids, t.ID) }})
 	for i := range len(console) {
 		w.Write([]byte(console[i : i+1]))
 	}
@@ -169,9 +169,9 @@ func trips(console string) []string {
 }
 
 func TestTripwires(t *testing.T) {
-	require.GreaterOrEqual(t, len(Tripwires), 25)
+	require.GreaterOrEqual(t, len(tripwires), 25)
 	seen := map[string]bool{}
-	for _, row := range Tripwires {
+	for _, row := range tripwires {
 		require.False(t, seen[row.ID], "%s stands twice", row.ID)
 		seen[row.ID] = true
 		assert.NotEmpty(t, row.Means, row.ID)
@@ -198,6 +198,12 @@ func TestTripwires(t *testing.T) {
 	}
 }
 
+func TestTheTableIsNobodysToChange(t *testing.T) {
+	clear(Tripwires())
+	assert.Equal(t, []string{"kernel-panic"}, trips(loaded+"[    3.456789] Kernel panic - not syncing: x\r\n"))
+	assert.NotEmpty(t, Tripwires()[0].ID)
+}
+
 // An image's own alarms are news like any other, and no command's output is.
 func TestAlarms(t *testing.T) {
 	alarm := Alarm{ID: "provisioning-failed", Means: "the provisioner failed", Remedy: "read its journal", Pattern: re(`^pre-nixos: Provisioning failed`)}
@@ -208,7 +214,7 @@ func TestAlarms(t *testing.T) {
 		atShell + "provision\r\n\x1b[?2004l\rpre-nixos: Provisioning failed.\r\n[   99.123456] Kernel panic - not syncing\r\n": 2,
 	} {
 		var seen []Trip
-		w := NewWatch(WatchConfig{Alarms: []Alarm{alarm}, OnTrip: func(t Trip) { seen = append(seen, t) }})
+		w := New(Config{Alarms: []Alarm{alarm}, OnTrip: func(t Trip) { seen = append(seen, t) }})
 		w.Write([]byte(console))
 		w.Close()
 		require.Len(t, seen, want, "%q", console)
@@ -231,7 +237,7 @@ func TestAnswersDoNotTrip(t *testing.T) {
 	} {
 		assert.Empty(t, trips(console), name)
 	}
-	w := NewWatch(WatchConfig{OnTrip: func(trip Trip) { t.Errorf("tripped: %+v", trip) }})
+	w := New(Config{OnTrip: func(trip Trip) { t.Errorf("tripped: %+v", trip) }})
 	w.Write([]byte(atLogin))
 	w.Asked(true)
 	w.Write([]byte(panics))
@@ -245,10 +251,10 @@ func TestACommandThatDoesNotComeBackWasNoAnswer(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		var ids []string
-		w := NewWatch(WatchConfig{OnTrip: func(t Trip) { ids = append(ids, t.ID) }})
+		w := New(Config{OnTrip: func(t Trip) { ids = append(ids, t.ID) }})
 		w.Write([]byte(console))
 		require.Nil(t, w.Idle(time.Now()))
-		time.Sleep(HeldFor)
+		time.Sleep(heldFor)
 		trip := w.Idle(time.Now())
 		require.NotNil(t, trip)
 		assert.Equal(t, "kernel-panic", trip.ID)
@@ -276,7 +282,7 @@ func TestSilence(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var told int
-			w := NewWatch(WatchConfig{OnTrip: func(Trip) { told++ }})
+			w := New(Config{OnTrip: func(Trip) { told++ }})
 			w.Write([]byte(console))
 			if want.id == "" {
 				time.Sleep(24 * time.Hour)
@@ -315,7 +321,7 @@ func TestASpinnerIsSilence(t *testing.T) {
 		"it stops":                  {job: "running for Fault (%s / no limit)", stops: true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			w := NewWatch(WatchConfig{})
+			w := New(Config{})
 			time.Sleep(time.Hour) // a quiet kernel
 			w.Write([]byte(stage2 + "[  OK  ] Reached target Local File Systems.\r\n"))
 			last := time.Now()
@@ -351,7 +357,7 @@ func TestASpinnerIsSilence(t *testing.T) {
 }
 
 func TestABannerThatACommandPrintsIsNoRestart(t *testing.T) {
-	w := NewWatch(WatchConfig{})
+	w := New(Config{})
 	w.Write([]byte(asRoot + "strings isolinux.bin\r\n\x1b[?2004l\r" + banner))
 	assert.Equal(t, Shell, w.Stage())
 	w.Write([]byte("\x1b[?2004h[root@nixos:~]# reboot\r\n\x1b[?2004l\r[  200.123456] reboot: Restarting system\r\n" + banner))
@@ -360,7 +366,7 @@ func TestABannerThatACommandPrintsIsNoRestart(t *testing.T) {
 
 func TestPatienceScalesSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := NewWatch(WatchConfig{Patience: 0.1})
+		w := New(Config{Patience: 0.1})
 		w.Write([]byte(loaded))
 		time.Sleep(31 * time.Second)
 		require.NotNil(t, w.Idle(time.Now()))

@@ -1,42 +1,9 @@
-package serial
+package watch
 
 import (
 	"regexp"
 	"time"
 )
-
-// Tripwire is a line on a console, or a silence, that has a name.
-type Tripwire struct {
-	ID     string // kebab-case, unique, never reused
-	Means  string // what has happened
-	Remedy string // what to do about it
-	// Fatal: nothing that is awaited will come any more.
-	Fatal bool
-
-	// words are looked for before pattern is tried: with one of them at least
-	// in every line that matches, a flood of other lines stays cheap.
-	words   []string
-	pattern *regexp.Regexp
-	except  *regexp.Regexp // a line that matches it, too, does not count
-	// before: it counts only until this stage has been reached ("" is always).
-	before Stage
-	// prompt: it is a line that waits for input, and so has no end.
-	prompt bool
-	// times the pattern must be seen, without a shell between; 0 is once.
-	times int
-	// silence in stage trips when it lasts longer than this.
-	silent  Stage
-	silence time.Duration
-	// spins: a spinner that turns for a job without a limit is a silence, too.
-	spins bool
-}
-
-// Alarm is a line of trouble that one image is known for, as those of [Tripwires]
-// are of any. It ends no wait.
-type Alarm struct {
-	ID, Means, Remedy string
-	Pattern           *regexp.Regexp // of a visible line
-}
 
 // A kernel message may stand anywhere in a line, behind its time stamp: it is
 // printed into whatever else is being written. Without a stamp it must start
@@ -45,9 +12,9 @@ const kernel = `(?:^(?:<\d>)?|\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? )`
 
 func re(s string) *regexp.Regexp { return regexp.MustCompile(s) }
 
-// Tripwires is the table, in the order of a boot. The patterns are matched on
+// tripwires is the table, in the order of a boot. The patterns are matched on
 // visible lines: no escape sequences, no carriage returns.
-var Tripwires = []Tripwire{
+var tripwires = []Tripwire{
 	// QEMU itself, where its stderr shares the file with the console.
 	{ID: "host-port-taken", Fatal: true,
 		Means:   "QEMU did not start: a forwarded host port is in use",

@@ -1,46 +1,19 @@
-package serial
+package watch
 
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	"bootaudit/internal/screen"
 )
 
-// Trip is a tripwire that was touched.
-type Trip struct {
-	ID, Means, Remedy string
-	Fatal             bool
-	Line              string // the line that touched it, or what was silent
-	Stage             Stage
-	At                time.Time
-	Offset            int64 // of the line's first byte in the stream
-}
-
-// TripError is a fatal trip as the error that ends a wait.
-type TripError struct{ Trip Trip }
-
-func (e *TripError) Error() string {
-	return fmt.Sprintf("%s (%s, in stage %q): %q; %s", e.Trip.Means, e.Trip.ID, e.Trip.Stage, e.Trip.Line, e.Trip.Remedy)
-}
-
-// Reached is a stage, with the line that showed it.
-type Reached struct {
-	Stage     Stage
-	Milestone string // which of the stage's [Milestones] it was
-	At        time.Time
-	Line      string
-	Offset    int64
-}
-
-// WatchConfig says who is told. The callbacks are called from Write, Idle and
+// Config says who is told. The callbacks are called from Write, Idle and
 // Close, one at a time, in the order of what they tell, and with no lock held:
 // they may call the watch. While one is being called, a Write of another
 // goroutine returns at once, and what it has to tell comes after.
-type WatchConfig struct {
+type Config struct {
 	Now     func() time.Time // nil is time.Now
 	OnStage func(Reached)    // each stage, once per boot
 	OnTrip  func(Trip)       // each tripwire, once per boot
@@ -61,7 +34,7 @@ type WatchConfig struct {
 // command typed at a prompt to the next prompt, trips are held; the prompt
 // drops them. If no prompt comes they were real: Idle or Close deliver them.
 type Watch struct {
-	cfg WatchConfig
+	cfg Config
 
 	mu      sync.Mutex
 	lines   screen.Lines
@@ -88,12 +61,12 @@ type Watch struct {
 	telling bool // somebody calls them
 }
 
-// HeldFor is the silence after which a trip in a command's output is believed:
+// heldFor is the silence after which a trip in a command's output is believed:
 // the command's prompt did not come back.
-const HeldFor = 3 * time.Second
+const heldFor = 3 * time.Second
 
-// NewWatch starts to watch a console from its first byte.
-func NewWatch(cfg WatchConfig) *Watch {
+// New starts to watch a console from its first byte.
+func New(cfg Config) *Watch {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -129,14 +102,14 @@ func (w *Watch) Asked(on bool) {
 	}
 }
 
-// shell tells the watch that a shell has answered, whatever its prompt looks
-// like.
-func (w *Watch) shell() {
+// ShellAnswered tells the watch that a shell has answered, whatever its prompt
+// looks like.
+func (w *Watch) ShellAnswered() {
 	defer w.tell()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.stage.Reached(Shell) {
-		w.reach(len(Milestones)-1, w.lines.Open())
+		w.reach(len(milestones)-1, w.lines.Open())
 	}
 }
 
@@ -163,7 +136,7 @@ func (w *Watch) Idle(now time.Time) *Trip {
 	defer w.mu.Unlock()
 	quiet, still := now.Sub(w.heard), now.Sub(w.moved)
 	w.peek(true)
-	if quiet >= HeldFor && len(w.held) > 0 {
+	if quiet >= heldFor && len(w.held) > 0 {
 		trip := w.held[0]
 		w.release()
 		return &trip
@@ -171,7 +144,7 @@ func (w *Watch) Idle(now time.Time) *Trip {
 	if w.waiting {
 		return nil
 	}
-	for _, t := range Tripwires {
+	for _, t := range tripwires {
 		limit := time.Duration(float64(t.silence) * w.cfg.Patience)
 		lasted, what := quiet, "nothing"
 		if t.spins {
@@ -215,14 +188,6 @@ func (w *Watch) Close() error {
 	return nil
 }
 
-// maxTripLine bounds what is kept of a line, in bytes.
-const maxTripLine = 500
-
-func (t *Tripwire) trip(w *Watch, offset int64, line string) Trip {
-	return Trip{ID: t.ID, Means: t.Means, Remedy: t.Remedy, Fatal: t.Fatal,
-		Line: strings.ToValidUTF8(line[:min(len(line), maxTripLine)], "\uFFFD"), Stage: w.stage, At: w.heard, Offset: offset}
-}
-
 // tell calls back what has happened, once the lock is free.
 func (w *Watch) tell() {
 	for event := w.next(true); event != nil; event = w.next(false) {
@@ -246,6 +211,3 @@ func (w *Watch) next(begins bool) func() {
 	w.events = w.events[1:]
 	return event
 }
-
-// Stamped is true of a text that begins with a kernel message's time stamp.
-func Stamped(text []byte) bool { return stamp.Match(text) }

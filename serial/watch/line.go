@@ -1,4 +1,4 @@
-package serial
+package watch
 
 import (
 	"bytes"
@@ -62,7 +62,7 @@ func (w *Watch) milestone(i int, l screen.Line) {
 	if i < 0 {
 		return
 	}
-	if Milestones[i].Stage == Shell {
+	if milestones[i].stage == Shell {
 		w.prompt(l)
 	}
 	w.reach(i, l)
@@ -97,8 +97,6 @@ func (w *Watch) sequence(csi []byte) {
 	}
 }
 
-var stamp = re(`^\[ *\d+\.\d{6}\]`)
-
 // peek looks at the open line: a prompt has no line end. While more may come it
 // looks only at what ends as prompts do.
 func (w *Watch) peek(quiet bool) {
@@ -129,7 +127,7 @@ func (w *Watch) peek(quiet bool) {
 var waits = re(`(?:login|[Pp]assword(?: for \S+)?):$|[$#>]$|\(END\)$`)
 
 func (w *Watch) reach(i int, l screen.Line) {
-	m := Milestones[i]
+	m := milestones[i]
 	if i <= w.reached {
 		if i > restart || w.stage.rank() <= Menu.rank() || (w.asked || w.command) && !w.restarts {
 			return
@@ -142,17 +140,17 @@ func (w *Watch) reach(i int, l screen.Line) {
 		clear(w.counts)
 		w.counts["reboot-loop"] = counts
 	}
-	r := Reached{Stage: m.Stage, Milestone: m.Name, At: w.heard, Line: string(l.Text), Offset: l.Offset}
-	if w.cfg.OnStage != nil && m.Stage != w.stage {
+	r := Reached{Stage: m.stage, Milestone: m.name, At: w.heard, Line: string(l.Text), Offset: l.Offset}
+	if w.cfg.OnStage != nil && m.stage != w.stage {
 		w.events = append(w.events, func() { w.cfg.OnStage(r) })
 	}
 	if w.cfg.OnMilestone != nil {
 		w.events = append(w.events, func() { w.cfg.OnMilestone(r) })
 	}
-	if m.Stage != w.stage {
+	if m.stage != w.stage {
 		w.moved = w.heard
 	}
-	w.reached, w.stage = i, m.Stage
+	w.reached, w.stage = i, m.stage
 	if w.stage == Shell {
 		clear(w.counts)
 	}
@@ -162,9 +160,9 @@ func (w *Watch) trip(text []byte, l screen.Line, found rows) {
 	if found == (rows{}) {
 		return
 	}
-	for i := range Tripwires {
-		t := &Tripwires[i]
-		if !found.has(len(Milestones)+i) || w.tripped[t.ID] ||
+	for i := range tripwires {
+		t := &tripwires[i]
+		if !found.has(len(milestones)+i) || w.tripped[t.ID] ||
 			t.before != "" && w.stage.Reached(t.before) || !t.pattern.Match(text) || t.except != nil && t.except.Match(text) {
 			continue
 		}
@@ -185,7 +183,7 @@ func (w *Watch) trip(text []byte, l screen.Line, found rows) {
 // touch delivers a trip, unless it must be held.
 func (w *Watch) touch(trip Trip) (delivered bool) {
 	if w.asked || w.command {
-		if len(w.held) < len(Tripwires) {
+		if len(w.held) < len(tripwires) {
 			w.held = append(w.held, trip)
 		}
 		return false

@@ -1,6 +1,9 @@
-package serial
+package watch
 
-import "regexp"
+import (
+	"regexp"
+	"time"
+)
 
 // Stage is how far a boot has come. Stages are ordered; see [Stage.Reached].
 type Stage string
@@ -16,15 +19,15 @@ const (
 	Shell      Stage = "shell"
 )
 
-// Stages are all stages in the order of a boot.
-var Stages = []Stage{Firmware, Bootloader, Menu, KernelLoad, Initrd, Init, Login, Shell}
+// stages are all of them, in the order of a boot.
+var stages = []Stage{Firmware, Bootloader, Menu, KernelLoad, Initrd, Init, Login, Shell}
 
 // Reached is true when s is other or comes after it. The zero Stage comes
 // before all.
 func (s Stage) Reached(other Stage) bool { return s.rank() >= other.rank() }
 
 func (s Stage) rank() int {
-	for i, each := range Stages {
+	for i, each := range stages {
 		if s == each {
 			return i + 1
 		}
@@ -32,21 +35,26 @@ func (s Stage) rank() int {
 	return 0
 }
 
-// Milestone is a kind of line that shows a boot to have reached a stage. There
+// Reached is a stage, with the line that showed it.
+type Reached struct {
+	Stage     Stage
+	Milestone string // the kind of line, such as "login" or "autologin"
+	At        time.Time
+	Line      string
+	Offset    int64
+}
+
+// milestone is a kind of line that shows a boot to have reached a stage. There
 // may be several to one stage, in the order of a boot.
-type Milestone struct {
-	Name    string
-	Stage   Stage
+type milestone struct {
+	name    string
+	stage   Stage
 	words   []string // one of them is in the line, else pattern is not tried
 	pattern *regexp.Regexp
 }
 
-// Prompt matches a shell's prompt at the beginning of a visible line: its
-// first group is "$" or "#", the rest of the line is what was typed.
-var Prompt = regexp.MustCompile(`^(?:\[?(?:\][0-2];[^$#\]]*)?[\w.-]+@[\w.-]+(?::| )[^$#\]]{0,200}\]?|[\w.-]*sh-\d[\d.]*|[~/][\w./-]*)([$#])(?: |$)`)
-
-// Milestones is the table of stage marks, in the order of a boot.
-var Milestones = []Milestone{
+// milestones is the table of stage marks, in the order of a boot.
+var milestones = []milestone{
 	{"firmware", Firmware, []string{"SeaBIOS", "BdsDxe", "UEFI", "iPXE"},
 		regexp.MustCompile(`^SeaBIOS \(|^BdsDxe: |^UEFI (Interactive Shell|firmware)|^iPXE `)},
 	{"bootloader", Bootloader, []string{"LINUX ", "GRUB", "systemd-boot", "Limine"},
@@ -67,7 +75,7 @@ var Milestones = []Milestone{
 		regexp.MustCompile(`^[\w.-]+ login:(?: |$)`)},
 	{"autologin", Login, []string{"(automatic login)"},
 		regexp.MustCompile(`login: ([\w.-]+) \(automatic login\)`)},
-	{"shell", Shell, nil, Prompt},
+	{"shell", Shell, nil, prompt},
 }
 
 // milestoneOf is the place of line's milestone in the table, or -1. A line that is
@@ -75,12 +83,12 @@ var Milestones = []Milestone{
 // are no news after the given one: all up to it, save for the first, by which a
 // machine that starts again is known.
 func milestoneOf(line []byte, found rows, reached int) int {
-	last := len(Milestones) - 1
+	last := len(milestones) - 1
 	if _, ok := PromptEnd(line); ok {
 		return last
 	}
 	for i := last - 1; i >= 0; i-- {
-		if (i > reached || i <= restart) && found.has(i) && Milestones[i].pattern.Match(line) {
+		if (i > reached || i <= restart) && found.has(i) && milestones[i].pattern.Match(line) {
 			return i
 		}
 	}
@@ -89,19 +97,3 @@ func milestoneOf(line []byte, found rows, reached int) int {
 
 // restart is the last milestone that, seen again, means a new boot.
 const restart = 1
-
-// PromptEnd is where the shell's prompt at the beginning of line ends and what
-// is typed begins. See [Prompt].
-func PromptEnd(line []byte) (end int, ok bool) {
-	line = line[:min(len(line), 300)]
-	for i, b := range line {
-		if (b == '$' || b == '#') && (i+1 == len(line) || line[i+1] == ' ') {
-			at := Prompt.FindIndex(line)
-			if at == nil {
-				return 0, false
-			}
-			return at[1], true
-		}
-	}
-	return 0, false
-}

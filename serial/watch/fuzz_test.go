@@ -1,4 +1,4 @@
-package serial
+package watch
 
 import (
 	"testing"
@@ -18,7 +18,7 @@ func FuzzWatch(f *testing.F) {
 		now := func() time.Time { return time.Unix(0, 0) }
 		var ids []string
 		last := Stage("")
-		w := NewWatch(WatchConfig{Now: now,
+		w := New(Config{Now: now,
 			OnTrip: func(trip Trip) {
 				ids = append(ids, trip.ID)
 				require.LessOrEqual(t, trip.Offset, int64(len(console)))
@@ -29,7 +29,7 @@ func FuzzWatch(f *testing.F) {
 			}})
 		w.Write(console)
 		w.Close()
-		w = NewWatch(WatchConfig{Now: now})
+		w = New(Config{Now: now})
 		if piece < 1 || piece > len(console) {
 			piece = 1
 		}
@@ -39,7 +39,7 @@ func FuzzWatch(f *testing.F) {
 		}
 		w.Close()
 		// Each counts once per boot, and a boot takes a line at least.
-		require.LessOrEqual(t, len(ids), len(Tripwires)*(1+len(console)/10))
+		require.LessOrEqual(t, len(ids), len(tripwires)*(1+len(console)/10))
 	})
 }
 
@@ -52,7 +52,7 @@ func BenchmarkWatch(b *testing.B) {
 	}
 	for name, console := range map[string][]byte{"boot": boot, "flood": flood} {
 		b.Run(name, func(b *testing.B) {
-			w := NewWatch(WatchConfig{})
+			w := New(Config{})
 			b.SetBytes(int64(len(console)))
 			for b.Loop() {
 				for at := 0; at < len(console); at += 4096 {

@@ -1,4 +1,4 @@
-package serial
+package watch
 
 import (
 	"sync"
@@ -23,7 +23,7 @@ func TestWatchTellsOneThingAtATimeAndInOrder(t *testing.T) {
 			busy = false
 		}
 		var w *Watch
-		w = NewWatch(WatchConfig{
+		w = New(Config{
 			OnStage: func(r Reached) {
 				assert.NotPanics(t, func() { w.Stage() }, "it may ask the watch")
 				tell(string(r.Stage))
@@ -43,7 +43,7 @@ func TestWatchTellsOneThingAtATimeAndInOrder(t *testing.T) {
 
 func TestWatchReportsStagesOnceAndInOrder(t *testing.T) {
 	var got []Stage
-	w := NewWatch(WatchConfig{OnStage: func(r Reached) { got = append(got, r.Stage) }})
+	w := New(Config{OnStage: func(r Reached) { got = append(got, r.Stage) }})
 	boot := "ISOLINUX 6.04 \r\nAutomatic boot in 3 seconds...\r\nAutomatic boot in 2 seconds...\r\n" +
 		"Loading /boot/bzImage... ok\r\n\x1b[1;32m<<< NixOS Stage 1 >>>\x1b[0m\r\n" +
 		"[\x1b[0;32m  OK  \x1b[0m] Reached target Sockets.\r\nnixos login: nixos (automatic login)\r\n\r\n" +

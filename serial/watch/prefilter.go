@@ -1,4 +1,4 @@
-package serial
+package watch
 
 import "bootaudit/internal/words"
 
@@ -37,14 +37,14 @@ func (f *prefilter) find(line []byte) rows {
 	return r
 }
 
-// tables is the prefilter of both tables: the rows of Milestones, then those of
-// Tripwires.
+// tables is the prefilter of both tables: the rows of milestones, then those of
+// tripwires.
 var tables = func() *prefilter {
 	var table [][]string
-	for _, m := range Milestones {
+	for _, m := range milestones {
 		table = append(table, m.words)
 	}
-	for _, t := range Tripwires {
+	for _, t := range tripwires {
 		table = append(table, t.words)
 	}
 	return newPrefilter(table)

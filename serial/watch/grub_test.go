@@ -1,4 +1,4 @@
-package serial
+package watch
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 // the firmware's console and once for the serial port: neither is a reboot.
 func TestGRUBOnUEFI(t *testing.T) {
 	var stages []string
-	w := NewWatch(WatchConfig{
+	w := New(Config{
 		OnStage: func(r Reached) { stages = append(stages, string(r.Stage)) },
 		OnTrip:  func(trip Trip) { t.Errorf("%+v", trip) },
 	})

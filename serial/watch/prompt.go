@@ -1,0 +1,28 @@
+package watch
+
+import "regexp"
+
+// prompt matches a shell's prompt at the beginning of a visible line; the rest of
+// the line is what was typed.
+var prompt = regexp.MustCompile(`^(?:\[?(?:\][0-2];[^$#\]]*)?[\w.-]+@[\w.-]+(?::| )[^$#\]]{0,200}\]?|[\w.-]*sh-\d[\d.]*|[~/][\w./-]*)([$#])(?: |$)`)
+
+// PromptEnd is where the shell's prompt at the beginning of line ends and what
+// is typed begins.
+func PromptEnd(line []byte) (end int, ok bool) {
+	line = line[:min(len(line), 300)]
+	for i, b := range line {
+		if (b == '$' || b == '#') && (i+1 == len(line) || line[i+1] == ' ') {
+			at := prompt.FindIndex(line)
+			if at == nil {
+				return 0, false
+			}
+			return at[1], true
+		}
+	}
+	return 0, false
+}
+
+var stamp = re(`^\[ *\d+\.\d{6}\]`)
+
+// Stamped is true of a text that begins with a kernel message's time stamp.
+func Stamped(text []byte) bool { return stamp.Match(text) }
