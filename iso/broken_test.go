@@ -12,7 +12,7 @@ import (
 
 	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/fixtures"
+	"bootaudit/fixtures/smalliso"
 	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
 )
@@ -63,7 +63,7 @@ func onlyBroken(t *testing.T, found map[string]check.Finding, want map[string]st
 }
 
 func TestSoundImages(t *testing.T) {
-	for name, s := range map[string]fixtures.SmallISO{"debian": fixtures.Small(), "nixos": fixtures.SmallNixOS()} {
+	for name, s := range map[string]smalliso.Image{"debian": smalliso.Debian(), "nixos": smalliso.NixOS()} {
 		t.Run(name, func(t *testing.T) {
 			found := results(t, ofISO(write(t, s)))
 			onlyBroken(t, found, nil)
@@ -114,10 +114,10 @@ var brokenISOs = map[string]map[string]string{
 // TestBrokenISOs: each fault turns exactly the right checks, in words that name
 // the place.
 func TestBrokenISOs(t *testing.T) {
-	assert.ElementsMatch(t, slices.Collect(maps.Keys(fixtures.BrokenISOs())), slices.Collect(maps.Keys(brokenISOs)))
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(smalliso.Faults())), slices.Collect(maps.Keys(brokenISOs)))
 	for fault, want := range brokenISOs {
 		t.Run(fault, func(t *testing.T) {
-			name, err := fixtures.BrokenISO(t.TempDir(), fault)
+			name, err := smalliso.Broken(t.TempDir(), fault)
 			require.NoError(t, err)
 			onlyBroken(t, results(t, ofISO(name)), want)
 		})
@@ -132,54 +132,54 @@ func TestNixOSFaults(t *testing.T) {
 	system := store("s", "nixos-system-nixos-25.05")
 	main := store("p", "pre-nixos-0.7.13/lib/python3.12/site-packages/pre_nixos/main.py")
 	for name, tt := range map[string]struct {
-		change func(fixtures.SmallISO) fixtures.SmallISO
+		change func(smalliso.Image) smalliso.Image
 		want   map[string]string
 	}{
 		"init names no system": {
-			func(s fixtures.SmallISO) fixtures.SmallISO {
+			func(s smalliso.Image) smalliso.Image {
 				gone := "/nix/store/" + store("0", "nixos-system-nixos-25.05")
 				return s.Edit("isolinux/isolinux.cfg", "/nix/store/"+system, gone).Edit("boot/grub/grub.cfg", "/nix/store/"+system, gone)
 			},
 			map[string]string{"image-root-filesystem": "init= names /nix/store/" + store("0", "nixos-system-nixos-25.05") + ", which nix-store.squashfs does not have"},
 		},
 		"deadlock in Python": {
-			func(s fixtures.SmallISO) fixtures.SmallISO { return s.Edit(main, "    \"--no-block\",\n", "") },
+			func(s smalliso.Image) smalliso.Image { return s.Edit(main, "    \"--no-block\",\n", "") },
 			map[string]string{"image-ssh-order": `/nix/store/` + main + `:3: "\"systemctl\", \"reload-or-restart\", \"sshd.service\"," waits`},
 		},
 		"not oneshot": {
-			func(s fixtures.SmallISO) fixtures.SmallISO { return s.Edit(unit, "Type=oneshot\n", "") },
+			func(s smalliso.Image) smalliso.Image { return s.Edit(unit, "Type=oneshot\n", "") },
 			map[string]string{"image-unit": "/etc/systemd/system/pre-nixos.service: Type is simple, not oneshot"},
 		},
 		"wheel asks": {
-			func(s fixtures.SmallISO) fixtures.SmallISO {
+			func(s smalliso.Image) smalliso.Image {
 				return s.Edit(store("d", "sudoers"), "NOPASSWD: SETENV: ", "")
 			},
 			map[string]string{"image-sudo": "%wheel  ALL=(ALL:ALL) ALL asks nixos for a password"},
 		},
 		"not in wheel": {
-			func(s fixtures.SmallISO) fixtures.SmallISO {
+			func(s smalliso.Image) smalliso.Image {
 				return s.Edit(store("g", "users-groups.json"), `"members":["nixos"]`, `"members":[]`)
 			},
 			map[string]string{"image-sudo": "lets nixos (groups unknown) become root"},
 		},
 		"no autologin": {
-			func(s fixtures.SmallISO) fixtures.SmallISO {
+			func(s smalliso.Image) smalliso.Image {
 				return s.Edit(store("u", "system-units/serial-getty@.service.d/overrides.conf"), "'--autologin' 'nixos' ", "")
 			},
 			map[string]string{"image-autologin": "serial-getty@.service.d/overrides.conf has no --autologin"},
 		},
 		"command": {
-			func(s fixtures.SmallISO) fixtures.SmallISO { return s.Without(store("w", "system-path/bin/wipefs")) },
+			func(s smalliso.Image) smalliso.Image { return s.Without(store("w", "system-path/bin/wipefs")) },
 			map[string]string{"image-commands": "1 of 18 commands are not in the image: wipefs"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onlyBroken(t, results(t, ofISO(write(t, tt.change(fixtures.SmallNixOS())))), tt.want)
+			onlyBroken(t, results(t, ofISO(write(t, tt.change(smalliso.NixOS())))), tt.want)
 		})
 	}
 
 	t.Run("two systems", func(t *testing.T) {
-		s := fixtures.SmallNixOS().Edit("isolinux/isolinux.cfg", "init=", "x=").Edit("boot/grub/grub.cfg", "init=", "x=")
+		s := smalliso.NixOS().Edit("isolinux/isolinux.cfg", "init=", "x=").Edit("boot/grub/grub.cfg", "init=", "x=")
 		s.Root[store("0", "nixos-system-nixos-25.05/init")] = ""
 		img := open(t, write(t, s))
 		assert.ErrorContains(t, img.RootErr, "a NixOS store with 2 systems in it, and no boot entry's init= names one")
@@ -188,19 +188,19 @@ func TestNixOSFaults(t *testing.T) {
 
 // TestRootKey: embedded, handed over at boot, or missing, which is a risk.
 func TestRootKey(t *testing.T) {
-	nixos := results(t, ofISO(write(t, fixtures.SmallNixOS())))["gap-root-key"]
+	nixos := results(t, ofISO(write(t, smalliso.NixOS())))["gap-root-key"]
 	assert.Equal(t, check.Holds, nixos.Outcome)
 	assert.Regexp(t, `^embedded: SHA256:`, nixos.Detail)
 	assert.Empty(t, nixos.Risk)
 
-	plain := ofISO(write(t, fixtures.Small()))
+	plain := ofISO(write(t, smalliso.Debian()))
 	missing := results(t, plain)["gap-root-key"]
 	assert.Equal(t, check.Risk, missing.Outcome)
 	assert.Contains(t, missing.Risk, "the interface lan is not set up and nobody can log in as root over SSH")
 	assert.NotEmpty(t, missing.FollowUp)
 
 	plain.KeyAtBoot = "by a file"
-	other := ofISO(write(t, fixtures.SmallNixOS()))
+	other := ofISO(write(t, smalliso.NixOS()))
 	other.Flake = &iso.Flake{Key: rootkey.Key{Fingerprint: "SHA256:other"}}
 	for _, c := range iso.Checks(other) {
 		if c.ID == "gap-root-key" {
@@ -222,7 +222,7 @@ func TestRootKey(t *testing.T) {
 // TestDebianLive: an image of another make, which promises less. Its login is
 // set up while it boots.
 func TestDebianLive(t *testing.T) {
-	s := fixtures.Small().Without("etc/systemd/system/pre-nixos.service", "etc/systemd/system/multi-user.target.wants/pre-nixos.service",
+	s := smalliso.Debian().Without("etc/systemd/system/pre-nixos.service", "etc/systemd/system/multi-user.target.wants/pre-nixos.service",
 		"etc/systemd/system/serial-getty@ttyS0.service.d/autologin.conf", "etc/sudoers.d/nixos", "usr/bin/disko")
 	s.Root["usr/lib/live/config/0160-sysvinit"] = "#!/bin/sh\n"
 	s.Root["usr/lib/live/config/0040-sudo"] = "#!/bin/sh\necho \"${LIVE_USERNAME} ALL=(ALL) NOPASSWD: ALL\" > /etc/sudoers.d/live\n"
@@ -245,7 +245,7 @@ func TestDebianLive(t *testing.T) {
 // TestDebianLiveWithLogin: what such an image sets up before it boots is
 // believed.
 func TestDebianLiveWithLogin(t *testing.T) {
-	s := fixtures.Small()
+	s := smalliso.Debian()
 	s.Root["lib/live/config/0160-sysvinit"] = "#!/bin/sh\n"
 	found := results(t, ofISO(write(t, s)))
 	assert.Equal(t, check.Holds, found["image-autologin"].Outcome, found["image-autologin"].Detail)

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"bootaudit/fixtures"
+	"bootaudit/fixtures/smalliso"
 	"bootaudit/iso"
 )
 
@@ -18,7 +18,7 @@ func ExampleOpen() {
 	}
 	defer os.RemoveAll(dir)
 	name := filepath.Join(dir, "small.iso")
-	image := fixtures.Small()
+	image := smalliso.Debian()
 	image.RootFile = "" // leave the root file system out
 	if err := image.Write(name); err != nil {
 		log.Fatal(err)

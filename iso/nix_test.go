@@ -16,6 +16,7 @@ import (
 	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/fixtures"
+	"bootaudit/fixtures/smalliso"
 	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
 )
@@ -50,8 +51,8 @@ func ownStore(t *testing.T) {
 func newFlake(t *testing.T, variant string) *iso.Flake {
 	t.Helper()
 	dir, cache := t.TempDir(), t.TempDir()
-	image := write(t, fixtures.Small())
-	require.NoError(t, fixtures.Flake(t.Context(), dir, image, "SMALL", variant))
+	image := write(t, smalliso.Debian())
+	require.NoError(t, fixtures.Flake(t.Context(), dir, image, variant))
 	key, err := rootkey.Load(cache, false)
 	require.NoError(t, err)
 	return &iso.Flake{

@@ -13,12 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"bootaudit/contract/check"
-	"bootaudit/fixtures"
+	"bootaudit/fixtures/smalliso"
 	"bootaudit/internal/config"
 	"bootaudit/iso"
 )
 
-func write(t testing.TB, s fixtures.SmallISO) string {
+func write(t testing.TB, s smalliso.Image) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "small.iso")
 	needTool(t, s.Write(name))
@@ -44,7 +44,7 @@ func open(t testing.TB, name string) *iso.Image {
 }
 
 func TestOpen(t *testing.T) {
-	for name, s := range map[string]fixtures.SmallISO{"debian": fixtures.Small(), "nixos": fixtures.SmallNixOS()} {
+	for name, s := range map[string]smalliso.Image{"debian": smalliso.Debian(), "nixos": smalliso.NixOS()} {
 		t.Run(name, func(t *testing.T) {
 			img := open(t, write(t, s))
 			assert.Equal(t, "SMALL", img.VolumeID)
@@ -111,7 +111,7 @@ func TestOpenErrors(t *testing.T) {
 }
 
 func TestOpenOddPath(t *testing.T) {
-	small := write(t, fixtures.Small())
+	small := write(t, smalliso.Debian())
 	odd := filepath.Join(t.TempDir(), "an image, with blanks = and commas.iso")
 	require.NoError(t, os.Rename(small, odd))
 	assert.Equal(t, "SMALL", open(t, odd).VolumeID)
@@ -119,7 +119,7 @@ func TestOpenOddPath(t *testing.T) {
 
 // TestOpenCut: wherever a file is cut off, Open says so and does not panic.
 func TestOpenCut(t *testing.T) {
-	whole, err := os.ReadFile(write(t, fixtures.Small()))
+	whole, err := os.ReadFile(write(t, smalliso.Debian()))
 	require.NoError(t, err)
 	name := filepath.Join(t.TempDir(), "cut.iso")
 	for size := 1; size < len(whole); size += 1531 {
@@ -131,7 +131,7 @@ func TestOpenCut(t *testing.T) {
 
 // TestOpenHostile: sizes and links that cannot be.
 func TestOpenHostile(t *testing.T) {
-	whole, err := os.ReadFile(write(t, fixtures.Small()))
+	whole, err := os.ReadFile(write(t, smalliso.Debian()))
 	require.NoError(t, err)
 	const root = 16*2048 + 156 // the root folder's record in the primary descriptor
 	at := int(whole[root+2]) | int(whole[root+3])<<8
@@ -171,7 +171,7 @@ func TestOpenHostile(t *testing.T) {
 // TestOpenHostileMenus: an image that is only opened, and then checked, costs
 // in proportion to its size; its menus' error says which bound it is over.
 func TestOpenHostileMenus(t *testing.T) {
-	s := fixtures.Small()
+	s := smalliso.Debian()
 	// The checks of menus go through each entry's arguments.
 	s.Files["isolinux/isolinux.cfg"] = "APPEND " + strings.Repeat("a ", 8000) + "\n" + strings.Repeat("LABEL a\nLINUX b\n", 10_000)
 	name := write(t, s)
@@ -188,7 +188,7 @@ func TestOpenHostileMenus(t *testing.T) {
 	})
 	assert.Less(t, cost, 64*int(info.Size())+16<<20)
 
-	s = fixtures.Small()
+	s = smalliso.Debian()
 	for i := range 100 {
 		s.Files[fmt.Sprintf("boot/%d/grub.cfg", i)] = "menuentry a {\nlinux /boot/bzImage\n}\n"
 	}
@@ -204,8 +204,8 @@ func TestHostileRoot(t *testing.T) {
 		line += strings.Repeat(" #", 150) + "\n"
 		return strings.Repeat(line, (1<<20)/len(line))
 	}
-	nixos := fixtures.SmallNixOS()
-	s := fixtures.Small()
+	nixos := smalliso.NixOS()
+	s := smalliso.Debian()
 	s.Root["etc/sudoers"] = large("ALL ALL=(ALL) ALL")
 	s.Root["etc/group"] = large("g:x:1:nixos,")
 	for i := range 8 {
@@ -213,7 +213,7 @@ func TestHostileRoot(t *testing.T) {
 		s.Root[fmt.Sprintf("usr/lib/pre-nixos/%d", i)] = large("/usr/lib/pre-nixos/x")
 		nixos.Root[fmt.Sprintf("%032d-pre-nixos-x/root_key.pub", i)] = large("ssh-ed25519 x")
 	}
-	for name, s := range map[string]fixtures.SmallISO{"debian": s, "nixos": nixos} {
+	for name, s := range map[string]smalliso.Image{"debian": s, "nixos": nixos} {
 		t.Run(name, func(t *testing.T) {
 			img := open(t, write(t, s))
 			require.NoError(t, img.RootErr)
@@ -239,7 +239,7 @@ func TestHostileRoot(t *testing.T) {
 // BenchmarkChecks1GB runs all checks of an image of 1 GB: at most 3 s, of which
 // the digest takes nearly all, and 64 MB.
 func BenchmarkChecks1GB(b *testing.B) {
-	name := write(b, fixtures.SmallNixOS())
+	name := write(b, smalliso.NixOS())
 	// A volume may be smaller than its file.
 	require.NoError(b, os.Truncate(name, 1<<30))
 	b.ReportAllocs()
@@ -253,7 +253,7 @@ func BenchmarkChecks1GB(b *testing.B) {
 }
 
 func FuzzOpen(f *testing.F) {
-	for _, s := range []fixtures.SmallISO{fixtures.Small(), fixtures.SmallNixOS()} {
+	for _, s := range []smalliso.Image{smalliso.Debian(), smalliso.NixOS()} {
 		text, err := os.ReadFile(write(f, s))
 		require.NoError(f, err)
 		f.Add(text)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"bootaudit/fixtures"
+	"bootaudit/fixtures/smalliso"
 	"bootaudit/iso"
 )
 
@@ -17,7 +17,7 @@ import (
 // unit's.
 func root(t *testing.T, files map[string]string) *iso.Root {
 	t.Helper()
-	s := fixtures.Small()
+	s := smalliso.Debian()
 	s.Root = map[string]string{"usr/lib/systemd/system/basic.target": "[Unit]\n"}
 	maps.Copy(s.Root, files)
 	img := open(t, write(t, s))

@@ -85,7 +85,7 @@ func ThisHost() Host {
 		},
 		Mirror: mirror.Find,
 		StandIn: func(cfg config.Config) (string, error) {
-			if iso := fixtures.Built(cfg); iso != "" {
+			if iso := fixtures.Built(string(cfg.CacheDir)); iso != "" {
 				return iso, nil
 			}
 			return "", fixtures.CanBuild()

@@ -19,6 +19,7 @@ import (
 
 	"bootaudit/contract"
 	"bootaudit/fixtures"
+	"bootaudit/fixtures/smalliso"
 	"bootaudit/internal/config"
 	"bootaudit/internal/rootkey"
 )
@@ -267,7 +268,7 @@ func (i *sharedImage) path(context.Context) (string, error) {
 		if i.dir, i.err = os.MkdirTemp("", "bootaudit-fake-image-"); i.err != nil {
 			return
 		}
-		small := fixtures.Small()
+		small := smalliso.Debian()
 		small.RootFile = ""
 		i.err = small.Write(filepath.Join(i.dir, "fake.iso"))
 	})

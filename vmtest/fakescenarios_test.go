@@ -15,7 +15,7 @@ import (
 
 	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/fixtures"
+	"bootaudit/fixtures/smalliso"
 )
 
 // look runs a scenario's checks, each after what it needs, and says what came of
@@ -82,7 +82,7 @@ func TestResidueThatStays(t *testing.T) {
 // What the image or its contract has no use for is not booted.
 func TestScenariosThatAreNotNeeded(t *testing.T) {
 	g := newFakeGuest(t, toShell)
-	plain := fixtures.Small()
+	plain := smalliso.Debian()
 	plain.RootFile, plain.NoBoot = "", true
 	image := filepath.Join(t.TempDir(), "no-boot.iso")
 	require.NoError(t, plain.Write(image))

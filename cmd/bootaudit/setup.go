@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"strings"
 
-	"bootaudit/fixtures"
 	"bootaudit/internal/config"
 	"bootaudit/internal/near"
 	"bootaudit/internal/setup"
@@ -60,7 +59,7 @@ func runSetup(ctx context.Context, args []string) int {
 func wanted(target config.Kind, all bool) []tools.Tool {
 	list := append(append([]tools.Tool{}, tools.Boot...), tools.UEFI...)
 	if all || target == config.StandIn {
-		list = append(list, fixtures.Tools()...)
+		list = append(list, tools.StandIn()...)
 	}
 	if all || target == config.Flake {
 		list = append(list, tools.Nix...)

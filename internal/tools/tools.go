@@ -40,6 +40,21 @@ var Nix = []Tool{
 	{Command: "nix", Package: "nix-bin", Why: "evaluates the flake and builds its image"},
 }
 
+// StandIn is what building the stand-in takes, for this user.
+func StandIn() []Tool {
+	all := []Tool{
+		{Command: "mmdebstrap", Package: "mmdebstrap", Why: "installs the stand-in's packages"},
+		{Command: "sqfstar", Package: "squashfs-tools", Why: "packs the stand-in's files"},
+		{Command: "xorriso", Package: "xorriso", Why: "writes the stand-in's ISO"},
+		{Command: "mformat", Package: "mtools", Why: "makes the stand-in's EFI boot image"},
+		{Files: []string{"/usr/share/keyrings/debian-archive-keyring.gpg"}, Package: "debian-archive-keyring", Why: "vouches for the stand-in's packages"},
+	}
+	if os.Getuid() != 0 {
+		all = append(all, Tool{Command: "newuidmap", Package: "uidmap", Why: "lets an ordinary user install the stand-in's packages"})
+	}
+	return all
+}
+
 // Test is what only the tests of bootaudit itself take.
 var Test = []Tool{
 	{Command: "shellcheck", Package: "shellcheck", Why: "reads the shell scripts for mistakes"},
