@@ -15,8 +15,7 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
-
-	"bootaudit/internal/flock"
+	"github.com/gofrs/flock"
 )
 
 // Build is what nix made.
@@ -222,13 +221,19 @@ func (f *Flake) beat(what fmt.Stringer) (stop func()) {
 
 // lock lets one process build at a time, so that the others find it built.
 func (f *Flake) lock(ctx context.Context) (unlock func(), err error) {
-	stop := f.beat(waiting(time.Now()))
-	file, err := flock.Lock(ctx, filepath.Join(f.CacheDir, "nix-build.lock"), nil)
+	lock := flock.New(filepath.Join(f.CacheDir, "nix-build.lock"))
+	since := waiting(time.Now())
+	stop := f.beat(since)
+	_, err = lock.TryLockContext(ctx, 200*time.Millisecond)
 	stop()
+	if ctx.Err() != nil {
+		_ = lock.Unlock()
+		return nil, fmt.Errorf("%s, which has %s: %w", since, lock, context.Cause(ctx))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("nix build: %w", err)
 	}
-	return func() { file.Close() }, nil
+	return func() { _ = lock.Unlock() }, nil
 }
 
 type waiting time.Time

@@ -20,6 +20,7 @@ import (
 	"bootaudit/contract/check"
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
+	"bootaudit/internal/queue"
 	"bootaudit/iso"
 	"bootaudit/serial"
 )
@@ -125,7 +126,7 @@ func TestVMDebianLive(t *testing.T) {
 	cfg.Debug = true
 	sub := Subject{Contract: contract.DebianLive(), MemoryMiB: 1024, ISO: func(ctx context.Context) (string, error) {
 		// The build must not starve the guests that run meanwhile.
-		release, err := reserveCPUs(ctx, filepath.Join(string(cfg.CacheDir), "cpus"), runtime.GOMAXPROCS(0), 1, nil)
+		release, err := queue.CPUs(ctx, filepath.Join(string(cfg.CacheDir), "cpus"), runtime.GOMAXPROCS(0), 1, nil)
 		if err != nil {
 			return "", err
 		}

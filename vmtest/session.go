@@ -16,6 +16,7 @@ import (
 
 	"bootaudit/contract/check"
 	"bootaudit/internal/config"
+	"bootaudit/internal/queue"
 	"bootaudit/iso"
 	"bootaudit/prereq"
 	"bootaudit/serial"
@@ -216,7 +217,7 @@ func (s *session) start(ctx context.Context) check.Result {
 		if room, err := roomForGuests(); err == nil { // else the check memory says why
 			want = share(host, room, machine)
 		}
-		s.release, err = reserveCPUs(ctx, filepath.Join(string(f.cfg.CacheDir), "cpus"), host, want,
+		s.release, err = queue.CPUs(ctx, filepath.Join(string(f.cfg.CacheDir), "cpus"), host, want,
 			func() {
 				s.tell("waits until %d of the host's %d CPUs are free of other emulated guests", want, host)
 			})

@@ -5,7 +5,6 @@
 package rootkey
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -16,10 +15,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gofrs/flock"
 	"golang.org/x/crypto/ssh"
 
 	"bootaudit/internal/config"
-	"bootaudit/internal/flock"
 )
 
 // Key is a key pair on disk.
@@ -58,11 +57,11 @@ func Load(cacheDir string, renew bool) (Key, error) {
 	if err := os.MkdirAll(cacheDir, 0o700); err != nil {
 		return Key{}, fmt.Errorf("root key: %w", err)
 	}
-	lock, err := flock.Lock(context.Background(), private+".lock", nil) // held for milliseconds
-	if err != nil {
+	lock := flock.New(private + ".lock")
+	if err := lock.Lock(); err != nil { // held for milliseconds
 		return Key{}, fmt.Errorf("root key: %w", err)
 	}
-	defer lock.Close()
+	defer lock.Unlock()
 
 	run := private + ".renewed-by"
 	if renew {

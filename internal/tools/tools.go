@@ -47,6 +47,7 @@ func StandIn() []Tool {
 		{Command: "sqfstar", Package: "squashfs-tools", Why: "packs the stand-in's files"},
 		{Command: "xorriso", Package: "xorriso", Why: "writes the stand-in's ISO"},
 		{Command: "mformat", Package: "mtools", Why: "makes the stand-in's EFI boot image"},
+		{Command: "flock", Package: "util-linux", Why: "keeps builds of the stand-in apart"},
 		{Files: []string{"/usr/share/keyrings/debian-archive-keyring.gpg"}, Package: "debian-archive-keyring", Why: "vouches for the stand-in's packages"},
 	}
 	if os.Getuid() != 0 {
