@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/renameio/v2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -171,7 +172,7 @@ func (g *fakeGuest) program(name, script string) {
 // set writes a file of the guest's state, and unset removes some.
 func (g *fakeGuest) set(name, text string) {
 	file := filepath.Join(g.dir, name)
-	if err := errors.Join(os.WriteFile(file+".new", []byte(text), 0o644), os.Rename(file+".new", file)); err != nil {
+	if err := renameio.WriteFile(file, []byte(text), 0o644); err != nil {
 		g.t.Error(err)
 	}
 }

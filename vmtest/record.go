@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/renameio/v2"
+
 	"bootaudit/internal/plain"
 )
 
@@ -180,7 +182,7 @@ func (r *record) writeMetadata(meta metadata) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(r.path(metadataFile), text)
+	return renameio.WriteFile(r.path(metadataFile), text, 0o644)
 }
 
 // flush waits until what was said so far is written.
@@ -254,13 +256,4 @@ func sortedJSON(v any) ([]byte, error) {
 	}
 	text, err = json.MarshalIndent(sorted, "", "  ")
 	return append(text, '\n'), err
-}
-
-// writeWhole replaces a file, which its readers see whole or not at all.
-func writeWhole(name string, content []byte) error {
-	temp := name + ".new"
-	if err := os.WriteFile(temp, content, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(temp, name)
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2"
+
 	"bootaudit/internal/plain"
 )
 
@@ -33,27 +35,11 @@ func (a *Audit) Write(dir string) error {
 		var b bytes.Buffer
 		err := file.write(&b)
 		if err == nil {
-			err = replace(filepath.Join(dir, file.name), b.Bytes())
+			err = renameio.WriteFile(filepath.Join(dir, file.name), b.Bytes(), 0o644)
 		}
 		all = errors.Join(all, err)
 	}
 	return all
-}
-
-func replace(name string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }
 
 // Latest points the symbolic link `latest` beside dir at dir, in one step. What
@@ -63,15 +49,7 @@ func Latest(dir string) error {
 	if info, err := os.Lstat(link); err == nil && info.Mode()&fs.ModeSymlink == 0 {
 		return fmt.Errorf("%s is not a symbolic link; move it away, so that it can name the latest audit", link)
 	}
-	temporary := fmt.Sprintf("%s.%d", link, os.Getpid())
-	if err := os.Symlink(filepath.Base(dir), temporary); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, link); err != nil {
-		os.Remove(temporary)
-		return err
-	}
-	return nil
+	return renameio.Symlink(filepath.Base(dir), link)
 }
 
 // Bounds of what is taken from a VM's folder.

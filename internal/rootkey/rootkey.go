@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2"
 	"golang.org/x/crypto/ssh"
 
 	"bootaudit/internal/config"
@@ -144,18 +145,10 @@ func generate(private string) error {
 	return replace(private, pem.EncodeToMemory(block), 0o600)
 }
 
-// replace writes a file whole or not at all.
+// replace writes a file whole or not at all. The half that is secret is never in
+// another folder.
 func replace(name string, content []byte, mode fs.FileMode) error {
-	temp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name())
-	_, err = temp.Write(content)
-	if err := errors.Join(err, temp.Chmod(mode), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), name)
+	return renameio.WriteFile(name, content, mode, renameio.WithTempDir(filepath.Dir(name)))
 }
 
 // parent names the process that started us, unlike any other's: its number and
