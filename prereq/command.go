@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strconv"
-	"strings"
-
-	"mvdan.cc/sh/v3/syntax"
 
 	"bootaudit/contract/check"
 	"bootaudit/internal/command"
+	"bootaudit/internal/quote"
 )
 
 // Command is a program to run on a [Host].
@@ -22,17 +19,7 @@ type Command struct {
 }
 
 // String is the command as a person would type it.
-func (c Command) String() string {
-	words := make([]string, len(c.Args))
-	for i, arg := range c.Args {
-		word, err := syntax.Quote(arg, syntax.LangBash)
-		if err != nil { // a NUL byte, which no program can be given
-			word = strconv.Quote(arg)
-		}
-		words[i] = word
-	}
-	return strings.Join(words, " ")
-}
+func (c Command) String() string { return quote.Line(c.Args...) }
 
 // Output is what became of a [Command].
 type Output struct {

@@ -226,9 +226,9 @@ var hostCases = []hostCase{
 
 	{"nix-profile-script", "", nil, check.Holds, "/home/me/.nix-profile/etc/profile.d/nix.sh"},
 	{"nix-profile-script", "fails", out("bash -c", fails("nix.sh: line 3: USER: unbound variable\n")), check.Broken, "nix.sh fails with only USER=me set"},
-	{"nix-profile-script", "fails without USER", out("env -i 'PATH=/usr/bin:/bin' 'HOME=/home/me' bash -c '. ", fails("cannot\n")), check.Broken, "fails with only HOME=/home/me set: cannot"},
+	{"nix-profile-script", "fails without USER", out("env -i PATH=/usr/bin:/bin HOME=/home/me bash -c '. ", fails("cannot\n")), check.Broken, "fails with only HOME=/home/me set: cannot"},
 	{"nix-profile-script", "fails under set -u", out("set -u; ", fails("USER: unbound variable\n")), check.Risk, "fails under set -u"},
-	{"nix-profile-script", "does nothing", out("env -i 'PATH=/usr/bin:/bin' bash -c", says("/usr/bin:/bin\n")), check.Risk, "so nix is installed and not found"},
+	{"nix-profile-script", "does nothing", out("env -i PATH=/usr/bin:/bin bash -c", says("/usr/bin:/bin\n")), check.Risk, "so nix is installed and not found"},
 	{"nix-profile-script", "missing", func(h *fakeHost) { delete(h.files, "home/me/.nix-profile/etc/profile.d/nix.sh") }, check.Absent, "no profile script"},
 	{"nix-profile-script", "of the distribution", func(h *fakeHost) {
 		delete(h.files, "home/me/.nix-profile/etc/profile.d/nix.sh")
@@ -463,6 +463,6 @@ func TestThisHostsPrograms(t *testing.T) {
 		}, 10*time.Second, 20*time.Millisecond)
 	})
 	t.Run("the command line as typed", func(t *testing.T) {
-		assert.Equal(t, `echo 'a b' "it's" '' 'plain-1.2/x=y,z'`, Command{Args: []string{"echo", "a b", "it's", "", "plain-1.2/x=y,z"}}.String())
+		assert.Equal(t, `echo 'a b' "it's" '' plain-1.2/x=y,z`, Command{Args: []string{"echo", "a b", "it's", "", "plain-1.2/x=y,z"}}.String())
 	})
 }

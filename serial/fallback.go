@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 	"time"
+
+	"bootaudit/internal/quote"
 )
 
 // consoleLine is the number of base64 characters in a frame on the console:
@@ -271,7 +272,7 @@ func (c *Console) Control(ctx context.Context, port io.ReadWriteCloser, device s
 	key := newKey()
 	ctl := newControl(port, key)
 	ctl.s.giveUp = c.patient(ctl.s.giveUp)
-	r, err := c.Run(ctx, fmt.Sprintf(start, quote(device), quote(agent), key, frameLine))
+	r, err := c.Run(ctx, fmt.Sprintf(start, quote.Word(device), quote.Word(agent), key, frameLine))
 	if err == nil {
 		err = r.Err()
 	}
@@ -290,6 +291,3 @@ func (c *Console) Control(ctx context.Context, port io.ReadWriteCloser, device s
 	}
 	return ctl, nil
 }
-
-// quote makes s one word of a POSIX shell, line breaks included.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

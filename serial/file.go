@@ -4,11 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
 
-	"mvdan.cc/sh/v3/syntax"
+	"bootaudit/internal/quote"
 )
 
 // place puts the file that was sent in blocks where it belongs.
@@ -61,8 +62,16 @@ func (s *session) write(ctx context.Context, j *job, data []byte) error {
 	return nil
 }
 
+// fileName is path as a word for the guest's shell.
+func fileName(path string) (string, error) {
+	if path == "" || strings.Contains(path, "\x00") {
+		return "", errors.New("no file can have that name")
+	}
+	return quote.Word(path), nil
+}
+
 func (s *session) put(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
-	name, err := syntax.Quote(path, syntax.LangPOSIX)
+	name, err := fileName(path)
 	if err != nil {
 		return fmt.Errorf("put %q in the guest: %w", path, err)
 	}
@@ -84,7 +93,7 @@ func (s *session) put(ctx context.Context, path string, data []byte, mode fs.Fil
 }
 
 func (s *session) get(ctx context.Context, path string) ([]byte, error) {
-	name, err := syntax.Quote(path, syntax.LangPOSIX)
+	name, err := fileName(path)
 	if err != nil {
 		return nil, fmt.Errorf("get %q from the guest: %w", path, err)
 	}

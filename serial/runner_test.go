@@ -112,7 +112,7 @@ func TestRunnersAnswer(t *testing.T) {
 		require.NoError(t, err)
 		assert.NotZero(t, got.Status, "a syntax error: %s", got.Stderr)
 
-		file := filepath.Join(t.TempDir(), "it's a 'file'")
+		file := filepath.Join(t.TempDir(), "it's a\n'file'!")
 		data := []byte(strings.Repeat("\x00\xff line\r\n", 700))
 		require.NoError(t, r.Put(ctx, file, data, 0o751))
 		info, err := os.Stat(file)
@@ -124,6 +124,11 @@ func TestRunnersAnswer(t *testing.T) {
 		require.ErrorContains(t, r.Put(ctx, "/none/file", data, 0o600), "/none/file")
 		_, err = r.Get(ctx, "/none/file")
 		require.ErrorContains(t, err, "No such file")
+		for _, none := range []string{"", "a\x00b"} {
+			require.ErrorContains(t, r.Put(ctx, none, data, 0o600), "no file can have that name")
+			_, err = r.Get(ctx, none)
+			require.ErrorContains(t, err, "no file can have that name")
+		}
 
 		got, err = r.Run(ctx, "echo after")
 		require.NoError(t, err)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/internal/quote"
+
 	"golang.org/x/crypto/ssh"
 
 	"bootaudit/contract/check"
@@ -112,7 +114,7 @@ func (s *session) address(ctx context.Context) check.Result {
 func (s *session) networkStatus(ctx context.Context) check.Result {
 	file := s.fleet.subject.Contract.Network.StatusFile
 	// It is written just after the address came.
-	out, err := s.vm.Output(ctx, fmt.Sprintf("for i in 1 2 3 4 5 6 7 8 9 10; do [ ! -s %[1]s ] || break; sleep 1; done; cat %[1]s", quote(file)))
+	out, err := s.vm.Output(ctx, fmt.Sprintf("for i in 1 2 3 4 5 6 7 8 9 10; do [ ! -s %[1]s ] || break; sleep 1; done; cat %[1]s", quote.Word(file)))
 	switch {
 	case err != nil:
 		return check.Break(fmt.Sprintf("it cannot be read: %v", err))
@@ -283,7 +285,7 @@ func (s *session) announced(ctx context.Context, pattern *regexp.Regexp) check.R
 		if w.Verdict != "ok" && w.Verdict != "failed" {
 			return with(check.Break("its unit does not end: "+s.why(ctx, w, unit)), w.Report)
 		}
-		out, err := s.vm.Output(ctx, "journalctl --no-pager -b -o cat -u "+quote(unit))
+		out, err := s.vm.Output(ctx, "journalctl --no-pager -b -o cat -u "+quote.Word(unit))
 		if err != nil {
 			return s.broke(err)
 		}

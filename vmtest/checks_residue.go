@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bootaudit/contract/check"
+	"bootaudit/internal/quote"
 )
 
 //go:embed guest/residue.sh
@@ -61,7 +62,7 @@ func (s *session) residueStep(ctx context.Context, step string) check.Result {
 func (s *session) forceCleanup(ctx context.Context) check.Result {
 	storage := s.fleet.subject.Contract.Storage
 	command := fmt.Sprintf("rm -f %s; systemctl set-environment %s && systemctl --no-block restart %s",
-		quote(storage.StatusFile), quote(storage.ForceCleanup), quote(storage.Unit))
+		quote.Word(storage.StatusFile), quote.Word(storage.ForceCleanup), quote.Word(storage.Unit))
 	if _, err := s.vm.Output(ctx, command); err != nil {
 		return s.broke(err)
 	}

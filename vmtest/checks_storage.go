@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"bootaudit/internal/quote"
+
 	"golang.org/x/sys/unix"
 
 	"bootaudit/contract"
@@ -39,7 +41,7 @@ func (s *session) commandsCheck(need string) check.Check {
 
 func (s *session) commands(ctx context.Context) check.Result {
 	names := s.fleet.subject.Contract.Commands
-	out, err := s.vm.Output(ctx, "for c in "+quoteAll(names)+"; do command -v \"$c\" >/dev/null || printf '%s\\n' \"$c\"; done")
+	out, err := s.vm.Output(ctx, "for c in "+quote.Words(names)+"; do command -v \"$c\" >/dev/null || printf '%s\\n' \"$c\"; done")
 	if err != nil {
 		return s.broke(err)
 	}
@@ -171,7 +173,7 @@ func (s *session) volumeGroup(ctx context.Context) check.Result {
 
 func (s *session) volumes(ctx context.Context) check.Result {
 	storage := s.fleet.subject.Contract.Storage
-	out, err := s.vm.Output(ctx, "lvs --noheadings -o lv_name,lv_size "+quote(storage.VolumeGroup))
+	out, err := s.vm.Output(ctx, "lvs --noheadings -o lv_name,lv_size "+quote.Word(storage.VolumeGroup))
 	if err != nil {
 		return s.broke(err)
 	}
@@ -191,7 +193,7 @@ func (s *session) volumes(ctx context.Context) check.Result {
 
 func (s *session) mounted(ctx context.Context) check.Result {
 	point := s.fleet.subject.Contract.Storage.MountPoint
-	result, err := s.vm.Run(ctx, "findmnt -n -o SOURCE,FSTYPE,SIZE --mountpoint "+quote(point))
+	result, err := s.vm.Run(ctx, "findmnt -n -o SOURCE,FSTYPE,SIZE --mountpoint "+quote.Word(point))
 	if err != nil {
 		return s.broke(err)
 	}
@@ -203,7 +205,7 @@ func (s *session) mounted(ctx context.Context) check.Result {
 
 func (s *session) journal(ctx context.Context) check.Result {
 	unit := s.fleet.subject.Contract.Storage.Unit
-	out, err := s.vm.Output(ctx, "journalctl --no-pager -b -o short-monotonic -u "+quote(unit))
+	out, err := s.vm.Output(ctx, "journalctl --no-pager -b -o short-monotonic -u "+quote.Word(unit))
 	if err != nil {
 		return s.broke(err)
 	}

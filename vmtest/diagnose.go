@@ -10,6 +10,7 @@ import (
 
 	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
+	"bootaudit/internal/quote"
 	"bootaudit/serial"
 )
 
@@ -25,7 +26,7 @@ func (s *session) collectors(topic string) []collector {
 		{"boot timing", "systemd-analyze time; systemd-analyze blame --no-pager | head -n 30; systemd-analyze critical-chain --no-pager"},
 	}
 	unit := func(name string) collector {
-		q := quote(name)
+		q := quote.Word(name)
 		return collector{"unit " + name, "systemctl status --no-pager -l -n 0 " + q + "; systemctl show -p After -p Before -p Wants -p Job " + q +
 			"; journalctl --no-pager -b -o short-monotonic -n 400 -u " + q}
 	}
@@ -36,9 +37,9 @@ func (s *session) collectors(topic string) []collector {
 	case "storage":
 		all = append(all,
 			collector{"disks", "lsblk -f; vgs; lvs; cat /proc/mdstat; findmnt --real"},
-			collector{"status files", "for f in " + quote(c.Storage.StatusFile) + " $(dirname " + quote(c.Storage.StatusFile) + ")/*; do echo \"== $f\"; cat \"$f\"; done"})
+			collector{"status files", "for f in " + quote.Word(c.Storage.StatusFile) + " $(dirname " + quote.Word(c.Storage.StatusFile) + ")/*; do echo \"== $f\"; cat \"$f\"; done"})
 	case "network", "ssh":
-		lan := quote(c.Network.Interface)
+		lan := quote.Word(c.Network.Interface)
 		all = append(all,
 			collector{"network", "networkctl status --no-pager -a; ip addr; ip route; ip -s link show " + lan},
 			unit("systemd-networkd.service"))
@@ -47,7 +48,7 @@ func (s *session) collectors(topic string) []collector {
 		}
 	}
 	if len(c.Logs) > 0 {
-		all = append(all, collector{"provisioner logs", "for f in " + globs(c.Logs) + "; do [ ! -f \"$f\" ] || { echo \"== $f\"; tail -c 100000 \"$f\"; }; done"})
+		all = append(all, collector{"provisioner logs", "for f in " + quote.Globs(c.Logs) + "; do [ ! -f \"$f\" ] || { echo \"== $f\"; tail -c 100000 \"$f\"; }; done"})
 	}
 	return all
 }

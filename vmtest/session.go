@@ -10,13 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
 	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 	"bootaudit/internal/queue"
+	"bootaudit/internal/quote"
 	"bootaudit/iso"
 	"bootaudit/prereq"
 	"bootaudit/serial"
@@ -243,7 +243,7 @@ func (s *session) start(ctx context.Context) check.Result {
 	s.quiet = make(chan struct{})
 	go s.heartbeat()
 	r := check.Hold(fmt.Sprintf("QEMU %s runs the machine on %s", vm.Version, machine.Accelerator))
-	r.Command = strings.TrimSpace(shellCommand(vm.Machine.CommandLine()))
+	r.Command = quote.Lines(vm.Machine.CommandLine()...)
 	r.Evidence = "accelerator: " + why + "\nfiles: " + folder
 	if machine.Network && machine.Outside {
 		r.Outcome = check.Risk

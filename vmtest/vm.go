@@ -17,6 +17,7 @@ import (
 
 	"bootaudit/contract"
 	"bootaudit/internal/qmp"
+	"bootaudit/internal/quote"
 	"bootaudit/serial"
 	"bootaudit/serial/watch"
 )
@@ -88,7 +89,7 @@ func Launch(ctx context.Context, m Machine, settings Settings) (*VM, error) {
 		return nil, fmt.Errorf("machine %s: %w", m.Name, err)
 	}
 	args := m.CommandLine()
-	if err := os.WriteFile(filepath.Join(m.Folder, commandFile), []byte(shellCommand(args)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(m.Folder, commandFile), []byte(quote.Lines(args...)+"\n"), 0o644); err != nil {
 		return nil, err
 	}
 	vm := &VM{Machine: m, Started: time.Now(), settings: settings, changed: make(chan struct{})}

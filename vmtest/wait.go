@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bootaudit/internal/plain"
+	"bootaudit/internal/quote"
 )
 
 //go:embed guest/wait.sh
@@ -33,7 +34,7 @@ type Wait struct {
 // the guest gives up by itself, and still says who waits for whom.
 func (vm *VM) wait(ctx context.Context, call ...string) (Wait, error) {
 	for i, word := range call {
-		call[i] = quote(word)
+		call[i] = quote.Word(word)
 	}
 	limit := ""
 	if deadline, ok := ctx.Deadline(); ok {
@@ -127,7 +128,7 @@ func (s *session) lastWords(ctx context.Context, unit string) string {
 	// What is known already does not wait long for it.
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	out, err := s.vm.Output(ctx, "journalctl --no-pager -q -b -o cat -n 4 _SYSTEMD_UNIT="+quote(unit))
+	out, err := s.vm.Output(ctx, "journalctl --no-pager -q -b -o cat -n 4 _SYSTEMD_UNIT="+quote.Word(unit))
 	if err != nil {
 		return ""
 	}

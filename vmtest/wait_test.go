@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"bootaudit/internal/quote"
 )
 
 // waitingGuest answers as a guest's systemctl, journalctl and ip would. Each
@@ -110,7 +112,7 @@ func TestWaitStatus(t *testing.T) {
 			if test.file != "" {
 				require.NoError(t, os.WriteFile(file, []byte(test.file), 0o644))
 			}
-			w := waitingGuest(t, test.states, "", "")("await_status " + quote(file) + " x.service")
+			w := waitingGuest(t, test.states, "", "")("await_status " + quote.Word(file) + " x.service")
 			assert.Equal(t, test.verdict, w.Verdict)
 			if test.file != "" {
 				assert.Equal(t, "applied", w.status()["STATE"])

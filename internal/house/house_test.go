@@ -29,7 +29,7 @@ var rules = []struct {
 	{"prereq", []string{"contract/check", "fixtures", "internal/"}, "the host is checked before there is an image"},
 	{"iso", []string{"contract", "contract/check", "internal/"}, "an image is opened without booting it"},
 	{"serial/watch", []string{"internal/screen", "internal/words"}, "a saved console is read without a live one"},
-	{"serial", []string{"serial/watch", "internal/screen", "internal/cast"}, "a console knows nothing of QEMU or images"},
+	{"serial", []string{"serial/watch", "internal/screen", "internal/cast", "internal/quote"}, "a console knows nothing of QEMU or images"},
 	{"fixtures", []string{"internal/command", "internal/config", "internal/mirror", "internal/nix", "internal/tools"}, "the stand-in is an image like any other"},
 	{"vmtest", []string{"contract", "contract/check", "serial", "serial/watch", "iso", "prereq", "internal/"}, "the boot is the last and dearest question"},
 }

@@ -9,6 +9,7 @@ import (
 
 	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
+	"bootaudit/internal/quote"
 )
 
 // Audit is everything a report says, bounded, cleaned of control codes, and
@@ -159,7 +160,7 @@ func (a *Audit) addPackage(run *Run, on string, p *Package, counts map[check.Out
 			output = plain.Text(log.String())
 		}
 		a.Problems = append(a.Problems, Problem{Title: title, Output: output,
-			Again: command("go", "vet", local(p.Name))})
+			Again: quote.Line("go", "vet", local(p.Name))})
 		s.cases = append(s.cases, testCase{name: "[build]", failure: title, output: output})
 	}
 	if len(s.cases) > 0 {

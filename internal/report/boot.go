@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"bootaudit/internal/plain"
+	"bootaudit/internal/quote"
 )
 
 // Boot is one VM as the report shows it.
@@ -44,7 +45,7 @@ func newBoot(vm VM) Boot {
 		Name: cleanLine(vm.Name, 80), Outcome: cleanLine(vm.Outcome, 40), QEMU: cleanLine(vm.QEMUVersion, 120),
 		Accelerator: cleanLine(vm.Accelerator, 20), Firmware: cleanLine(vm.Firmware, 20),
 		Ending: cleanLine(vm.Ending, 300), Folder: vm.Folder,
-		Command: bound(plain.Text(command(vm.CommandLine...)), 8<<10),
+		Command: bound(plain.Text(quote.Line(vm.CommandLine...)), 8<<10),
 	}
 	for _, name := range slices.Sorted(maps.Keys(vm.Timings)) {
 		if s, ok := vm.Timings[name].(float64); ok {

@@ -6,10 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"mvdan.cc/sh/v3/syntax"
-
 	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
+	"bootaudit/internal/quote"
 )
 
 // Problem is a failure that no finding tells: a build, a panic, a test of the
@@ -93,7 +92,7 @@ func (p *Package) running() []*Test {
 
 func packageProblem(p *Package, unended []*Test) Problem {
 	name := cleanLine(p.Name, 120)
-	problem := Problem{Title: "package " + name + " failed outside its tests", Again: command("go", "test", "-v", local(p.Name)),
+	problem := Problem{Title: "package " + name + " failed outside its tests", Again: quote.Line("go", "test", "-v", local(p.Name)),
 		Output: bound(plain.Text(strings.TrimSpace(p.output.String())), 8<<10)}
 	if len(unended) == 0 {
 		return problem
@@ -144,7 +143,7 @@ func again(t *Test) string {
 	for i, part := range parts {
 		parts[i] = "^" + regexp.QuoteMeta(part) + "$"
 	}
-	return command("go", "test", "-count=1", "-v", "-run", strings.Join(parts, "/"), local(t.Package.Name))
+	return quote.Line("go", "test", "-count=1", "-v", "-run", strings.Join(parts, "/"), local(t.Package.Name))
 }
 
 // local is a package's path from the module's root.
@@ -153,24 +152,4 @@ func local(name string) string {
 		return "./" + rest
 	}
 	return cleanLine(name, 200)
-}
-
-// bareWord matches a word that needs no quotes in a shell.
-var bareWord = regexp.MustCompile(`^[A-Za-z0-9_./=:,@%+-]+$`)
-
-// command is words as one types them in a shell, or nothing when a word cannot
-// be typed.
-func command(words ...string) string {
-	words = slices.Clone(words)
-	for i, word := range words {
-		if bareWord.MatchString(word) {
-			continue
-		}
-		quoted, err := syntax.Quote(word, syntax.LangBash)
-		if err != nil {
-			return ""
-		}
-		words[i] = quoted
-	}
-	return strings.Join(words, " ")
 }
