@@ -25,7 +25,6 @@ type Command struct {
 	// Stdout and Stderr get the program's output; what is nil is kept instead.
 	// Where both are the same, lines come in the order they were written in.
 	Stdout, Stderr io.Writer
-	Files          []*os.File // as file 3 and so on
 	// Grace is how long the group has after SIGTERM; 0 kills it at once.
 	Grace time.Duration
 	// MaxOutput bounds what is kept of a stream, in bytes; 0 is 4 MiB.
@@ -79,7 +78,7 @@ func (c Command) Run(ctx context.Context) (Output, error) {
 	stdout, stderr := &Head{Limit: limit}, &Head{Limit: limit}
 	last := &lastWords{}
 	cmd := exec.Command(c.Args[0], c.Args[1:]...)
-	cmd.Dir, cmd.Env, cmd.ExtraFiles = c.Dir, c.Env, c.Files
+	cmd.Dir, cmd.Env = c.Dir, c.Env
 	cmd.Stdout, cmd.Stderr = stdout, io.MultiWriter(stderr, last)
 	if c.Stderr != nil {
 		cmd.Stderr = io.MultiWriter(c.Stderr, last)

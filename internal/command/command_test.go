@@ -27,18 +27,6 @@ func TestRun(t *testing.T) {
 	out, err := Command{Args: []string{"sh", "-c", "echo out; echo err >&2; pwd; echo $X"}, Dir: "/", Env: []string{"X=y"}}.Run(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, Output{Stdout: "out\n/\ny\n", Stderr: "err\n", CPU: out.CPU}, out)
-
-	r, w, err := os.Pipe()
-	require.NoError(t, err)
-	c := sh("echo file >&3")
-	c.Files = []*os.File{w}
-	_, err = c.Run(t.Context())
-	require.NoError(t, err)
-	w.Close()
-	text, err := io.ReadAll(r)
-	require.NoError(t, err)
-	r.Close()
-	assert.Equal(t, "file\n", string(text))
 }
 
 // TestCPU: it is told of a program that was ended, too.

@@ -125,14 +125,11 @@ func New(ctx context.Context, conn net.Conn, onEvent func(Event)) (*Client, erro
 // 1:7.2+dfsg-7)".
 func (c *Client) Version() string { return c.version }
 
-// Done is closed when the connection has ended.
-func (c *Client) Done() <-chan struct{} { return c.done }
-
 // Drained is closed when the connection has ended and its last event has been
 // handled.
 func (c *Client) Drained() <-chan struct{} { return c.events.drained }
 
-// Err is why the connection ended, or nil before Done is closed.
+// Err is why the connection ended, or nil before it has.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

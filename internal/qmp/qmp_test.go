@@ -140,7 +140,7 @@ func TestClosedMonitor(t *testing.T) {
 	time.Sleep(10 * time.Millisecond)
 	conn.Close()
 	assert.ErrorIs(t, <-failed, ErrClosed)
-	<-c.Done()
+	<-c.done
 	assert.ErrorIs(t, c.Execute(t.Context(), "more", nil, nil), ErrClosed)
 }
 
@@ -203,7 +203,7 @@ func TestMonitorThatDoesNotRead(t *testing.T) {
 				return
 			}
 			assert.Equal(t, 1, closed)
-			<-c.Done()
+			<-c.done
 			assert.ErrorIs(t, c.Execute(t.Context(), "stop", nil, nil), ErrClosed)
 		})
 	}
@@ -237,5 +237,5 @@ func TestRealQEMU(t *testing.T) {
 	assert.Contains(t, c.Version(), strings.Fields(text)[0][:3])
 	require.NoError(t, c.Execute(within(t, time.Minute), "quit", nil, nil))
 	assert.Equal(t, "SHUTDOWN", (<-events).Name)
-	<-c.Done()
+	<-c.done
 }
