@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/internal/config"
 )
 
 const (
@@ -26,14 +26,14 @@ func (a auditor) capacityChecks() []check.Check {
 	checks := []check.Check{
 		{
 			ID: "memory", Section: check.SectionHost,
-			Condition: fmt.Sprintf("a guest's RAM (%d MiB, and %d MiB where the image is not the stand-in), %d MiB of QEMU's translations and %d MiB of our own fit the host's memory and every control group's limit",
-				GuestMemory(config.StandIn), GuestMemory(config.ISO), GuestTranslationsMiB, ourMemory>>20),
+			Condition: fmt.Sprintf("a guest's RAM (BOOT_IMAGE_VM_MEMORY, or %d MiB, and %d MiB where the image is not the stand-in), %d MiB of QEMU's translations and %d MiB of our own fit the host's memory and every control group's limit",
+				contract.StandInMemoryMiB, contract.ImageMemoryMiB, GuestTranslationsMiB, ourMemory>>20),
 			How:    "/proc/meminfo; memory limits of /proc/self/cgroup's groups and their ancestors (v1, v2)",
 			Remedy: "stop what takes the memory, raise the container's limit, or give the machine more",
 			Probe:  a.memory,
 		}, {
 			ID: "cpus", Section: check.SectionHost,
-			Condition: fmt.Sprintf("the host lends us the %d CPUs of a guest: with fewer, an emulated guest's clocks stall", GuestCPUs),
+			Condition: fmt.Sprintf("the host lends us the CPUs of a guest (BOOT_IMAGE_VM_CPUS, or %d): with fewer, an emulated guest's clocks stall", contract.GuestCPUs),
 			How:       "sched_getaffinity; CPU quota of the control groups (v1, v2)",
 			Remedy:    "give the machine or the container more CPUs",
 			Probe:     a.cpus,
@@ -48,15 +48,6 @@ func (a auditor) capacityChecks() []check.Check {
 		},
 	}
 	return append(checks, a.diskChecks()...)
-}
-
-// GuestMemory is the RAM, in MiB, of a guest that boots a target: an image of
-// somebody else's gets what its users give it at least.
-func GuestMemory(target config.Kind) int {
-	if target == config.StandIn {
-		return GuestMemoryMiB
-	}
-	return 2 * GuestMemoryMiB
 }
 
 // GuestNeeds is the memory, in bytes, of an emulated guest with so much RAM and
@@ -91,7 +82,7 @@ func (a auditor) memory(context.Context) check.Result {
 	if err != nil {
 		return check.Doubt(err.Error())
 	}
-	need := GuestNeeds(GuestMemory(a.cfg.Target()), GuestTranslationsMiB)
+	need := GuestNeeds(a.cfg.Target().Memory(), GuestTranslationsMiB)
 	words := fmt.Sprintf("%s, and %s are needed", least, mib(need))
 	var r check.Result
 	switch {
@@ -133,13 +124,14 @@ func (h Host) available() (uint64, error) {
 
 func (a auditor) cpus(context.Context) check.Result {
 	quota, group, err := a.cpuQuota()
+	need := cmp.Or(a.cfg.Target().CPUs, contract.GuestCPUs)
 	r := check.Hold(fmt.Sprintf("%d CPUs", a.CPUs))
 	switch {
-	case a.CPUs < GuestCPUs:
+	case a.CPUs < need:
 		r = check.Break(fmt.Sprintf("%d CPU", a.CPUs))
 	case err != nil:
 		r = check.Doubt(fmt.Sprintf("a control group's quota cannot be read: %v", err))
-	case group != "" && quota < GuestCPUs:
+	case group != "" && quota < float64(need):
 		r = check.Break(fmt.Sprintf("%d CPUs, of which the control group %s lends us %.2f", a.CPUs, group, quota))
 	case group != "":
 		r = check.Hold(fmt.Sprintf("%d CPUs, of which the control group %s lends us %.2f", a.CPUs, group, quota))
@@ -181,7 +173,7 @@ func (a auditor) diskChecks() []check.Check {
 		a.disk("disk-cache", "the cache folder, for the stand-in image and keys,", "BOOT_IMAGE_CACHE", string(a.cfg.CacheDir), 2*gib),
 		a.disk("disk-temp", "the temporary folder, for what is being built,", "TMPDIR", a.TempDir, 2*gib),
 		a.disk("disk-artifacts", "the folder of this run's files, for the guests' disks, logs, recordings and reports,", "BOOT_IMAGE_ARTIFACTS", artifacts, 2*gib),
-	}, onlyFor(config.Flake, a.cfg, []check.Check{{
+	}, onlyFor(contract.KindFlake, a.cfg, []check.Check{{
 		ID: "disk-nix-store", Section: check.SectionHost,
 		Condition: fmt.Sprintf("nix's store has %s free for the image and all that it is built from; %s where the flake has no inputs", mib(imageClosure), mib(ownClosure)),
 		How:       "statfs /nix/store",

@@ -5,19 +5,16 @@ import (
 	"fmt"
 	"slices"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 	"bootaudit/internal/tools"
 )
 
-// What one guest takes unless a test asks for more. Under TCG, QEMU is told how
-// large to make its translation buffer: its own choice, an eighth of the host's
-// memory and 1 GiB at most, knows nothing of a control group's limit.
-const (
-	GuestMemoryMiB       = 1024
-	GuestCPUs            = 2
-	GuestTranslationsMiB = 256
-)
+// GuestTranslationsMiB is how large QEMU is told to make a guest's translation
+// buffer, under TCG: its own choice, an eighth of the host's memory and 1 GiB at
+// most, knows nothing of a control group's limit.
+const GuestTranslationsMiB = 256
 
 // HostChecks is the table of what a host must have to build and boot cfg's
 // target. What a target does without is not needed, and says so.
@@ -33,8 +30,8 @@ type auditor struct {
 }
 
 // onlyFor limits checks to the kind of target that needs them.
-func onlyFor(kind config.Kind, cfg config.Config, checks []check.Check) []check.Check {
-	if cfg.Target() == kind {
+func onlyFor(kind contract.Kind, cfg config.Config, checks []check.Check) []check.Check {
+	if cfg.Target().Kind == kind {
 		return checks
 	}
 	for i := range checks {
@@ -44,9 +41,9 @@ func onlyFor(kind config.Kind, cfg config.Config, checks []check.Check) []check.
 }
 
 // only says what a check that one kind of target needs is needed for.
-var only = map[config.Kind]string{
-	config.StandIn: "no stand-in is audited",
-	config.Flake:   "no flake is audited",
+var only = map[contract.Kind]string{
+	contract.KindStandIn: "no stand-in is audited",
+	contract.KindFlake:   "no flake is audited",
 }
 
 // install is a remedy's words for a Debian package.

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/internal/config"
 	"bootaudit/internal/nix"
 	"bootaudit/internal/tools"
 )
@@ -27,7 +27,7 @@ const (
 
 func (a auditor) nixChecks() []check.Check {
 	get := install(tools.Nix[0])
-	return onlyFor(config.Flake, a.cfg, []check.Check{
+	return onlyFor(contract.KindFlake, a.cfg, []check.Check{
 		{
 			ID: "nix-present", Section: check.SectionHost,
 			Condition: "nix is on the PATH",

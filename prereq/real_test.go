@@ -92,7 +92,7 @@ func TestNixBuildsFromAnOddFolder(t *testing.T) {
 	h.TempDir = filepath.Join(t.TempDir(), "a b \"c\" ${d} \\")
 	require.NoError(t, os.Mkdir(h.TempDir, 0o755))
 	f := found(t, h, cfg, "nix-build")
-	assert.Equal(t, check.Holds, f.Outcome, "%+v", f)
+	assert.True(t, f.Outcome.Met(), "%+v", f) // for root without build users, a risk
 	out, err := os.ReadFile(strings.TrimPrefix(f.Detail, "built "))
 	require.NoError(t, err)
 	assert.Equal(t, "ok\n", string(out))
@@ -109,14 +109,21 @@ func TestSubstituter(t *testing.T) {
 		w.Write([]byte("StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n"))
 	}))
 	defer server.Close()
-	h, cfg := realNix(t, writeFlake(t, good), server.URL)
+	h, cfg := realNix(t, writeFlake(t, withInput(t)), server.URL)
 
 	f := found(t, h, cfg, "substituters")
 	assert.Equal(t, check.Holds, f.Outcome, "%+v", f)
 	assert.Contains(t, f.Detail, "HTTP 200, X-Cache: HIT")
 	f = found(t, h, cfg, "nix-fetch")
-	assert.Equal(t, check.Holds, f.Outcome, "%+v", f)
+	assert.True(t, f.Outcome.Met(), "%+v", f)
 	assert.Contains(t, f.Detail, "-nix-cache-info")
+}
+
+// withInput is a flake that is built from another one.
+func withInput(t *testing.T) string {
+	dep := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dep, "flake.nix"), []byte(`{ outputs = { self }: { }; }`), 0o644))
+	return `{ inputs.dep.url = "path:` + dep + `"; outputs = { self, dep }: { }; }`
 }
 
 func TestSubstituterThatCannotBeHad(t *testing.T) {
@@ -125,9 +132,7 @@ func TestSubstituterThatCannotBeHad(t *testing.T) {
 	t.Cleanup(func() { silent.Close() })
 	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	t.Cleanup(refuses.Close)
-	dep := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dep, "flake.nix"), []byte(`{ outputs = { self }: { }; }`), 0o644))
-	withInput := `{ inputs.dep.url = "path:` + dep + `"; outputs = { self, dep }: { }; }`
+	withInput := withInput(t)
 
 	for _, c := range []struct {
 		name, flake, substituter string

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/internal/config"
 )
 
 // The lowest Go that go.mod asks for.
@@ -38,7 +38,7 @@ func (a auditor) runnerChecks() []check.Check {
 			Runs:      true,
 			Probe:     a.goModules,
 		},
-	}, onlyFor(config.Flake, a.cfg, []check.Check{
+	}, onlyFor(contract.KindFlake, a.cfg, []check.Check{
 		{
 			ID: "python-harness", Section: check.SectionHost,
 			Condition: "the virtualenv of the flake's own test harness imports pytest and pexpect",

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/internal/config"
 	"bootaudit/internal/mirror"
 )
 
@@ -15,7 +15,7 @@ import (
 const release = "/dists/bookworm/Release"
 
 func (a auditor) standInChecks() []check.Check {
-	return onlyFor(config.StandIn, a.cfg, []check.Check{
+	return onlyFor(contract.KindStandIn, a.cfg, []check.Check{
 		{
 			ID: "stand-in-tools", Section: check.SectionHost,
 			Condition: "what builds the stand-in image is here, and this user may use it",

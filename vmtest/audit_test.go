@@ -14,7 +14,6 @@ import (
 	"bootaudit/internal/rootkey"
 	"bootaudit/internal/target"
 	"bootaudit/iso"
-	"bootaudit/prereq"
 )
 
 // TestVM boots the image that is audited, in each scenario, and checks what it
@@ -56,9 +55,9 @@ func subject(t testing.TB) Subject {
 		Contract: terms,
 		ISO:      func(ctx context.Context) (string, error) { return target.ISO(ctx, cfg, t.Output()) },
 	}
-	s.MemoryMiB = prereq.GuestMemory(cfg.Target())
-	switch cfg.Target() {
-	case config.Flake:
+	s.Target = cfg.Target()
+	switch cfg.Target().Kind {
+	case contract.KindFlake:
 		flake, err := target.Flake(cfg, t.Output())
 		require.NoError(t, err)
 		s.ISO = func(ctx context.Context) (string, error) {
@@ -72,7 +71,7 @@ func subject(t testing.TB) Subject {
 			built, _ := flake.Build(context.Background()) // built once, by ISO
 			return built
 		}
-	case config.StandIn:
+	case contract.KindStandIn:
 		s.KeyAtBoot, s.FaultAtBoot = fixtures.RootKeyFile, fixtures.FaultFile
 	}
 	s.RootKey, err = rootkey.InImage(cfg)

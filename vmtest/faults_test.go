@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/fixtures"
 	"bootaudit/internal/cast"
@@ -54,7 +55,7 @@ func TestVMFaults(t *testing.T) {
 		t.Skip("boots the stand-in in QEMU with each of its faults; -short asks for no boot")
 	}
 	cfg := loadConfig(t)
-	if cfg.Target() != config.StandIn {
+	if cfg.Target().Kind != contract.KindStandIn {
 		t.Skip("the faults are the stand-in's, and another image is audited")
 	}
 	t.Parallel()

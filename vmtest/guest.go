@@ -51,9 +51,9 @@ func Start(t testing.TB, m Machine) *Guest {
 func startGuest(t testing.TB, cfg config.Config, m Machine, change func(*session)) *Guest {
 	t.Helper()
 	f := newFleet(Subject{
-		Contract:  contract.Contract{Login: contract.Login{User: m.Account.User}},
-		ISO:       func(context.Context) (string, error) { return m.ISO, nil },
-		MemoryMiB: m.MemoryMiB,
+		Contract: contract.Contract{Login: contract.Login{User: m.Account.User}},
+		ISO:      func(context.Context) (string, error) { return m.ISO, nil },
+		Target:   contract.Target{MemoryMiB: m.MemoryMiB},
 	}, cfg, watcher(t))
 	s := f.boot(m.withDefaults().Name, time.Minute, true, m)
 	s.account = m.Account

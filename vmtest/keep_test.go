@@ -119,12 +119,12 @@ func TestVMDebianLive(t *testing.T) {
 		t.Skip("boots a Debian live image in QEMU; -short asks for no boot")
 	}
 	cfg := loadConfig(t)
-	if cfg.Target() != config.StandIn {
+	if cfg.Target().Kind != contract.KindStandIn {
 		t.Skip("another image is audited")
 	}
 	t.Parallel()
 	cfg.Debug = true
-	sub := Subject{Contract: contract.DebianLive(), MemoryMiB: 1024, ISO: func(ctx context.Context) (string, error) {
+	sub := Subject{Contract: contract.DebianLive(), ISO: func(ctx context.Context) (string, error) {
 		// The build must not starve the guests that run meanwhile.
 		release, err := queue.CPUs(ctx, filepath.Join(string(cfg.CacheDir), "cpus"), runtime.GOMAXPROCS(0), 1, nil)
 		if err != nil {

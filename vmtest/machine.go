@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bootaudit/contract"
 	"bootaudit/internal/tools"
 	"bootaudit/prereq"
 	"bootaudit/serial"
@@ -123,10 +124,27 @@ const (
 // TCGModel is the CPU model under TCG.
 const TCGModel = "max,la57=off"
 
+// For is m as it is to boot target's image: with the memory, CPUs, disks and
+// arguments that target asks for, and the network that the contract needs. A disk
+// whose size m says keeps it, and so does one that is no blank one.
+func (m Machine) For(target contract.Target, terms contract.Contract) Machine {
+	m.MemoryMiB = target.Memory()
+	m.CPUs = cmp.Or(target.CPUs, m.CPUs)
+	m.Disks = slices.Clone(m.Disks)
+	for i, d := range m.Disks {
+		if d.MiB == 0 && d.Base == "" {
+			m.Disks[i].MiB = target.DiskMiB
+		}
+	}
+	m.Outside = m.Outside || terms.Machine.Network == contract.Outside
+	m.Args = slices.Concat(m.Args, target.Args)
+	return m
+}
+
 func (m Machine) withDefaults() Machine {
 	m.Name = cmp.Or(m.Name, "vm")
-	m.MemoryMiB = cmp.Or(m.MemoryMiB, prereq.GuestMemoryMiB)
-	m.CPUs = cmp.Or(m.CPUs, prereq.GuestCPUs)
+	m.MemoryMiB = cmp.Or(m.MemoryMiB, contract.StandInMemoryMiB)
+	m.CPUs = cmp.Or(m.CPUs, contract.GuestCPUs)
 	m.Accelerator = cmp.Or(m.Accelerator, "tcg")
 	m.Type = cmp.Or(m.Type, "q35")
 	m.TBSizeMiB = cmp.Or(m.TBSizeMiB, prereq.GuestTranslationsMiB)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"bootaudit/contract"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -92,4 +94,13 @@ func TestCommandLineIsPure(t *testing.T) {
 	first := m.CommandLine()
 	assert.Equal(t, Machine{Disks: []Disk{{}}, Folder: "/run/vm"}, m)
 	assert.Equal(t, first, m.CommandLine())
+}
+
+func TestMachineForATarget(t *testing.T) {
+	m := Machine{CPUs: 1, Disks: []Disk{{}, {MiB: 256}, {Base: "b.raw"}}, Args: []string{"-a"}}
+	got := m.For(contract.Target{Kind: contract.KindISO}, contract.Contract{})
+	assert.Equal(t, Machine{MemoryMiB: 2048, CPUs: 1, Disks: m.Disks, Args: []string{"-a"}}, got)
+	got = m.For(contract.Target{MemoryMiB: 512, CPUs: 4, DiskMiB: 128, Args: []string{"-b"}}, contract.Contract{Machine: contract.Machine{Network: contract.Outside}})
+	assert.Equal(t, Machine{MemoryMiB: 512, CPUs: 4, Outside: true, Disks: []Disk{{MiB: 128}, {MiB: 256}, {Base: "b.raw"}}, Args: []string{"-a", "-b"}}, got)
+	assert.Empty(t, m.Disks[0].MiB, "the template is as it was")
 }

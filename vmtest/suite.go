@@ -33,8 +33,8 @@ type Subject struct {
 	// FaultAtBoot is the fw_cfg file that tells the image which faults to
 	// have; "" where it has no such thing.
 	FaultAtBoot string
-	// MemoryMiB is the guest's RAM; 0 is the machine's default.
-	MemoryMiB int
+	// Target says how the image is to be booted.
+	Target contract.Target
 	// Patience multiplies the limits of a console's silences; 0 is 1, which is
 	// for an emulated CPU.
 	Patience float64
@@ -162,8 +162,7 @@ func (s *session) work(ctx context.Context) (Machine, error) {
 	defer image.Close()
 	s.image = image
 	m.ISO = path
-	m.MemoryMiB = subject.MemoryMiB
-	m.Outside = m.Outside || subject.Contract.Machine.Network == contract.Outside
+	m = m.For(subject.Target, subject.Contract)
 	s.keyed = image.Root != nil &&
 		len(image.Root.AuthorizedKeys(subject.Contract.RootKey.Files, subject.Contract.Name)) > 0
 	if subject.KeyAtBoot != "" && !s.keyless && subject.RootKey.Authorized != "" {

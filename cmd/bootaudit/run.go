@@ -81,7 +81,7 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, ke
 		return err
 	}
 	m.ISO, m.Folder, m.Disks = image, folder, []vmtest.Disk{disk}
-	m.Outside = terms.Machine.Network == contract.Outside
+	m = m.For(cfg.Target(), terms)
 	if uefi {
 		m.Firmware = vmtest.UEFI
 	}
@@ -121,8 +121,8 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, ke
 // machine is what cfg's image gets beside its disk, and the key that lets root
 // log in over SSH; the zero key where none is known to.
 func machine(cfg config.Config, keyless bool, faults string) (vmtest.Machine, rootkey.Key, error) {
-	m := vmtest.Machine{Name: "run", MemoryMiB: prereq.GuestMemory(cfg.Target()), Network: true, FWCfg: map[string]string{}}
-	standIn := cfg.Target() == config.StandIn
+	m := vmtest.Machine{Name: "run", Network: true, FWCfg: map[string]string{}}
+	standIn := cfg.Target().Kind == contract.KindStandIn
 	if standIn && faults != "" {
 		m.FWCfg[fixtures.FaultFile] = faults
 	}

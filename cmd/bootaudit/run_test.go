@@ -41,7 +41,7 @@ func TestRunsMachine(t *testing.T) {
 			_, handed := m.FWCfg[fixtures.RootKeyFile]
 			assert.Equal(t, test.handed, handed)
 			_, faulty := m.FWCfg[fixtures.FaultFile]
-			assert.Equal(t, test.cfg.Target() == config.StandIn, faulty)
+			assert.Equal(t, test.cfg.Target().Kind == contract.KindStandIn, faulty)
 			_, err = os.Stat(filepath.Join(cache, "root-key"))
 			assert.Equal(t, test.known && test.cfg.RootKey == "", err == nil, "a key that nobody needs is not made")
 		})

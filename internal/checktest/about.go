@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 )
@@ -24,12 +25,12 @@ var about = sync.OnceValue(func() check.About {
 	if err != nil {
 		return a // each check says what is wrong
 	}
-	switch cfg.Target() {
-	case config.StandIn:
+	switch cfg.Target().Kind {
+	case contract.KindStandIn:
 		a.Target = "the stand-in image"
-	case config.ISO:
+	case contract.KindISO:
 		a.Target = "the image " + string(cfg.ISO)
-	case config.Flake:
+	case contract.KindFlake:
 		a.Target = "the flake " + cfg.Flake + "#" + cfg.Attr
 		a.Revision = revision(cfg.FlakeDir())
 	}

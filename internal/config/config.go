@@ -9,24 +9,14 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/caarlos0/env/v11"
 
+	"bootaudit/contract"
 	"bootaudit/internal/mirror"
 	"bootaudit/internal/near"
-)
-
-// Kind is what is audited.
-type Kind string
-
-const (
-	StandIn Kind = "stand-in" // the live image that package fixtures builds
-	ISO     Kind = "iso"      // the file that BOOT_IMAGE_ISO names
-	Flake   Kind = "flake"    // the flake that BOOT_IMAGE_FLAKE names
 )
 
 // Config is the decoded environment. Paths are absolute.
@@ -41,6 +31,11 @@ type Config struct {
 
 	Require bool `env:"BOOT_IMAGE_REQUIRE" doc:"fail, instead of skip, where something needed is missing or cannot be told"`
 	Debug   bool `env:"BOOT_IMAGE_DEBUG" doc:"keep the VM of a failed check and say how to attach to it"`
+
+	Memory   Count `env:"BOOT_IMAGE_VM_MEMORY" doc:"MiB of RAM of each guest; by itself the stand-in gets 1024, another image 2048"`
+	CPUs     Count `env:"BOOT_IMAGE_VM_CPUS" doc:"CPUs of each guest; by itself the one of clean-disk gets 2, the others 1"`
+	Disk     Count `env:"BOOT_IMAGE_VM_DISK" doc:"MiB of a blank disk of clean-disk and residue, instead of 4096"`
+	QEMUArgs Words `env:"BOOT_IMAGE_VM_QEMU_ARGS" doc:"further arguments for QEMU, quoted as for a shell"`
 
 	SpawnTimeout Seconds `env:"BOOT_IMAGE_VM_SPAWN_TIMEOUT" envDefault:"900" doc:"whole seconds for one VM, from start to end"`
 	LoginTimeout Seconds `env:"BOOT_IMAGE_VM_LOGIN_TIMEOUT" envDefault:"300" doc:"whole seconds from start to the first shell prompt; more than 300 lengthen the silence limits in proportion"`
@@ -162,38 +157,20 @@ func blanksOut(environ map[string]string) map[string]string {
 }
 
 // Target is what the configuration asks to audit.
-func (c Config) Target() Kind {
+func (c Config) Target() contract.Target {
+	t := contract.Target{MemoryMiB: int(c.Memory), CPUs: int(c.CPUs), DiskMiB: int(c.Disk), Args: c.QEMUArgs}
 	switch {
 	case c.Flake != "":
-		return Flake
+		t.Kind, t.Flake, t.Attr, t.Config = contract.KindFlake, c.Flake, c.Attr, c.NixosConfig
 	case c.ISO != "":
-		return ISO
-	default:
-		return StandIn
+		t.Kind, t.ISO = contract.KindISO, string(c.ISO)
 	}
+	return t
 }
 
 // Patience is what the limits of a console's silences are multiplied by: more
 // than 1 where a login may take longer than it does by default.
 func (c Config) Patience() float64 { return max(1, c.LoginTimeout.Duration().Seconds()/300) }
-
-// Path is a file name made absolute against the module's root, because
-// `go test` runs each package in a folder of its own.
-type Path string
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (p *Path) UnmarshalText(text []byte) error {
-	name := string(text)
-	if !filepath.IsAbs(name) {
-		root, err := moduleRoot()
-		if err != nil {
-			return fmt.Errorf("%q is relative and %w", name, err)
-		}
-		name = filepath.Join(root, name)
-	}
-	*p = Path(name)
-	return nil
-}
 
 // absoluteFlake makes a flake reference that names a folder absolute, as [Path]
 // does. What names no folder of ours is left for nix to understand.
@@ -248,19 +225,3 @@ func moduleRoot() (string, error) {
 		}
 	}
 }
-
-// Seconds is a length of time written as a positive whole number of seconds.
-type Seconds time.Duration
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (s *Seconds) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseUint(string(text), 10, 31)
-	if err != nil || n == 0 {
-		return fmt.Errorf("%q is not a positive whole number of seconds", text)
-	}
-	*s = Seconds(time.Duration(n) * time.Second)
-	return nil
-}
-
-// Duration is s as the time package has it.
-func (s Seconds) Duration() time.Duration { return time.Duration(s) }

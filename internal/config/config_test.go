@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"bootaudit/contract"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -14,7 +16,7 @@ func TestDefaults(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", "")
 	cfg, err := decode(nil)
 	require.NoError(t, err)
-	assert.Equal(t, StandIn, cfg.Target())
+	assert.Equal(t, contract.Target{}, cfg.Target())
 	assert.Equal(t, "bootImage", cfg.Attr)
 	assert.Equal(t, "pre-installer", cfg.NixosConfig)
 	assert.Equal(t, 900*time.Second, cfg.SpawnTimeout.Duration())
@@ -44,20 +46,37 @@ func TestTarget(t *testing.T) {
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		environ map[string]string
-		kind    Kind
+		kind    contract.Kind
 		iso     Path
 	}{
-		"iso":            {map[string]string{"BOOT_IMAGE_ISO": "/x/a, b.iso"}, ISO, "/x/a, b.iso"},
-		"relative iso":   {map[string]string{"BOOT_IMAGE_ISO": "a.iso"}, ISO, Path(filepath.Join(root, "a.iso"))},
-		"flake":          {map[string]string{"BOOT_IMAGE_FLAKE": "github:x/y"}, Flake, ""},
-		"empty is unset": {map[string]string{"BOOT_IMAGE_ISO": "", "BOOT_IMAGE_FLAKE": ""}, StandIn, ""},
+		"iso":            {map[string]string{"BOOT_IMAGE_ISO": "/x/a, b.iso"}, contract.KindISO, "/x/a, b.iso"},
+		"relative iso":   {map[string]string{"BOOT_IMAGE_ISO": "a.iso"}, contract.KindISO, Path(filepath.Join(root, "a.iso"))},
+		"flake":          {map[string]string{"BOOT_IMAGE_FLAKE": "github:x/y"}, contract.KindFlake, ""},
+		"empty is unset": {map[string]string{"BOOT_IMAGE_ISO": "", "BOOT_IMAGE_FLAKE": ""}, contract.KindStandIn, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := decode(c.environ)
 			require.NoError(t, err)
-			assert.Equal(t, c.kind, cfg.Target())
+			assert.Equal(t, c.kind, cfg.Target().Kind)
 			assert.Equal(t, c.iso, cfg.ISO)
 		})
+	}
+}
+
+func TestMachine(t *testing.T) {
+	cfg, err := decode(map[string]string{"BOOT_IMAGE_VM_MEMORY": "3072", "BOOT_IMAGE_VM_CPUS": "4", "BOOT_IMAGE_VM_DISK": "512",
+		"BOOT_IMAGE_VM_QEMU_ARGS": `-device 'usb-tablet,id=a b' -snapshot`, "BOOT_IMAGE_ISO": "/x.iso"})
+	require.NoError(t, err)
+	assert.Equal(t, contract.Target{Kind: contract.KindISO, ISO: "/x.iso", MemoryMiB: 3072, CPUs: 4, DiskMiB: 512,
+		Args: []string{"-device", "usb-tablet,id=a b", "-snapshot"}}, cfg.Target())
+	_, err = decode(map[string]string{"BOOT_IMAGE_VM_MEMORY": "2G", "BOOT_IMAGE_VM_CPUS": "0", "BOOT_IMAGE_VM_DISK": "-1", "BOOT_IMAGE_VM_QEMU_ARGS": `-name "$HOME"`})
+	for _, says := range []string{`BOOT_IMAGE_VM_MEMORY: "2G" is not a positive whole number`, `BOOT_IMAGE_VM_CPUS: "0" is`, `BOOT_IMAGE_VM_DISK: "-1" is`,
+		`BOOT_IMAGE_VM_QEMU_ARGS: "-name \"$HOME\"": $HOME is put in place by no shell here`} {
+		assert.ErrorContains(t, err, says)
+	}
+	for _, odd := range []string{`-name "x`, "-name $(id)", "-name `id`"} {
+		_, err = decode(map[string]string{"BOOT_IMAGE_VM_QEMU_ARGS": odd})
+		assert.ErrorContains(t, err, "BOOT_IMAGE_VM_QEMU_ARGS: ", odd)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/google/renameio/v2"
 	"golang.org/x/crypto/ssh"
 
+	"bootaudit/contract"
 	"bootaudit/internal/config"
 )
 
@@ -42,7 +43,7 @@ func For(cfg config.Config) (Key, error) {
 // InImage is the key that cfg's image lets root log in with; the zero key is
 // none that is known. An image that was given has whatever key it was built with.
 func InImage(cfg config.Config) (Key, error) {
-	if cfg.Target() == config.ISO && cfg.RootKey == "" {
+	if cfg.Target().Kind == contract.KindISO && cfg.RootKey == "" {
 		return Key{}, nil
 	}
 	return For(cfg)

@@ -22,10 +22,10 @@ import (
 // need be; log gets what the build has to say. Where there is no image because
 // the host lacks what makes it, the error is an [iso.NoImage].
 func ISO(ctx context.Context, cfg config.Config, log io.Writer) (string, error) {
-	switch cfg.Target() {
-	case config.ISO:
+	switch cfg.Target().Kind {
+	case contract.KindISO:
 		return string(cfg.ISO), nil
-	case config.Flake:
+	case contract.KindFlake:
 		f, err := Flake(cfg, log)
 		if err != nil {
 			return "", err
@@ -83,10 +83,10 @@ func Subject(cfg config.Config, log io.Writer) (iso.Subject, error) {
 		Contract: terms,
 		ISO:      func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },
 	}
-	switch cfg.Target() {
-	case config.StandIn:
+	switch cfg.Target().Kind {
+	case contract.KindStandIn:
 		s.KeyAtBoot = "fw_cfg file " + fixtures.RootKeyFile
-	case config.Flake:
+	case contract.KindFlake:
 		if s.Flake, err = Flake(cfg, log); err != nil {
 			return iso.Subject{}, err
 		}

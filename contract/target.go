@@ -1,0 +1,45 @@
+package contract
+
+import "cmp"
+
+// Target is what is audited against a contract: an image, and how it is to be
+// booted. The zero value is the stand-in, on the machine that it gets by itself.
+type Target struct {
+	Kind Kind
+	// ISO is the image's file, where Kind is KindISO.
+	ISO string
+	// Flake builds the image, where Kind is KindFlake: Attr is its attribute that
+	// is the image, Config the NixOS configuration that the image is made of.
+	Flake, Attr, Config string
+
+	// MemoryMiB is the guest's RAM, CPUs how many it has, DiskMiB the size of a
+	// blank disk; 0 is what a scenario gives it.
+	MemoryMiB, CPUs, DiskMiB int
+	// Args are further arguments for QEMU.
+	Args []string
+}
+
+// Kind says where a target's image comes from.
+type Kind string
+
+const (
+	KindStandIn Kind = ""      // the live image that package fixtures builds
+	KindISO     Kind = "iso"   // a file
+	KindFlake   Kind = "flake" // a flake of nix builds it
+)
+
+// What a guest gets by itself, in MiB and CPUs. An image of somebody else's gets
+// what its users give it at least.
+const (
+	StandInMemoryMiB = 1024
+	ImageMemoryMiB   = 2048
+	GuestCPUs        = 2
+)
+
+// Memory is the guest's RAM, in MiB.
+func (t Target) Memory() int {
+	if t.Kind == KindStandIn {
+		return cmp.Or(t.MemoryMiB, StandInMemoryMiB)
+	}
+	return cmp.Or(t.MemoryMiB, ImageMemoryMiB)
+}
