@@ -84,7 +84,7 @@ var bootRows = []bootRow{
 // go on where that is no obstacle, and are not tried where it is.
 func TestStepsOnAFake(t *testing.T) {
 	beside(t)
-	said, blocked := make([]map[string]check.Result, len(bootRows)), make([]map[string]bool, len(bootRows))
+	said, blocked := make([]map[string]check.Result, len(bootRows)), make([]map[string]string, len(bootRows))
 	guests, sessions := make([]*fakeGuest, len(bootRows)), make([]*session, len(bootRows))
 	for i, row := range bootRows {
 		guests[i] = newFakeGuest(t, row.init)
@@ -94,7 +94,7 @@ func TestStepsOnAFake(t *testing.T) {
 		}
 	}
 	together(len(bootRows), func(i int) {
-		said[i], blocked[i] = map[string]check.Result{}, map[string]bool{}
+		said[i], blocked[i] = map[string]check.Result{}, map[string]string{}
 		for _, step := range steps {
 			guests[i].set(step.id, "") // what the guest's init may wait for
 			said[i][step.id], blocked[i][step.id] = reach(t.Context(), sessions[i].bootChecks(), step.id)
@@ -106,7 +106,7 @@ func TestStepsOnAFake(t *testing.T) {
 			stopped := ""
 			for at, step := range steps {
 				r := said[i][step.id]
-				words := fmt.Sprintf("%s: %s", r.Outcome, guests[i].plain(r.Detail))
+				words := fmt.Sprintf("%s: %s", r.Outcome, guests[i].plain(blocked[i][step.id]+r.Detail))
 				switch pattern, ok := row.says[step.id]; {
 				case stopped != "":
 					assert.Regexp(t, "^[a-z]+: the boot did not come so far: "+regexp.QuoteMeta(stopped), words, step.id)
@@ -115,7 +115,7 @@ func TestStepsOnAFake(t *testing.T) {
 				default:
 					assert.Equal(t, check.Holds, r.Outcome, "%s: %s", step.id, r.Detail)
 				}
-				if stopped == "" && at+1 < len(steps) && blocked[i][steps[at+1].id] {
+				if stopped == "" && at+1 < len(steps) && blocked[i][steps[at+1].id] != "" {
 					stopped = step.condition
 				}
 			}

@@ -113,24 +113,25 @@ func (s *session) bootChecks() []check.Check {
 	return checks
 }
 
-// reach resolves the steps up to id. Its result is that of id, or of the step that
-// kept the boot from coming so far.
-func reach(ctx context.Context, steps []check.Check, id string) (r check.Result, blocked bool) {
+// reach resolves the steps up to id. Its result is that of id, or else of the step
+// that kept the boot from coming so far, and blocked says so.
+func reach(ctx context.Context, steps []check.Check, id string) (r check.Result, blocked string) {
 	table, err := check.NewTable(steps)
 	if err != nil {
-		return check.Doubt(err.Error()), true
+		return check.Doubt(err.Error()), ""
 	}
 	f := table.Resolve(ctx, id)
 	if f.Because != "" {
-		f, blocked = table.Resolve(ctx, f.Because), true
-		f.Detail = fmt.Sprintf("the boot did not come so far: %s: %s", f.Condition, f.Detail)
+		f = table.Resolve(ctx, f.Because)
+		blocked = fmt.Sprintf("the boot did not come so far: %s: ", f.Condition)
 	}
 	return check.Result{Outcome: f.Outcome, Detail: f.Detail, Evidence: f.Evidence, Command: f.Command, Risk: f.Risk, FollowUp: f.FollowUp}, blocked
 }
 
 // booted takes all the steps, for scenarios that are about something else.
 func (s *session) booted(ctx context.Context) check.Result {
-	r, _ := reach(ctx, s.steps, lastStep)
+	r, blocked := reach(ctx, s.steps, lastStep)
+	r.Detail = blocked + r.Detail
 	if r.Outcome.Met() {
 		r = check.Hold(fmt.Sprintf("a root shell after %.0f s", s.rootSeconds()))
 	}

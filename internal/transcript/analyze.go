@@ -8,6 +8,7 @@ import (
 
 	"bootaudit/contract"
 	"bootaudit/internal/screen"
+	"bootaudit/internal/verdict"
 	"bootaudit/serial/watch"
 )
 
@@ -15,6 +16,8 @@ import (
 type analyzer struct {
 	lines screen.Lines
 	watch *watch.Watch
+	boot  verdict.Reader
+	ended int // lines of the file, so far
 	now   moment
 	times []tick // of what is still to come, in a file that tells
 	out   Report
@@ -78,6 +81,9 @@ func (a *analyzer) guest(p []byte) {
 		a.watch.Write(p[:n])
 		a.lines.Write(p[:n])
 		a.out.Bytes += int64(n)
+		if p[n-1] == '\n' {
+			a.ended++
+		}
 		p = p[n:]
 	}
 }
@@ -95,10 +101,11 @@ func (a *analyzer) tick(n int) int {
 }
 
 // skip counts what was sent.
-func (a *analyzer) skip(n int) {
-	a.watch.Skip(n)
-	a.lines.Skip(n)
-	a.out.Bytes += int64(n)
+func (a *analyzer) skip(p []byte) {
+	a.watch.Skip(len(p))
+	a.lines.Skip(len(p))
+	a.out.Bytes += int64(len(p))
+	a.ended += bytes.Count(p, []byte{'\n'})
 }
 
 func (a *analyzer) finish() Report {
@@ -106,6 +113,9 @@ func (a *analyzer) finish() Report {
 	a.watch.Close()
 	a.storage.end(a)
 	a.out.Cause = a.cause()
+	v := a.boot.Verdict()
+	a.out.Verdict, a.out.Stage, a.out.Class = v.Verdict, v.Stage, v.Class
+	a.out.CauseLine, a.out.CauseText, a.out.Means, a.out.Remedy = v.Cause.Number, v.Cause.Text, v.Means, v.Remedy
 	return a.out
 }
 
@@ -177,6 +187,7 @@ func (a *analyzer) ready() {
 
 // line looks at one line of the guest.
 func (a *analyzer) line(l screen.Line) {
+	a.boot.Line(a.ended+1, l.Offset, l.Text)
 	text := bytes.TrimRight(l.Text, " \t")
 	if len(text) == 0 {
 		return

@@ -17,5 +17,5 @@ func Example() {
 	fmt.Println(strings.SplitN(r.Page(), "\n", 2)[0])
 	// Output:
 	// [bootloader kernel-load] no-kernel-console
-	// The bootloader talks to the serial port and loaded the kernel; after that nothing came.
+	// It fails, and came to kernel-load (kernel-silent): The kernel was started, and nothing came after it.
 }

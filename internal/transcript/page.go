@@ -9,18 +9,30 @@ import (
 	"unicode"
 
 	"bootaudit/internal/plain"
+	"bootaudit/internal/verdict"
 )
 
 // Page is the report for a person to read. What the guest printed is stripped
 // of everything that a terminal would act on.
 func (r Report) Page() string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", r.headline())
+	if r.Verdict == verdict.Fails {
+		fmt.Fprintf(&b, "What to do: %s\n", r.Remedy)
+		if r.CauseLine > 0 {
+			fmt.Fprintf(&b, "Shown by line %d: %s\n", r.CauseLine, plain.Line(r.CauseText))
+		}
+	}
+	// The causes that have a name are of what the verdict does not look at.
 	cause := r.explain()
-	fmt.Fprintf(&b, "%s\n", sentence(cause.Means))
-	if cause.Remedy != "" {
+	told := r.Verdict == verdict.Fails && (r.Cause == "none" || !slices.ContainsFunc(Causes, func(c Cause) bool { return c.ID == r.Cause }))
+	if !told {
+		fmt.Fprintf(&b, "%s\n", sentence(cause.Means))
+	}
+	if cause.Remedy != "" && !told {
 		fmt.Fprintf(&b, "What to do: %s\n", cause.Remedy)
 	}
-	if shown, ok := r.evidence("cause"); ok {
+	if shown, ok := r.evidence("cause"); ok && !told {
 		fmt.Fprintf(&b, "Shown by byte %d: %s\n", shown.Offset, plain.Line(shown.Line))
 	}
 	if r.Problem != "" {
@@ -69,6 +81,22 @@ func (r Report) Page() string {
 	}
 	fmt.Fprintf(&b, "\n%d bytes of console, format: %s\n", r.Bytes, r.Format)
 	return b.String()
+}
+
+// headline is the verdict in one sentence.
+func (r Report) headline() string {
+	stage := r.Stage
+	if stage == "" {
+		stage = "no stage that is known"
+	}
+	switch r.Verdict {
+	case verdict.Boots:
+		return fmt.Sprintf("It boots: it came to %s.", stage)
+	case verdict.Fails:
+		return fmt.Sprintf("It fails, and came to %s (%s): %s", stage, r.Class, sentence(r.Means))
+	default:
+		return fmt.Sprintf("Unclear: the console ends in %s, and shows neither a login nor what would keep it from one.", stage)
+	}
 }
 
 // explain is the cause in words.

@@ -24,6 +24,15 @@ type Report struct {
 	Shutdown         Shutdown `json:"shutdown"`
 	Cause            string   `json:"cause"` // see [Causes]; else a tripwire's ID; "none"
 
+	// What became of the boot that ends the file; see package verdict.
+	Verdict   string `json:"verdict"`    // boots, fails or unclear
+	Stage     string `json:"stage"`      // the furthest that it truly reached; "" where no line tells
+	Class     string `json:"class"`      // of what was wrong; "none" where it does not fail
+	CauseLine int    `json:"cause_line"` // in the file, from 1; 0 for none
+	CauseText string `json:"cause_text,omitempty"`
+	Means     string `json:"cause_means,omitempty"`
+	Remedy    string `json:"cause_remedy,omitempty"`
+
 	Format   string             `json:"format"` // "raw", "no carriage returns" or "asciicast"
 	Bytes    int64              `json:"bytes"`  // of the console
 	Moments  map[string]float64 `json:"moments,omitempty"`

@@ -1,0 +1,51 @@
+package verdict
+
+import "regexp"
+
+// signs are kinds of lines that change what others mean.
+var signs = []struct {
+	words   []string
+	pattern *regexp.Regexp
+}{
+	// The machine is to start again.
+	restarts: {[]string{"reboot: ", "Rebooting in", "Restarting system", "sysrq: Resetting", "is going down"},
+		re(`reboot: |Rebooting in |Restarting system|sysrq: Resetting|The system is going down`)},
+	// A machine starts (again).
+	begins: {[]string{"SeaBIOS", "U-Boot", "coreboot", "Linux version", "Booting Linux on", "OpenSBI", "NOTICE:  B"},
+		re(`SeaBIOS \(|U-Boot (?:SPL|TPL) |^U-Boot 20|coreboot-\d.*(?:bootblock|romstage)|Linux version \d|Booting Linux on physical CPU|OpenSBI v\d|NOTICE:  BL[12]\b|NOTICE:  Booting Trusted`)},
+	// systemd runs in the initrd.
+	inInitrd: {[]string{"unning in init", "dracut-", "nitramfs)"},
+		re(`[Rr]unning in (?:initrd|initramfs)|Welcome to .*(?:dracut-|\([Ii]nitramfs\))`)},
+	// systemd does what it does in an initrd only.
+	initrdWork: {[]string{"sysroot", "initrd-"},
+		re(`systemd\[1\]: (?:sysroot\.mount|initrd-)|mount: /sysroot: `)},
+	switches: {[]string{"witch"},
+		re(`[Ss]witch(?:ing)?[ _-][Rr]oot`)},
+	// Takes back what the kernel has said of an init that it would run.
+	noExec: {[]string{"Failed to execute", "Requested init"},
+		re(`Failed to execute /|Requested init \S+ failed`)},
+	// The busybox shell's first words, in an initrd's rescue too.
+	busybox: {[]string{"built-in shell"},
+		re(`BusyBox v\S+ .*built-in shell`)},
+	// A boot has come to its end, without a login on this console.
+	settled: {[]string{"ulti-User", "ulti-user", "raphical", "Startup finished", "Runlevel", "motd-news", "utmp-runle"},
+		re(`Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|Startup finished in |Update UTMP about System Runlevel|Record Runlevel Change in UTMP|Stopped motd-news|Finished systemd-update-utmp-runle`)},
+	// Lines that look fatal, and boots go on after them.
+	harmless: {[]string{"hwmatch", "error: ", "suppressed", "irmware", "access tty", "suspend/resume", "RDSEED", "ACPI "},
+		re(`hwmatch|error: no suitable video mode|error: file .*(?:\.pf2|fonts?/|locale).* not found|printk: .* suppressed|callbacks suppressed|Direct firmware load for|firmware: failed to load|can't access tty|Gave up waiting for suspend/resume device|RDSEED|ACPI (?:BIOS )?Error`)},
+}
+
+const (
+	restarts = iota
+	begins
+	inInitrd
+	initrdWork
+	switches
+	noExec
+	busybox
+	settled
+	harmless
+)
+
+// loginAsked is a login that no rescue shell asks for.
+var loginAsked = re(`login: ?`)

@@ -1,0 +1,80 @@
+package verdict
+
+import (
+	"regexp"
+
+	"bootaudit/internal/words"
+)
+
+// weight is how much a row's line explains, where several are there.
+type weight int
+
+const (
+	// hint is worth a word, and no verdict of its own.
+	hint weight = iota
+	// trouble explains a console that ends without a login, and ends none.
+	trouble
+	// end is the generic end of a boot, which a reason before it names.
+	end
+	// root is an end by a root that is not there, for which there may be a reason.
+	root
+	// reason names what is at fault.
+	reason
+)
+
+// row is a kind of line that tells of trouble.
+type row struct {
+	id, class string
+	weight    weight
+	rescue    bool // what is asked or answered after it is a rescue shell's
+	last      bool // only the console's last words mean it
+	words     []string
+	pattern   *regexp.Regexp
+	means     string
+	remedy    string
+}
+
+// mark is a kind of line that shows a stage.
+type mark struct {
+	stage   string
+	words   []string
+	pattern *regexp.Regexp
+}
+
+func re(pattern string) *regexp.Regexp { return regexp.MustCompile(pattern) }
+
+// all are the rows, in an order that does not matter: their weights do.
+var all = func() (rows []row) {
+	for _, table := range [][]row{hostRows, firmwareRows, kernelRows, initrdRows, userRows} {
+		rows = append(rows, table...)
+	}
+	return rows
+}()
+
+// filter tells which rows and marks are worth trying on a line: those of which a
+// word is in it.
+type filter struct {
+	words *words.Matcher
+	of    []int // what each word belongs to: a row, behind those a mark, a sign
+}
+
+var tables = func() *filter {
+	f := &filter{}
+	var list []string
+	add := func(i int, words []string) {
+		for _, w := range words {
+			list, f.of = append(list, w), append(f.of, i)
+		}
+	}
+	for i, r := range all {
+		add(i, r.words)
+	}
+	for i, m := range marks {
+		add(len(all)+i, m.words)
+	}
+	for i, s := range signs {
+		add(len(all)+len(marks)+i, s.words)
+	}
+	f.words = words.New(list)
+	return f
+}()

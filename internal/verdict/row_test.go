@@ -1,0 +1,93 @@
+package verdict
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// told has, for each row, a line that means it and one that only looks like it.
+var told = map[string][2]string{
+	"qemu-no-kvm":         {"qemu-system-x86_64: failed to initialize kvm: Permission denied", "[    0.1] kvm-clock: Using msrs"},
+	"qemu-port-taken":     {"qemu-system-x86_64: -netdev user,id=n: Could not set up host forwarding rule 'tcp::22-:22'", "nginx: bind() failed (98: Address already in use)"},
+	"qemu-locked":         {`qemu-system-x86_64: -drive file=a.img: Failed to get "write" lock`, "apt: could not get lock"},
+	"qemu-refused":        {"qemu-system-aarch64: -machine virt,x=y: Property 'x' not found", "qemu-system-x86_64: terminating on signal 15 from pid 7"},
+	"protected-boot":      {"Protected boot has failed: 0xa02", "Protected boot is on"},
+	"host-memory":         {"qemu-system-x86_64: cannot set up: Cannot allocate memory", "fork: Cannot allocate memory"},
+	"efi-exception":       {"!!!! X64 Exception Type - 0E(#PF - Page-Fault)  CPU Apic ID - 00000000 !!!!", "[    1.0] traps: exception type 3"},
+	"no-bootable-device":  {"No bootable device.", "SeaBIOS looks for a bootable device"},
+	"secure-boot":         {"Verifying shim SBAT data failed: Security Policy Violation", "[    0.0] secureboot: Secure boot disabled"},
+	"grub-rescue":         {"error: no such partition.", "error: no suitable video mode found."},
+	"grub-prompt":         {"grub> ", "grub> linux /vmlinuz root=/dev/sda1"},
+	"syslinux-broken":     {"Failed to load ldlinux.c32", "ISOLINUX 6.04 ldlinux.c32 loaded"},
+	"uboot-no-kernel":     {"Wrong Image Format for bootm command", "## Booting kernel from Legacy Image at 82000000 ..."},
+	"kernel-refused":      {"This kernel requires an x86-64 CPU, but only detected an i686 CPU.", "This kernel supports an x86-64 CPU"},
+	"kernel-silent":       {"Starting kernel ...", "Starting kernel module loader"},
+	"no-device-tree":      {"** Unable to read file board.dtb **", "12345 bytes read: board.dtb"},
+	"panic-no-root":       {"[    1.2] VFS: Cannot open root device \"sda1\" or unknown-block(0,0): error -6", "[    1.2] VFS: Mounted root (ext4 filesystem) readonly"},
+	"waits-for-root":      {"[    2.0] Waiting for root device /dev/mmcblk0p2...", "Waiting for the root user"},
+	"panic-no-init":       {"Kernel panic - not syncing: No working init found.", "init: found"},
+	"panic-memory":        {"Kernel panic - not syncing: System is deadlocked on memory", "memory: 512M"},
+	"oom":                 {"[   40.1] Out of memory: Killed process 77 (stress)", "oom_score_adj is 0"},
+	"kernel-bug":          {"[    3.1] BUG: kernel NULL pointer dereference, address: 0000000000000010", "DEBUG: kernel NULL check passed"},
+	"panic":               {"Kernel panic - not syncing: Fatal exception in interrupt", "sysctl kernel.panic = 10"},
+	"lockup":              {"watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [swapper:1]", "NMI watchdog: Enabled. Permanently consumes one hw-PMU counter."},
+	"cpu-too-old":         {"Fatal glibc error: CPU ISA level is lower than required", "CPU: ISA is rv64imafdc"},
+	"initrd-damaged":      {"[    0.5] Initramfs unpacking failed: invalid magic at start of compressed archive", "[    0.5] Unpacking initramfs..."},
+	"root-damaged":        {"SQUASHFS error: xz decompression failed, data probably corrupt", "squashfs: version 4.0 (2009/01/31) Phillip Lougher"},
+	"root-not-found":      {"ALERT!  UUID=1234 does not exist.  Dropping to a shell!", "mount: mounting tmpfs on /run failed: Device or resource busy"},
+	"stage-1-failed":      {"An error occurred in stage 1 of the boot process, which must mount the", "<<< NixOS Stage 1 >>>"},
+	"no-stage-2":          {"stage 2 init script (/mnt-root/init) not found", "stage 2 init script (/init) is run"},
+	"rescue-shell":        {"initramfs emergency recovery shell launched. Type 'exit' to continue boot", "sshd: shell launched for root"},
+	"fsck-manual":         {"/dev/vda1: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY.", "/dev/vda1: clean, 11/64 files, fsck in 30 mounts"},
+	"no-network-for-root": {"ipconfig: no devices to configure", "ipconfig: eth0: hardware address 52:54:00:12:34:56 mtu 1500 DHCP"},
+	"config-unfetched":    {"Ignition has failed. Please ensure your config is valid.", "Ignition finished successfully"},
+	"device-timeout":      {"[ TIME ] Timed out waiting for device /dev/disk/by-label/DATA.", "Waiting for device /dev/sda to settle"},
+	"emergency-mode":      {"You are in emergency mode. After logging in, type \"journalctl -xb\" to view", "emergency mode is off"},
+	"default-target":      {"systemd[1]: Freezing execution.", "systemd[1]: Freezing user slices: not now"},
+	"unit-failed":         {"[FAILED] Failed to start foo.service - Foo.", "[FAILED] 0 tests"},
+	"endless-job":         {"[***   ] A start job is running for Wait for Network (2min 3s / no limit)", "[***   ] A start job is running for Wait for Network (3s / 1min 30s)"},
+	"passphrase":          {"Please enter passphrase for disk root:", "ssh: the passphrase was cached"},
+	"press-key":           {"Press any key to continue", "Hit any key to stop autoboot:  0"},
+	"dialog":              {" <Tab>/<Alt-Tab> between elements | <Space> selects", "the <Tab> key completes"},
+	"install-ended":       {"install exited abnormally [1/1]", "install exited"},
+}
+
+func tripped(line string) (ids []string) {
+	var r Reader
+	r.Line(1, 0, []byte(line))
+	for _, e := range r.boot.events {
+		ids = append(ids, e.row.id)
+	}
+	if r.boot.final != nil {
+		ids = append(ids, r.boot.final.row.id)
+	}
+	return ids
+}
+
+func TestEachRow(t *testing.T) {
+	for _, row := range all {
+		lines, ok := told[row.id]
+		if !assert.True(t, ok, "no line shows %s", row.id) {
+			continue
+		}
+		assert.Contains(t, tripped(lines[0]), row.id, lines[0])
+		assert.NotContains(t, tripped(lines[1]), row.id, lines[1])
+		assert.NotEmpty(t, row.means, row.id)
+		assert.NotEmpty(t, row.remedy, row.id)
+		assert.NotEmpty(t, row.words, row.id)
+		// The prefilter must not hide what the pattern means.
+		assert.True(t, containsAny(lines[0], row.words), row.id)
+	}
+	assert.Len(t, told, len(all))
+}
+
+func containsAny(line string, words []string) bool {
+	for _, w := range words {
+		if strings.Contains(line, w) {
+			return true
+		}
+	}
+	return false
+}

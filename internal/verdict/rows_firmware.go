@@ -1,0 +1,33 @@
+package verdict
+
+// firmwareRows are of firmware and boot loaders.
+var firmwareRows = []row{
+	{id: "efi-exception", class: "firmware-crash", weight: reason, words: []string{"Exception Type", "Synchronous Exception", "ASSERT [", "ASSERT_EFI_ERROR", "Unhandled Exception"},
+		pattern: re(`!!!! \S+ Exception Type|Synchronous Exception at|ASSERT(?:_EFI_ERROR)? [\[(]|Unhandled Exception`),
+		means:   "the firmware, or an EFI program in it, crashed", remedy: "update firmware and boot loader; see that the CPU model has the instructions that they use"},
+	{id: "no-bootable-device", class: "no-boot-medium", weight: end, words: []string{"No bootable device", "could not read the boot disk", "not a bootable disk", "Boot failed: ", "BdsDxe: failed", "No bootable option", "Operating System not found", "No operating system", "Nothing to boot", "no bootable media", "not found any bootable", "No more network devices", "bootable"},
+		pattern: re(`No bootable (?:device|option|media|disk)|could not read the boot disk|not a bootable disk|BdsDxe: failed to (?:load|start) .*(?:Not Found|Load Error|No Media|Time out|Device Error|Unsupported)|BdsDxe: No bootable option|Operating System not found|No operating system|Nothing to boot|No more network devices`),
+		means:   "the firmware found nothing that boots", remedy: "see that the medium is attached and holds a boot image for this firmware (BIOS or UEFI)"},
+	{id: "secure-boot", class: "secure-boot", weight: reason, words: []string{"Access Denied", "Security Violation", "bad shim signature", "Verification failed", "Secure Boot", "Security Policy", "invalid signature", "prohibited by secure boot"},
+		pattern: re(`BdsDxe: failed to \w+ .*(?:Access Denied|Security Violation)|rejected probably by Secure Boot|bad shim signature|[Vv]erification failed: ?\(?0x1A|Security (?:Policy )?Violation|prohibited by secure boot policy|you need to load the kernel first.*shim`),
+		means:   "a signature was refused", remedy: "sign the boot loader and kernel with a key that this machine's firmware knows, or switch Secure Boot off"},
+	{id: "grub-rescue", class: "bootloader", weight: reason, words: []string{"grub rescue", "rescue mode", "error: "},
+		pattern: re(`^grub rescue>|Entering rescue mode|^error: (?:symbol|no such (?:device|partition|disk)|file .* not found|unknown filesystem|disk .* not found|you need to load the kernel|no server is specified|invalid arch|out of disk|attempt to read)`),
+		means:   "GRUB lacks a file, a module or a device that it needs", remedy: "install GRUB anew on this disk, and see that its prefix names a partition that is there"},
+	{id: "grub-prompt", class: "bootloader", weight: end, last: true, words: []string{"grub>"},
+		pattern: re(`^grub> ?$`), means: "GRUB found no configuration and waits at its prompt", remedy: "put grub.cfg where GRUB's prefix is"},
+	{id: "syslinux-broken", class: "bootloader", weight: reason, words: []string{"ldlinux", "isolinux", "Could not find kernel image", "COM32R", "c32"},
+		pattern: re(`Failed to load (?:ldlinux|COM32)\S*|isolinux\.bin (?:missing|not found)|Could not find kernel image|: not a COM32R? image|No DEFAULT or UI configuration`),
+		means:   "ISOLINUX or SYSLINUX lacks a file that it needs", remedy: "put the files of one version of it beside its configuration"},
+	{id: "uboot-no-kernel", class: "bootloader", weight: reason, words: []string{"Wrong Image Format", "can't get kernel image", "Bad Magic Number", "SCRIPT FAILED", "Wrong Image Type", "Bad Data CRC", "Bad Header Checksum"},
+		pattern: re(`Wrong Image (?:Format|Type) for boot\w+ command|ERROR: can't get kernel image|Bad Magic Number|\bBad (?:Data CRC|Header Checksum)|SCRIPT FAILED: continuing`),
+		means:   "U-Boot found no kernel that it can start", remedy: "see which address or file its boot command names, and that the image there is of the kind that it says (bootm, booti, bootz)"},
+	{id: "kernel-refused", class: "kernel-refused", weight: reason, words: []string{"Image magic", "prep arm64 kernel", "requires an ", "CPU you have", "cannot boot this", "not a Linux kernel", "invalid magic number", "Unsupported kernel", "zimage: Bad", "Bad Linux"},
+		pattern: re(`Bad Linux \S+ Image magic|Failed to prep \S+ kernel|This kernel requires an? \S+ CPU|[Ii]nvalid magic number|not a (?:Linux|valid) kernel|zimage: Bad magic`),
+		means:   "the kernel's file is of a kind, or for a processor, that cannot be started here", remedy: "build or name the kernel for this machine's architecture and boot loader"},
+	{id: "kernel-silent", class: "kernel-silent", weight: end, last: true, words: []string{"Starting kernel", "Booting Linux on", "Uncompressing Linux", "EFI stub: ", "Loading ", "Starting application", "Decompressing Linux"},
+		pattern: re(`Starting kernel(?: \.|\.|$)|Uncompressing Linux\.\.\.|Booting Linux on physical CPU|EFI stub: (?:Exiting|Loaded|Booting|UEFI|Measured|Using)|Loading initial ramdisk|Decompressing Linux|^Loading \S+\.\.\. ?ok`),
+		means:   "the kernel was started, and nothing came after it", remedy: "put the serial port last among console= on the kernel's command line (with earlycon to see more), and check the device tree and the kernel's load address"},
+	{id: "no-device-tree", class: "kernel-silent", weight: hint, words: []string{".dtb"},
+		pattern: re(`Unable to read file \S+\.dtb`), means: "the device tree was not found", remedy: "put the board's device tree where the boot loader looks"},
+}

@@ -1,0 +1,51 @@
+package verdict
+
+import (
+	"bytes"
+	"regexp"
+)
+
+// stages are in the order of a boot; "" is before all.
+var stages = []string{"", "firmware", "bootloader", "menu", "kernel-load", "initrd", "init", "login", "shell"}
+
+func rank(stage string) int {
+	for i, s := range stages {
+		if s == stage {
+			return i
+		}
+	}
+	return 0
+}
+
+// marks show stages. A line may show several: the furthest counts.
+var marks = []mark{
+	{"firmware", []string{"SeaBIOS", "BdsDxe", "[DEBUG]  ", "[INFO ]  ", "[SPEW ]  ", "UEFI Interactive", "EDK II", "iPXE", "PXE", "coreboot", "CBFS", "OpenSBI", "NOTICE:  BL", "UEFI firmware", "Booting from ", "Exception Type"},
+		re(`SeaBIOS \(|BdsDxe: |UEFI Interactive Shell|EDK II|UEFI firmware|^iPXE |coreboot-|CBFS: |^\[(?:DEBUG|INFO |SPEW |NOTE )\]  |OpenSBI v|NOTICE:  BL\d|^Booting from (?:Hard Disk|DVD/CD|ROM|Floppy)|!!!! \S+ Exception Type`)},
+	{"bootloader", []string{"U-Boot", "LINUX ", "GRUB", "grub", "Grub!", "systemd-boot", "Limine", "Hit any key", "autoboot", "bootm", "Retrieving file", "LILO", "barebox", "boot1", "ldlinux", "bldr>", "RedBoot", "ARM64 Image", "Scanning "},
+		re(`U-Boot(?: SPL| TPL)? (?:20\d\d|1\.|v)|^(?:ISO|SYS|EXT|PXE)LINUX \d|Welcome to G(?:RUB|rub)!|GNU GRUB|^grub(?: rescue)?>|systemd-boot \d|^ *Limine \d|Hit any key to stop|[Aa]utoboot in|bootm command|^Retrieving file: |^LILO |^barebox 20|Failed to load ldlinux|bldr>|RedBoot|Linux ARM64 Image|^Scanning (?:bootdev|for|mmc|usb|disk)`)},
+	{"menu", []string{"Automatic boot in", "Press [Tab]", "highlighted entry", "Use the ", "Press ENTER to boot"},
+		re(`Automatic boot in \d+|Press \[Tab\] to edit options|The highlighted entry will be executed|Use the .* keys to (?:select|change)|Press ENTER to boot`)},
+	{"kernel-load", []string{"Loading ", "Booting Linux", "Booting ", "EFI stub", "Linux version", "Decompressing", "Starting kernel", "Uncompressing Linux", "Kernel panic", "Kernel command line", "VFS: ", "NET: Registered", "io scheduler", "Starting application at", "loop: module", "Calibrating delay", "oot device", "RAMDISK: "},
+		re(`Loading \S*(?:/|\bvmlinu|\blinux|bzImage|kernel)\S*\.\.\.|Loading (?:Linux|initial ramdisk)\b|Booting .(?:NixOS|Debian|.*[Ll]inux)|EFI stub: |Linux version \d|Decompressing Linux|Starting kernel|Uncompressing Linux|Kernel panic - |Kernel command line: |VFS: |NET: Registered|io scheduler \w+ registered|loop: module loaded|Calibrating delay loop|Waiting for root device|Cannot open root device|RAMDISK: `)},
+	{"initrd", []string{"Stage 1", "stage 1 of", "Loading, please wait", "Begin: ", "initrd", "initramfs", "dracut", "Run /init as", "mount-root", "ipconfig: ", "Mounting boot media", "/sysroot", "rootfs ", "Ignition", "ignition[", "root pool", "zpool import", "mnt-root", "Starting udevd", "running hook", "device to appear", "Warning: Could not boot", "rootfs]", "did not show up"},
+		re(`<<< NixOS Stage 1 >>>|in stage 1 of the boot|Loading, please wait|(?:^|\] )Begin: |[Rr]unning in (?:initrd|initramfs)|dracut(?:-[\w-]+)?(?:\[\d+\])?: |dracut[:#-]|\(initramfs\)|\] Run /init as init process|ipconfig: |Mounting boot media|/sysroot\b|^\[rootfs [~/]|Ignition (?:has failed|\d)|ignition\[\d+\]|import the root pool|zpool import|mnt-root|:: running (?:early )?hook|Starting initrd|initramfs emergency recovery|did not show up after|switch_root`)},
+	{"init", []string{"Stage 2", "Welcome to ", "[  OK  ]", "[FAILED]", "[ TIME ]", "[DEPEND]", "start job is running", "systemd[1]:", "systemd-", "OpenRC", "INIT: ", "init started", "procd: ", "- init -", "- preinit -", "runit: ", "Starting syslogd", "cloud-init", "s6-", "emergency mode", "Freezing execution", "rcS", "anaconda", "kickstart", "install exited", "starting systemd", "[systemd:1]", "What language", "NetworkManager", "Starting network", "SELinux:  policy", "Found localhost", "Reached target", "dbus-daemon", "elapsed]", "re-mounted. Opts", "default.target", "Started ", "libc.so", "Mounted "},
+		re(`<<< NixOS Stage 2 >>>|(?:^|\] )Welcome to (?:[^G]|G[^Rr]).*!|\[ {2}OK {2}\]|\[FAILED\]|\[ TIME \]|\[DEPEND\]|A start job is running for|systemd\[1\]: |systemd-(?:logind|networkd|resolved|timesyncd)\[|\[systemd:1\]|OpenRC \d|INIT: (?:version|Entering)|init started: |procd: - |- (?:pre)?init -|runit: (?:enter|leave) stage|Starting syslogd|cloud-init(?:\[\d+\])?[: ]|s6-(?:rc|svscan|linux-init)|You are in emergency mode|Freezing execution|/etc/init\.d/rcS|anaconda|parsing the kickstart|install exited|^starting systemd|What language would you|Starting network|libc\.so\.6: CPU ISA|re-mounted\. Opts: |Failed to start default\.target`)},
+	{"login", []string{"login:", "activate this console", "Login incorrect", "Password:", " ttyS", " ttyAMA", " ttymxc", " hvc0", " tty1", "login["},
+		re(`^[\x00-\x20]{0,8}[\w.-]+ login:|^ ?login: ?\w|\S login: \S+ \(automatic login\)|\(none\) login:|Please press Enter to activate this console|^Login incorrect|^Password: ?$|^\S.*(?:Linux|Yocto|Debian|Ubuntu|Poky|OpenEmbedded|Fedora|Arch).* \S+ tty(?:S|AMA|mxc|1)\w*$|^\S.* hvc0$`)},
+}
+
+// prompts are how shells ask, each at a line's beginning.
+var prompts = regexp.MustCompile(`^[\x00-\x20]{0,8}(?:\[?[\w.-]+@[\w.()-]+(?::| )[^$#\]>]{0,80}\]?[$#](?: |$)|[\w.-]*sh-\d[\d.]*[$#](?: |$)|(?:~|/[\w./-]*|[\w.-]+:[~/][\w./-]*) ?[$#](?: |$)|[A-Z][A-Z-]{3,20}>(?: |$))`)
+
+// notPrompts look like one and are a firmware's, a boot loader's or a rescue's.
+var notPrompts = regexp.MustCompile(`^dracut:/|^(?:Shell|FS\d+:|BOOT|U-BOOT|UBOOT|GRUB|RESCUE|MX\d+|ZYNQMP?)>|\(initramfs\)|^\[rootfs `)
+
+// bare is a prompt of which nothing but its sign is left.
+var bare = regexp.MustCompile(`^[#$] ?$`)
+
+// asks says whether a line begins with a shell's prompt.
+func asks(line []byte) bool {
+	line = line[:min(len(line), 160)]
+	return bytes.ContainsAny(line, "#$>") && prompts.Match(line) && !notPrompts.Match(line)
+}

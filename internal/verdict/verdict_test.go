@@ -1,0 +1,152 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func read(console string) Verdict {
+	var r Reader
+	for i, line := range strings.Split(console, "\n") {
+		r.Line(i+1, 0, []byte(line))
+	}
+	return r.Verdict()
+}
+
+const (
+	loads   = "SeaBIOS (version 1.16)\nISOLINUX 6.04 20200816\nLoading /live/vmlinuz... ok\n[    0.000000] Linux version 6.1.0\n"
+	initrds = loads + "[    1.000000] Run /init as init process\nLoading, please wait...\nBegin: Running /scripts/local-top ... done.\n"
+	inits   = initrds + "Welcome to Debian GNU/Linux 12 (bookworm)!\n[  OK  ] Started systemd-journald.service - Journal Service.\n"
+	logins  = inits + "\nDebian GNU/Linux 12 host ttyS0\n\nhost login: "
+	shells  = logins + "root (automatic login)\nroot@host:~# "
+)
+
+func TestVerdicts(t *testing.T) {
+	for name, c := range map[string]struct {
+		console, verdict, stage, class, id string
+	}{
+		"nothing":                     {"", Unclear, "", None, ""},
+		"no console at all":           {"hello\nworld\n", Unclear, "", None, ""},
+		"cut off in the kernel":       {loads + "[    0.100000] Memory: 1 GB\n", Unclear, "kernel-load", None, ""},
+		"login":                       {logins, Boots, "login", None, ""},
+		"shell":                       {shells, Boots, "shell", None, ""},
+		"no login on this console":    {inits + "[  OK  ] Reached target multi-user.target - Multi-User System.\n", Boots, "init", None, ""},
+		"busybox":                     {loads + "[    1.000000] Run /init as init process\nStarting syslogd: OK\n\nWelcome to Buildroot\nbuildroot login: root\n# ", Boots, "shell", None, ""},
+		"a shell as init":             {"[    1.000000] Linux version 6.1\n[    1.200000] Run /bin/sh as init process\n/bin/sh: can't access tty; job control turned off\n/ # ", Boots, "shell", None, ""},
+		"openwrt":                     {"[    1.000000] Linux version 6.1\n[    9.100000] procd: - init -\nPlease press Enter to activate this console.\n", Boots, "login", None, ""},
+		"passed on the way":           {strings.Replace(shells, "Welcome to Debian", "[    2.000000] BUG: kernel NULL pointer dereference, address: 0\nWelcome to Debian", 1), Boots, "shell", None, ""},
+		"timed out and passed":        {strings.Replace(logins, "\nDebian GNU", "[ TIME ] Timed out waiting for device /dev/sdb1.\n\nDebian GNU", 1), Boots, "login", None, ""},
+		"panic after the login":       {shells + "\n[   99.000000] Kernel panic - not syncing: Fatal exception\n", Fails, "shell", "kernel-crash", "panic"},
+		"no disk":                     {"SeaBIOS (version 1.16)\nBooting from Hard Disk...\nBoot failed: not a bootable disk\nNo bootable device.\n", Fails, "firmware", "no-boot-medium", "no-bootable-device"},
+		"secure boot":                 {"BdsDxe: failed to load Boot0001 \"UEFI\" from Pci(0x1): Access Denied\n", Fails, "firmware", "secure-boot", "secure-boot"},
+		"grub":                        {"Welcome to GRUB!\n\nerror: file `/boot/grub/i386-pc/normal.mod' not found.\nEntering rescue mode...\ngrub rescue> ", Fails, "bootloader", "bootloader", "grub-rescue"},
+		"grub's fonts":                {"Welcome to GRUB!\nerror: file `/boot/grub/fonts/unicode.pf2' not found.\nerror: no suitable video mode found.\n" + shells, Boots, "shell", None, ""},
+		"silent":                      {"U-Boot 2023.01 (Jan 01 2023)\nHit any key to stop autoboot:  0\nStarting kernel ...\n\n", Fails, "kernel-load", "kernel-silent", "kernel-silent"},
+		"silent after ISOLINUX":       {"ISOLINUX 6.04 20200816\nLoading /live/vmlinuz... ok\nLoading /live/initrd.img...ok\n", Fails, "kernel-load", "kernel-silent", "kernel-silent"},
+		"not silent":                  {"U-Boot 2023.01 (Jan 01 2023)\nStarting kernel ...\n[    0.000000] Linux version 6\n[    0.100000] smp: up\n", Unclear, "kernel-load", None, ""},
+		"no root":                     {loads + "[    1.000000] VFS: Cannot open root device \"sda\" or unknown-block(0,0): error -6\n[    1.100000] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n", Fails, "kernel-load", "root-missing", "panic-no-root"},
+		"the reason of no root":       {loads + "[    0.500000] Initramfs unpacking failed: junk within compressed archive\n[    1.100000] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n", Fails, "kernel-load", "initrd-damaged", "initrd-damaged"},
+		"an initrd passed":            {strings.Replace(shells, "[    1.000000] Run", "[    0.500000] Initramfs unpacking failed: junk within compressed archive\n[    1.000000] Run", 1), Boots, "shell", None, ""},
+		"live medium":                 {initrds + "Unable to find a medium containing a live file system\n\nBusyBox v1.35.0 (Debian) built-in shell (ash)\n(initramfs) ", Fails, "initrd", "root-missing", "root-not-found"},
+		"a rescue shell answers":      {initrds + "ALERT!  UUID=1 does not exist.  Dropping to a shell!\n(initramfs) ls\nbin dev\n/ # ", Fails, "initrd", "root-missing", "root-not-found"},
+		"no init":                     {initrds + "[    3.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\n", Fails, "initrd", "init", "panic-no-init"},
+		"old CPU":                     {inits + "/lib64/libc.so.6: CPU ISA level is lower than required\n[    3.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00007f00\n", Fails, "init", "cpu-too-old", "cpu-too-old"},
+		"emergency":                   {inits + "[ TIME ] Timed out waiting for device dev-sdb1.device.\nYou are in emergency mode. After logging in, type\nGive root password for maintenance\n", Fails, "init", "device-missing", "device-timeout"},
+		"a person went on":            {inits + "You are in emergency mode. After logging in, type\nPress Enter to continue\n\nhost login: root\nroot@host:~# ", Boots, "shell", None, ""},
+		"passphrase":                  {initrds + "Please unlock disk sda2_crypt: ", Fails, "initrd", "waits-for-person", "passphrase"},
+		"a passphrase that was given": {strings.Replace(shells, "Welcome to Debian", "Please unlock disk sda2_crypt: \nWelcome to Debian", 1), Boots, "shell", None, ""},
+		"network":                     {initrds + "ipconfig: no devices to configure\n[    9.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000200\n", Fails, "initrd", "network", "no-network-for-root"},
+		"lockup":                      {inits + "[   60.000000] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [systemd:1]\n", Fails, "init", "stall", "lockup"},
+		"a lockup that passed":        {strings.Replace(shells, "Welcome to Debian", "[   60.000000] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [swapper:1]\nWelcome to Debian", 1), Boots, "shell", None, ""},
+		"an endless job":              {inits + "[***   ] A start job is running for Wait for Network (2min 3s / no limit)", Fails, "init", "stall", "endless-job"},
+		"host":                        {"qemu-system-x86_64: failed to initialize kvm: Permission denied\n", Fails, "", "host", "qemu-no-kvm"},
+		"the second boot counts":      {loads + "[    1.100000] Kernel panic - not syncing: Fatal exception\nRebooting in 1 seconds..\n" + shells, Boots, "shell", None, ""},
+		"the second boot fails":       {shells + "reboot\n[   50.000000] reboot: Restarting system\n" + loads + "[    1.100000] Kernel panic - not syncing: Fatal exception\n", Fails, "kernel-load", "kernel-crash", "panic"},
+		"back in the firmware":        {loads + "[    1.100000] Kernel panic - not syncing: Fatal exception\nSeaBIOS (version 1.16)\n", Fails, "firmware", "kernel-crash", "panic"},
+		"again and again":             {strings.Repeat(loads, 4), Fails, "kernel-load", "reboot-loop", "reboot-loop"},
+		"a log read in a shell":       {shells + "dmesg\n[    0.000000] Linux version 6.1.0\n[    0.100000] Memory: 1 GB\nroot@host:~# ", Boots, "shell", None, ""},
+		"systemd in the initrd":       {loads + "[    1.000000] systemd[1]: Running in initrd.\nWelcome to Fedora dracut-059 (Initramfs)!\n[  OK  ] Reached target basic.target.\n", Unclear, "initrd", None, ""},
+		"systemd says where late":     {loads + "[    1.000000] systemd[1]: systemd 252 running in system mode\n[    1.100000] systemd[1]: Running in initrd.\n", Unclear, "initrd", None, ""},
+		"systemd out of the initrd":   {loads + "[    1.000000] systemd[1]: Running in initrd.\n[    2.000000] systemd[1]: Switching root.\nWelcome to Fedora Linux 39!\n", Unclear, "init", None, ""},
+		"a dialog":                    {inits + " <Tab>/<Alt-Tab> between elements | <Space> selects\n", Fails, "init", "waits-for-person", "dialog"},
+		"a rescue shell of NixOS":     {loads + "<<< NixOS Stage 1 >>>\n\nTimed out waiting for device /dev/root, trying to mount anyway.\nAn error occurred in stage 1 of the boot process, which must mount the\n", Fails, "initrd", "root-missing", "root-not-found"},
+		"provisioning config":         {loads + "[    5.000000] ignition[400]: failed to fetch config: invalid\nIgnition has failed. Please ensure your config is valid.\n", Fails, "initrd", "config-refused", "config-unfetched"},
+		"too little memory":           {loads + "[    2.000000] Kernel panic - not syncing: System is deadlocked on memory\n", Fails, "kernel-load", "memory", "panic-memory"},
+		"damaged":                     {inits + "[   70.000000] SQUASHFS error: xz decompression failed, data probably corrupt\n", Fails, "init", "root-damaged", "root-damaged"},
+		"firmware crashed":            {"!!!! X64 Exception Type - 06(#UD - Invalid Opcode)  CPU Apic ID - 00000000 !!!!\n", Fails, "firmware", "firmware-crash", "efi-exception"},
+		"a kernel of another kind":    {"U-Boot 2023.01 (Jan 01 2023)\nBad Linux ARM64 Image magic!\n", Fails, "bootloader", "kernel-refused", "kernel-refused"},
+		"systemd gave up":             {inits + "systemd[1]: Freezing execution.\n", Fails, "init", "service", "default-target"},
+	} {
+		v := read(c.console)
+		assert.Equal(t, []string{c.verdict, c.stage, c.class, c.id}, []string{v.Verdict, v.Stage, v.Class, v.ID}, name)
+		assert.Equal(t, v.Verdict == Fails, v.Class != None, name)
+		if v.Cause.Number > 0 {
+			assert.Equal(t, strings.TrimRight(strings.Split(c.console, "\n")[v.Cause.Number-1], " "), v.Cause.Text, name)
+		}
+	}
+}
+
+// Lines that look fatal, each in front of a healthy boot and in the midst of it.
+func TestHarmlessLines(t *testing.T) {
+	for _, line := range []string{
+		"error: file `/boot/grub/fonts/unicode.pf2' not found.",
+		"error: no suitable video mode found.",
+		"[    0.300000] ACPI BIOS Error (bug): Could not resolve symbol [\\_SB.PCI0], AE_NOT_FOUND",
+		"[    5.100000] Direct firmware load for regulatory.db failed with error -2",
+		"sh: can't access tty; job control turned off",
+		"Gave up waiting for suspend/resume device",
+		"[    1.000000] audit: printk: 5 messages suppressed",
+		"[    1.200000] RAS: Correctable Errors collector initialized.",
+	} {
+		for _, console := range []string{line + "\n" + shells, strings.Replace(shells, "Welcome to Debian", line+"\nWelcome to Debian", 1)} {
+			v := read(console)
+			assert.Equal(t, Boots, v.Verdict, line)
+		}
+		v := read(initrds + line + "\n")
+		assert.NotEqual(t, Fails, v.Verdict, line)
+	}
+}
+
+// What a guest may cost is bounded, whatever it prints.
+func TestMemoryIsBounded(t *testing.T) {
+	var r Reader
+	for i := range 100000 {
+		r.Line(i+1, 0, fmt.Appendf(nil, "[%5d.000000] BUG: kernel NULL pointer dereference, address: %d %s", i, i, strings.Repeat("x", 500)))
+	}
+	assert.LessOrEqual(t, len(r.boot.events), len(all))
+	for _, e := range r.boot.events {
+		assert.LessOrEqual(t, len(e.line.Text), maxText)
+	}
+}
+
+func FuzzReader(f *testing.F) {
+	for _, lines := range told {
+		f.Add(lines[0] + "\n" + lines[1])
+	}
+	f.Add(shells)
+	f.Fuzz(func(t *testing.T, console string) {
+		v := read(console)
+		if v.Verdict != Fails && v.Class != None || len(v.Cause.Text) > maxText {
+			t.Errorf("%q: %+v", console, v)
+		}
+	})
+}
+
+func BenchmarkReader(b *testing.B) {
+	lines := strings.Split(strings.Repeat(shells, 20)+strings.Repeat("[   12.345678] usb 1-1: new high-speed USB device number 2 using xhci_hcd\n", 2000), "\n")
+	size := 0
+	text := make([][]byte, len(lines))
+	for i, l := range lines {
+		text[i], size = []byte(l), size+len(l)+1
+	}
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		var r Reader
+		for i, l := range text {
+			r.Line(i+1, 0, l)
+		}
+	}
+}
