@@ -30,6 +30,7 @@ var rules = []struct {
 	{"iso", []string{"contract", "contract/check", "internal/"}, "an image is opened without booting it"},
 	{"serial/watch", []string{"internal/screen", "internal/words"}, "a saved console is read without a live one"},
 	{"serial", []string{"serial/watch", "internal/screen", "internal/cast", "internal/quote"}, "a console knows nothing of QEMU or images"},
+	{"internal/saved", nil, "a file's form is told before anybody asks what it says"},
 	{"internal/verdict", []string{"internal/words"}, "a verdict needs a console, and nothing else"},
 	{"fixtures", []string{"internal/command", "internal/config", "internal/mirror", "internal/nix", "internal/tools"}, "the stand-in is an image like any other"},
 	{"vmtest", []string{"contract", "contract/check", "serial", "serial/watch", "iso", "prereq", "internal/"}, "the boot is the last and dearest question"},

@@ -2,6 +2,7 @@ package transcript
 
 import (
 	"bytes"
+	"cmp"
 	"regexp"
 	"slices"
 	"time"
@@ -17,10 +18,12 @@ type analyzer struct {
 	lines screen.Lines
 	watch *watch.Watch
 	boot  verdict.Reader
-	ended int // lines of the file, so far
+	ended int // lines, so far
 	now   moment
 	times []tick // of what is still to come, in a file that tells
 	out   Report
+	// number is the number of the file's line that an offset is in.
+	number func(offset int64) int
 
 	feeds   map[int]int // how many lines ended in so many carriage returns
 	carry   []byte      // a line that was broken by a line feed alone
@@ -35,7 +38,7 @@ type analyzer struct {
 }
 
 func newAnalyzer() *analyzer {
-	a := &analyzer{feeds: map[int]int{}}
+	a := &analyzer{feeds: map[int]int{}, number: func(int64) int { return 0 }}
 	a.out.Shutdown = NoEnd
 	a.out.Stages = []string{}
 	a.lines.Each = a.line
@@ -55,7 +58,7 @@ func newAnalyzer() *analyzer {
 		},
 		OnTrip: func(t watch.Trip) {
 			if len(a.out.Trips) < 100 {
-				a.out.Trips = append(a.out.Trips, Tripped{t.ID, t.Means, t.Remedy, t.Fatal, t.Offset, cut(t.Line)})
+				a.out.Trips = append(a.out.Trips, Tripped{t.ID, t.Means, t.Remedy, t.Fatal, t.Offset, a.number(t.Offset), cut(t.Line)})
 			}
 		},
 	})
@@ -100,12 +103,14 @@ func (a *analyzer) tick(n int) int {
 	return int(min(int64(n), a.times[0].until-a.out.Bytes))
 }
 
+// at sets the clock for what comes next.
+func (a *analyzer) at(t time.Duration) { a.now = moment{true, t} }
+
 // skip counts what was sent.
-func (a *analyzer) skip(p []byte) {
-	a.watch.Skip(len(p))
-	a.lines.Skip(len(p))
-	a.out.Bytes += int64(len(p))
-	a.ended += bytes.Count(p, []byte{'\n'})
+func (a *analyzer) skip(n int) {
+	a.watch.Skip(n)
+	a.lines.Skip(n)
+	a.out.Bytes += int64(n)
 }
 
 func (a *analyzer) finish() Report {
@@ -145,7 +150,7 @@ func (a *analyzer) stage(name string, offset int64, line string) {
 
 // show keeps a line as the evidence of a fact. The last one counts.
 func (a *analyzer) show(fact string, offset int64, line string) {
-	e := Evidence{Fact: fact, Offset: offset, Line: cut(line)}
+	e := Evidence{Fact: fact, Offset: offset, Number: a.number(offset), Line: cut(line)}
 	for i, old := range a.out.Evidence {
 		if old.Fact == fact {
 			a.out.Evidence = append(slices.Delete(a.out.Evidence, i, i+1), e)
@@ -187,7 +192,7 @@ func (a *analyzer) ready() {
 
 // line looks at one line of the guest.
 func (a *analyzer) line(l screen.Line) {
-	a.boot.Line(a.ended+1, l.Offset, l.Text)
+	a.boot.Line(cmp.Or(a.number(l.Offset), a.ended+1), l.Offset, l.Text)
 	text := bytes.TrimRight(l.Text, " \t")
 	if len(text) == 0 {
 		return

@@ -3,7 +3,7 @@ package transcript
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bootaudit/internal/cast"
+	"bootaudit/internal/saved"
 )
 
 // ReadFile is [Read] of a file.
@@ -27,24 +28,19 @@ func ReadFile(path string) (Report, error) {
 }
 
 // head is how much of a file tells its format.
-const head = 64 << 10
+const head = saved.Head
 
 // Read reads a saved console to its end. What could be read before an error in
 // its format is reported, with the error as the report's Problem; the error of
 // Read itself is that of r.
 func Read(r io.Reader) (Report, error) {
-	in := bufio.NewReaderSize(r, head)
-	start, err := in.Peek(head)
-	if err != nil && !errors.Is(err, io.EOF) {
+	in, err := saved.Unpack(r)
+	if err != nil {
 		return Report{}, err
 	}
-	if zipped(start) {
-		unzipped, err := gzip.NewReader(in)
-		if err != nil {
-			return Report{}, fmt.Errorf("unzip: %w", err)
-		}
-		in = bufio.NewReaderSize(unzipped, head)
-		start, _ = in.Peek(head) // a file that was cut short says so at its end
+	start, err := in.Peek(head)
+	if err != nil && len(start) == 0 && !errors.Is(err, io.EOF) {
+		return Report{Problem: err.Error()}, nil
 	}
 	if cast.Is(start) {
 		return readCast(in)
@@ -52,19 +48,10 @@ func Read(r io.Reader) (Report, error) {
 	return readRaw(in, start)
 }
 
-// zipped is true of what unzips to something: two bytes do not make an archive.
-func zipped(start []byte) bool {
-	z, err := gzip.NewReader(bytes.NewReader(start))
-	if err != nil {
-		return false
-	}
-	_, err = io.ReadFull(z, make([]byte, 1))
-	return err == nil || errors.Is(err, io.EOF)
-}
-
 func readCast(in io.Reader) (Report, error) {
 	a := newAnalyzer()
-	sent := &unsend{guest: a.guest, skip: a.skip}
+	shared := &saved.Cutter{Guest: a.guest, Skip: a.skip}
+	sent := &unsend{guest: writer(shared), skip: shared.Pass}
 	var total int64
 	_, err := cast.Read(in, func(e cast.Event) error {
 		if e.Code == 'o' {
@@ -75,6 +62,7 @@ func readCast(in io.Reader) (Report, error) {
 		return nil
 	})
 	sent.flush()
+	shared.Flush()
 	report := a.finish()
 	report.Format = "asciicast"
 	if err != nil {
@@ -83,26 +71,29 @@ func readCast(in io.Reader) (Report, error) {
 	return report, nil
 }
 
-func readRaw(in io.Reader, start []byte) (Report, error) {
+func readRaw(in *bufio.Reader, start []byte) (Report, error) {
 	a := newAnalyzer()
-	guest, end := a.guest, func() {}
+	shared := &saved.Cutter{Guest: a.guest, Skip: a.skip}
+	guest, skip, end := writer(shared), shared.Pass, shared.Flush
 	if hasResidue(start) {
-		u := &unresidue{guest: guest, skip: a.skip}
-		guest, end = u.write, u.flush
+		u := &unresidue{guest: guest, skip: skip}
+		passOn := end
+		guest, end = u.write, func() { u.flush(); passOn() }
 	}
 	format := "raw"
-	var out io.Writer = writer(guest)
 	if bytes.Contains(start, []byte("\r\n")) {
-		sent := &unsend{guest: guest, skip: a.skip}
+		sent := &unsend{guest: guest, skip: skip}
 		passOn := end
-		out, end = sent, func() { sent.flush(); passOn() }
+		guest, end = writer(sent), func() { sent.flush(); passOn() }
 	} else if len(start) > 0 {
 		format = "no carriage returns"
 	}
-	_, err := io.CopyBuffer(out, struct{ io.Reader }{in}, make([]byte, head))
+	file := &saved.Reader{Guest: guest, Skip: func(n int) { end(); a.skip(n) }, At: a.at}
+	a.number = file.Number
+	err := file.Read(in)
 	end()
 	report := a.finish()
-	report.Format = format
+	report.Format = cmp.Or(file.Form(), format)
 	if err != nil && report.Bytes == 0 {
 		return report, err
 	}
@@ -112,11 +103,9 @@ func readRaw(in io.Reader, start []byte) (Report, error) {
 	return report, nil
 }
 
-type writer func([]byte)
-
-func (w writer) Write(p []byte) (int, error) {
-	w(p)
-	return len(p), nil
+// writer is w's Write, of which no error comes.
+func writer(w io.Writer) func([]byte) {
+	return func(p []byte) { _, _ = w.Write(p) }
 }
 
 // instant is the moment as the clock of the watch.

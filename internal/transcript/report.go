@@ -45,7 +45,8 @@ type Report struct {
 // Evidence is a line that shows a fact.
 type Evidence struct {
 	Fact   string `json:"fact"`
-	Offset int64  `json:"offset"` // of the line, in the console's bytes
+	Offset int64  `json:"offset"`           // of the line, in the console's bytes
+	Number int    `json:"number,omitempty"` // of the line, from 1
 	Line   string `json:"line"`
 }
 
@@ -56,6 +57,7 @@ type Tripped struct {
 	Remedy string `json:"remedy"`
 	Fatal  bool   `json:"fatal"`
 	Offset int64  `json:"offset"`
+	Number int    `json:"number,omitempty"`
 	Line   string `json:"line"`
 }
 

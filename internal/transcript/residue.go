@@ -18,7 +18,7 @@ func hasResidue(start []byte) bool {
 // unresidue passes a console on without what is left of escape sequences.
 type unresidue struct {
 	guest func([]byte)
-	skip  func(p []byte)
+	skip  func(int)
 	line  []byte
 }
 
@@ -40,7 +40,7 @@ func (u *unresidue) flush() {
 	from := 0
 	for _, at := range residue.FindAllIndex(u.line, -1) {
 		u.guest(u.line[from:at[0]])
-		u.skip(u.line[at[0]:at[1]])
+		u.skip(at[1] - at[0])
 		from = at[1]
 	}
 	u.guest(u.line[from:])

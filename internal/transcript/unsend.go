@@ -10,7 +10,7 @@ import "bytes"
 // echo, which comes later: it is the longest end of the line that is echoed.
 type unsend struct {
 	guest func([]byte)
-	skip  func(p []byte)
+	skip  func(int)
 
 	buf    []byte
 	line   int    // where in buf the current line begins
@@ -38,7 +38,7 @@ func (u *unsend) Write(p []byte) (int, error) {
 func (u *unsend) flush() {
 	u.run(true)
 	u.guest(u.buf)
-	u.buf = nil
+	u.buf, u.line, u.seen = nil, 0, 0
 }
 
 // run passes on all lines that have enough behind them.
@@ -60,7 +60,7 @@ func (u *unsend) run(all bool) {
 		}
 		if n := u.sent(u.buf[u.line:end], u.buf[end+1:]); n >= 0 {
 			u.guest(u.buf[done : end-n])
-			u.skip(u.buf[end-n : end+1])
+			u.skip(n + 1)
 			done = end + 1
 		}
 		u.seen, u.line = end+1, end+1

@@ -40,7 +40,6 @@ type Reader struct {
 	boots  int   // that did not, one after the other
 	found  []uint16
 	tried  []int
-	last   Line // that had something on it
 }
 
 // boot is one boot of the machine.
