@@ -27,7 +27,7 @@ type command struct {
 var commands = []command{
 	{"setup", "[-all]", "install what an audit needs and this host misses, through apt", runSetup},
 	{"report", "[-o DIR] [FILE...]", "turn `go test -json` events into an audit", runReport},
-	{"explain", "[-json] FILE", "say what happened in a saved console", runExplain},
+	{"explain", "[-json] FILE...", "say what happened in a saved console", runExplain},
 	{"run", "[-uefi] [-keyless] [ISO]", "boot an image to its root prompt, for a person", runRun},
 	{"attach", "[-end] [VM [COMMAND...]]", "get at a VM that a failed check has left running", runAttach},
 }
