@@ -31,9 +31,11 @@ type Reader struct {
 	numbers numbers
 	at      int64 // of what is read next, in the file
 	said    int64 // of what the callbacks know
-	lines   [][]byte
-	clean   cleaner
-	clock   runningClock
+	// prefixed is how many bytes are in blocks with a prefix.
+	prefixed int64
+	lines    [][]byte
+	clean    cleaner
+	clock    runningClock
 }
 
 // Form is what the file was: "" for a console as it is, or "journal export",
@@ -64,6 +66,10 @@ func (r *Reader) Read(in *bufio.Reader) error {
 			err = r.readRecords(in, kind)
 		} else {
 			err = r.readLines(in)
+			// A journal that was printed on a console makes no other file of it.
+			if r.prefixed*2 > r.at {
+				r.form = "lines with a prefix"
+			}
 		}
 	}
 	r.settle(r.at)
@@ -133,7 +139,7 @@ func (r *Reader) block(p []byte) {
 		r.at += int64(len(p))
 		return
 	}
-	r.form = "lines with a prefix"
+	r.prefixed += int64(len(p))
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n') + 1
 		if end == 0 {
