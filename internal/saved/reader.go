@@ -11,6 +11,8 @@ import (
 const (
 	// blockSize is how much is looked at for a prefix at once: some 200 lines.
 	blockSize = 16 << 10
+	// sample is how many of a block's lines are looked at, evenly.
+	sample = 64
 	// settled is how many lines a block must have to take back what was learnt.
 	settled = 8
 )
@@ -173,10 +175,15 @@ func (r *Reader) line(p []byte) {
 // until a block says otherwise: others may write in between.
 func (r *Reader) learn(p []byte) {
 	r.lines = r.lines[:0]
-	for len(p) > 0 {
+	step := bytes.Count(p, []byte("\n"))/sample + 1
+	for i := 0; len(p) > 0; i++ {
 		end := bytes.IndexByte(p, '\n') + 1
 		if end == 0 {
 			end = len(p)
+		}
+		if i%step > 0 {
+			p = p[end:]
+			continue
 		}
 		if view := r.clean.view(p[:end]); len(bytes.TrimRight(view, " \t")) > 0 {
 			if r.clean.escapes {
