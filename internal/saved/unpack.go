@@ -32,7 +32,8 @@ func unpack(r io.Reader, most int64) (*bufio.Reader, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	kind, open := "", func(io.Reader) (io.Reader, error) { return nil, nil }
+	var kind string
+	var open func(io.Reader) (io.Reader, error)
 	switch {
 	case zipped(start):
 		kind, open = "gzip", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }
