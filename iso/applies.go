@@ -10,53 +10,42 @@ import (
 	"bootaudit/contract/check"
 )
 
-// unless is when a check does not apply: a contract that does not promise what
-// the check would look at.
-func unless(promised bool, whyNot string) func(context.Context) string {
-	return func(context.Context) string {
-		if promised {
-			return ""
-		}
-		return whyNot
-	}
-}
-
 func (v *view) ifConsole() func(context.Context) string {
-	return unless(v.Contract.Console.Device != "", "the contract names no console")
+	return check.Unless(v.Contract.Console.Device != "", "the contract names no console")
 }
 
 func (v *view) ifCommands() func(context.Context) string {
-	return unless(len(v.Contract.Commands) > 0, "the contract names no commands")
+	return check.Unless(len(v.Contract.Commands) > 0, "the contract names no commands")
 }
 
 func (v *view) ifUnits() func(context.Context) string {
-	return unless(len(v.Contract.Units) > 0, "the contract names no units")
+	return check.Unless(len(v.Contract.Units) > 0, "the contract names no units")
 }
 
 func (v *view) ifStatusFile() func(context.Context) string {
 	s := v.Contract.Storage
-	return unless(s.StatusFile != "" && s.Unit != "", "the contract names no status file")
+	return check.Unless(s.StatusFile != "" && s.Unit != "", "the contract names no status file")
 }
 
 func (v *view) ifOrder() func(context.Context) string {
 	orders := func(u contract.Unit) bool { return len(u.StartedBefore) > 0 }
-	return unless(slices.ContainsFunc(v.Contract.Units, orders), "the contract orders no units")
+	return check.Unless(slices.ContainsFunc(v.Contract.Units, orders), "the contract orders no units")
 }
 
 func (v *view) ifAutomatic() func(context.Context) string {
-	return unless(v.Contract.Login.Automatic, "the contract's login is not automatic")
+	return check.Unless(v.Contract.Login.Automatic, "the contract's login is not automatic")
 }
 
 func (v *view) ifPasswordless() func(context.Context) string {
-	return unless(v.Contract.Root.Passwordless, "the contract's way to root asks for a password")
+	return check.Unless(v.Contract.Root.Passwordless, "the contract's way to root asks for a password")
 }
 
 func (v *view) ifRootKey() func(context.Context) string {
-	return unless(v.Contract.Network.NeedsRootKey || v.Contract.SSH.NeedsRootKey, "nothing in the contract depends on a root key")
+	return check.Unless(v.Contract.Network.NeedsRootKey || v.Contract.SSH.NeedsRootKey, "nothing in the contract depends on a root key")
 }
 
 func (v *view) ifPlanOnly() func(context.Context) string {
-	return unless(v.quietErrors() != nil, "the contract has no outcome that hides an error")
+	return check.Unless(v.quietErrors() != nil, "the contract has no outcome that hides an error")
 }
 
 // ifScript: what a unit runs instead of a script is read in the image.
@@ -80,7 +69,7 @@ func (v *view) ifScript(ctx context.Context) string {
 func (v *view) onlyFlake(checks []check.Check) []check.Check {
 	if v.Flake == nil {
 		for i := range checks {
-			checks[i].Applies = unless(false, "no flake is audited")
+			checks[i].Applies = check.Unless(false, "no flake is audited")
 		}
 	}
 	return checks

@@ -13,7 +13,6 @@ import (
 	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/fixtures/smalliso"
-	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
 )
 
@@ -201,7 +200,7 @@ func TestRootKey(t *testing.T) {
 
 	plain.KeyAtBoot = "by a file"
 	other := ofISO(write(t, smalliso.NixOS()))
-	other.Flake = &iso.Flake{Key: rootkey.Key{Fingerprint: "SHA256:other"}}
+	other.Flake = &iso.Flake{Key: contract.Key{Fingerprint: "SHA256:other"}}
 	for _, c := range iso.Checks(other) {
 		if c.ID == "gap-root-key" {
 			c.Needs = nil

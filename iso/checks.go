@@ -61,19 +61,9 @@ type view struct {
 
 var errNoImage = errors.New("no image is given")
 
-// NoImage says that there is no image to look at, and what that means: Absent
-// where the host lacks what makes it, Unknown where making it failed.
-type NoImage struct {
-	Outcome check.Outcome
-	Err     error
-}
-
-func (e *NoImage) Error() string { return e.Err.Error() }
-func (e *NoImage) Unwrap() error { return e.Err }
-
 // noImage is the result of a probe that has no image because of err.
 func noImage(err error) check.Result {
-	if missing := (*NoImage)(nil); errors.As(err, &missing) {
+	if missing := (*check.Lack)(nil); errors.As(err, &missing) {
 		return check.Result{Outcome: missing.Outcome, Detail: err.Error()}
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
@@ -109,7 +99,7 @@ func (v *view) open(ctx context.Context) (*Image, error) {
 			return Open(name)
 		}
 		if errors.Is(context.Cause(ctx), errDeadline) {
-			err = &NoImage{Outcome: check.Unknown, Err: fmt.Errorf("%w: %w", errDeadline, err)}
+			err = &check.Lack{Outcome: check.Unknown, Err: fmt.Errorf("%w: %w", errDeadline, err)}
 		}
 		return nil, err
 	})

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract"
 	"bootaudit/internal/command"
 	"bootaudit/internal/nix"
 	"bootaudit/internal/once"
-	"bootaudit/internal/rootkey"
 )
 
 // Flake is where an image is built from.
@@ -22,7 +22,7 @@ type Flake struct {
 	Ref    string // of the flake, without an attribute
 	Attr   string // of the image
 	Config string // nixosConfigurations.<Config> is what the image is made of
-	Key    rootkey.Key
+	Key    contract.Key
 	// CacheDir remembers how long builds took, and holds their lock.
 	CacheDir string
 	LogDir   string    // gets nix-build.log

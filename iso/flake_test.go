@@ -20,7 +20,6 @@ import (
 
 	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/internal/rootkey"
 )
 
 // script is a nix that answers by subcommand.
@@ -49,7 +48,7 @@ func fails(stderr string) func(io.Writer) (string, error) {
 func flake(t *testing.T, s script) *Flake {
 	return &Flake{
 		Ref: "path:/f", Attr: "bootImage", Config: "pre-installer", CacheDir: t.TempDir(), LogDir: t.TempDir(),
-		Key: rootkey.Key{Public: "/k.pub", Fingerprint: "SHA256:abc"}, run: s.run,
+		Key: contract.Key{Public: "/k.pub", Fingerprint: "SHA256:abc"}, run: s.run,
 	}
 }
 

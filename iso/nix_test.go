@@ -67,7 +67,7 @@ func ofFlake(f *iso.Flake) iso.Subject {
 		ISO: func(ctx context.Context) (string, error) {
 			b, err := f.Build(ctx)
 			if err != nil {
-				return "", &iso.NoImage{Outcome: check.Unknown, Err: err}
+				return "", &check.Lack{Outcome: check.Unknown, Err: err}
 			}
 			return b.ISO, nil
 		},

@@ -189,12 +189,12 @@ func (vm *VM) OpenRoot(ctx context.Context) (note string, err error) {
 // controlDevice is the control line's port as the guest names it.
 func (vm *VM) controlDevice() string {
 	switch {
-	case vm.settings.device != "":
-		return vm.settings.device
+	case vm.Machine.ControlDevice != "":
+		return vm.Machine.ControlDevice
 	case vm.Machine.Control == UART:
 		return "/dev/ttyS1"
 	}
-	return "/dev/virtio-ports/" + ControlName
+	return "/dev/virtio-ports/" + controlName
 }
 
 // Boot takes the guest from its first instruction to a root shell.

@@ -1,16 +1,17 @@
 package vmtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
 	"bootaudit/internal/quote"
+	"bootaudit/internal/record"
 	"bootaudit/serial"
 )
 
@@ -18,8 +19,8 @@ import (
 type collector struct{ label, command string }
 
 // collectors are what is collected, by the topic of the check that failed.
-func (s *session) collectors(topic string) []collector {
-	c := s.fleet.subject.Contract
+func (s *Session) collectors(topic string) []collector {
+	c := s.plan.Contract
 	all := []collector{
 		{"jobs", "systemctl list-jobs --no-pager; systemctl list-units --failed --no-pager"},
 		{"dmesg", "dmesg | tail -n 300"},
@@ -60,7 +61,7 @@ const (
 
 // diagnose collects what explains a failure. It never changes what failed, and
 // a collector that hangs costs its own limit only. s.mu is held.
-func (s *session) diagnose(topic string, failure check.Result) {
+func (s *Session) diagnose(topic string, failure check.Result) {
 	if s.vm == nil || s.record == nil {
 		return
 	}
@@ -72,23 +73,23 @@ func (s *session) diagnose(topic string, failure check.Result) {
 	}
 	s.diagnosed[topic] = true
 	start := time.Now()
-	s.record.diagnose(topic+" failure", "txt", []byte(plain.Text(failure.Detail+"\n\n"+failure.Evidence)+"\n"))
-	s.record.diagnose("screen", "txt", []byte(plain.Text(s.vm.Console.Screen())+"\n"))
-	if tail, err := lastBytes(filepath.Join(s.record.folder, transcriptFile), 8<<10); err == nil {
-		s.record.diagnose("serial tail", "log", tail)
+	s.record.Save(topic+" failure", "txt", []byte(plain.Text(failure.Detail+"\n\n"+failure.Evidence)+"\n"))
+	s.record.Save("screen", "txt", []byte(plain.Text(s.vm.Console.Screen())+"\n"))
+	if tail, err := lastBytes(s.record.Path(record.TranscriptFile), 8<<10); err == nil {
+		s.record.Save("serial tail", "log", tail)
 	}
 	if s.vm.alive.Err() != nil {
-		s.record.diagnose("qemu", "txt", []byte(context.Cause(s.vm.alive).Error()+"\n"))
+		s.record.Save("qemu", "txt", []byte(context.Cause(s.vm.alive).Error()+"\n"))
 		return
 	}
 	if s.vm.Root == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.fleet.diagnosis)
+	h := s.harness
+	ctx, cancel := context.WithTimeout(context.Background(), h.patient(cmp.Or(h.diagnosis, diagnoseLimit)))
 	defer cancel()
-	if d := s.fleet.deadline; !d.IsZero() {
-		// Half of what is kept back is for ending QEMU and completing the record.
-		ctx, cancel = context.WithDeadline(ctx, d.Add(s.fleet.evidence/2))
+	if d := h.deadline(); !d.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, d.Add(h.evidence()/2))
 		defer cancel()
 	}
 	// On the console commands take turns; on the control line they do not.
@@ -102,18 +103,18 @@ func (s *session) diagnose(topic string, failure check.Result) {
 		wg.Go(func() {
 			limit <- struct{}{}
 			defer func() { <-limit }()
-			ctx, cancel := context.WithTimeout(ctx, s.fleet.collect)
+			ctx, cancel := context.WithTimeout(ctx, h.patient(cmp.Or(h.collect, collectLimit)))
 			defer cancel()
 			result, err := s.vm.Run(ctx, "{ "+c.command+"\n} 2>&1")
 			text := result.Stdout
 			if err != nil {
 				text = fmt.Appendf(text, "\n[not whole: %v]\n", err)
 			}
-			s.record.diagnose(c.label, "log", []byte(plain.Text(string(text))))
+			s.record.Save(c.label, "log", []byte(plain.Text(string(text))))
 		})
 	}
 	wg.Wait()
-	s.record.say("diagnostics of %s took %.1f s", topic, time.Since(start).Seconds())
+	s.record.Say("diagnostics of %s took %.1f s", topic, time.Since(start).Seconds())
 }
 
 func lastBytes(file string, most int64) ([]byte, error) {

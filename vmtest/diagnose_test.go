@@ -2,12 +2,12 @@ package vmtest
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,31 +16,34 @@ import (
 
 	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/internal/config"
+	"bootaudit/internal/fakevm"
+	"bootaudit/internal/record"
 	"bootaudit/serial"
+	"bootaudit/serial/watch"
 )
 
 // After a failure each topic is looked into once; a collector that hangs costs
 // its own limit, and the others' answers are there.
 func TestDiagnoseOnAFake(t *testing.T) {
-	beside(t)
+	fakevm.Beside(t)
 	for name, control := range map[string]bool{"control line": true, "console": false} {
 		t.Run(name, func(t *testing.T) {
-			g := newFakeGuest(t, toShell)
-			s := g.session(g.config())
-			s.fleet.subject.Contract.Logs = []string{g.dir + "/journal/*"}
-			if !control {
-				s.device = "/dev/no-such-port"
-			}
-			require.Equal(t, check.Holds, s.booted(t.Context()).Outcome)
+			g := fakevm.New(t, fakevm.ToShell)
+			s := fakeSession(t, g, fakeHarness(t, g), func(p *Plan, m *Machine) {
+				p.Contract.Logs = []string{g.Dir + "/journal/*"}
+				if !control {
+					m.ControlDevice = "/dev/no-such-port"
+				}
+			})
+			require.Equal(t, check.Holds, s.Booted(t.Context()).Outcome)
 			labels := func() (all []string) {
-				for _, a := range s.record.now().Diagnostics.Artifacts {
+				for _, a := range s.record.Now().Diagnostics.Artifacts {
 					all = append(all, a.Label)
 				}
 				return all
 			}
 			content := func(label string) string {
-				for _, a := range s.record.now().Diagnostics.Artifacts {
+				for _, a := range s.record.Now().Diagnostics.Artifacts {
 					if a.Label == label {
 						text, err := os.ReadFile(a.Path)
 						require.NoError(t, err)
@@ -55,10 +58,10 @@ func TestDiagnoseOnAFake(t *testing.T) {
 				r.Evidence = "as seen here"
 				return r
 			}
-			s.fleet.collect = 2 * time.Second
-			require.NoError(t, os.WriteFile(filepath.Join(g.dir, "hangs/systemd-analyze"), nil, 0o644))
-			g.set("units/pre-nixos.service", unitIn("inactive", "After=a.target\n"))
-			s.do(t.Context(), "storage", fails)
+			s.harness.collect = 2 * time.Second
+			require.NoError(t, os.WriteFile(filepath.Join(g.Dir, "hangs/systemd-analyze"), nil, 0o644))
+			g.Set("units/pre-nixos.service", fakevm.UnitIn("inactive", "After=a.target\n"))
+			s.Do(t.Context(), "storage", fails)
 			want := []string{"storage failure", "screen", "serial tail", "jobs", "dmesg", "boot timing", "unit pre-nixos.service", "disks", "status files", "provisioner logs"}
 			assert.ElementsMatch(t, want, labels())
 			assert.Equal(t, "it fails\n\nas seen here\n", content("storage failure"))
@@ -67,21 +70,21 @@ func TestDiagnoseOnAFake(t *testing.T) {
 			assert.Contains(t, content("boot timing"), "[not whole: ")
 			assert.Contains(t, content("unit pre-nixos.service"), "storage: applied/auto-applied")
 			assert.Contains(t, content("disks"), "main 3.9g 1")
-			assert.Contains(t, content("status files"), "== "+g.dir+"/run/storage-status\nSTATE=applied\n")
+			assert.Contains(t, content("status files"), "== "+g.Dir+"/run/storage-status\nSTATE=applied\n")
 			assert.Contains(t, content("provisioner logs"), "storage: applied/auto-applied")
-			g.unset("hangs/systemd-analyze")
+			g.Unset("hangs/systemd-analyze")
 
-			calls := len(g.get("calls"))
-			s.do(t.Context(), "storage", fails)
+			calls := len(g.Get("calls"))
+			s.Do(t.Context(), "storage", fails)
 			assert.ElementsMatch(t, want, labels(), "the second failure of a topic")
-			assert.Equal(t, calls, len(g.get("calls")), "and nobody was asked")
-			s.do(t.Context(), "ssh", fails)
+			assert.Equal(t, calls, len(g.Get("calls")), "and nobody was asked")
+			s.Do(t.Context(), "ssh", fails)
 			assert.Subset(t, labels(), []string{"ssh failure", "network", "unit systemd-networkd.service", "unit sshd.service"})
-			assert.Contains(t, g.get("calls"), "networkctl status")
-			s.do(t.Context(), "network", func(context.Context) check.Result { return check.Doubt("who knows") })
+			assert.Contains(t, g.Get("calls"), "networkctl status")
+			s.Do(t.Context(), "network", func(context.Context) check.Result { return check.Doubt("who knows") })
 			assert.NotContains(t, labels(), "network failure")
-			s.close(nil)
-			assert.Equal(t, "failed", s.record.now().Outcome)
+			s.Close(nil)
+			assert.Equal(t, "failed", s.record.Now().Outcome)
 		})
 	}
 }
@@ -115,19 +118,19 @@ func (runner) Get(context.Context, string) ([]byte, error)            { return n
 func TestDiagnoseIsLimited(t *testing.T) {
 	end := time.Now().Add(evidenceTime + time.Second)
 	for name, row := range map[string]struct {
-		watcher            Watcher
+		deadline           time.Time
 		collect, diagnosis time.Duration
 		latest             time.Duration // from the beginning, as a limit; 0 is end's
 	}{
-		"each":     {Watcher{}, 5 * time.Minute, time.Hour, 5 * time.Minute},
-		"all":      {Watcher{}, time.Hour, 10 * time.Minute, 10 * time.Minute},
-		"deadline": {Watcher{Deadline: end, Timeout: 10 * time.Minute}, time.Hour, time.Hour, 0},
+		"each":     {time.Time{}, 5 * time.Minute, time.Hour, 5 * time.Minute},
+		"all":      {time.Time{}, time.Hour, 10 * time.Minute, 10 * time.Minute},
+		"deadline": {end, time.Hour, time.Hour, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFleet(Subject{Contract: contract.PreNixOS()}, config.Config{}, row.watcher)
-			f.collect, f.diagnosis = row.collect, row.diagnosis
-			s := &session{fleet: f, name: "x", record: newRecord(t.TempDir(), nil)}
-			defer s.record.close()
+			h := &Harness{Deadline: row.deadline, Timeout: 10 * time.Minute, collect: row.collect, diagnosis: row.diagnosis}
+			s := h.Session(Plan{Name: "x", Contract: contract.PreNixOS()})
+			s.record = record.New(t.TempDir(), nil)
+			defer s.record.Close()
 			limits := make(chan time.Time, 100)
 			s.vm = &VM{
 				Console: newSilentConsole(t), Started: time.Now(), alive: context.Background(),
@@ -138,7 +141,7 @@ func TestDiagnoseIsLimited(t *testing.T) {
 				}},
 			}
 			began := time.Now()
-			r := s.do(t.Context(), "storage", func(context.Context) check.Result { return check.Break("x") })
+			r := s.Do(t.Context(), "storage", func(context.Context) check.Result { return check.Break("x") })
 			assert.Equal(t, check.Broken, r.Outcome)
 			earliest, latest := began.Add(row.latest), time.Now().Add(row.latest)
 			if row.latest == 0 {
@@ -158,9 +161,9 @@ func TestDiagnoseIsLimited(t *testing.T) {
 // The checks' own time ends before that, and what was cut off so is not the
 // guest's fault.
 func TestNearTheDeadlineNobodyIsToBlame(t *testing.T) {
-	f := newFleet(Subject{}, config.Config{}, Watcher{Deadline: time.Now().Add(50 * time.Millisecond), Timeout: 0})
-	s := &session{fleet: f, name: "x"}
-	r := s.do(t.Context(), "boot", func(ctx context.Context) check.Result {
+	h := &Harness{Deadline: time.Now().Add(50 * time.Millisecond)}
+	s := h.Session(Plan{Name: "x"})
+	r := s.Do(t.Context(), "boot", func(ctx context.Context) check.Result {
 		<-ctx.Done()
 		return check.Break(context.Cause(ctx).Error())
 	})
@@ -170,76 +173,57 @@ func TestNearTheDeadlineNobodyIsToBlame(t *testing.T) {
 	assert.True(t, s.unsure)
 }
 
-// A tripwire that ended no wait is a finding, unless it is one that an image
-// without a root key may touch; and what was recorded is read back.
-func TestTripwiresAndRecordOnAFake(t *testing.T) {
-	beside(t)
-	g := newFakeGuest(t, toShell)
-	s := g.session(g.config())
-	probed := func(c check.Check) check.Result { return c.Probe(t.Context()) }
-	require.Equal(t, check.Holds, s.booted(t.Context()).Outcome)
-	assert.Regexp(t, `^none of \d+ tripwires was touched$`, probed(s.tripwireCheck("")).Detail)
-	recorded := probed(s.recordedCheck(""))
+// A boot for which go test leaves no time is not started.
+func TestNoTimeLeft(t *testing.T) {
+	h := &Harness{Deadline: time.Now().Add(50 * time.Second), Timeout: 10 * time.Minute}
+	s := h.Session(Plan{Name: "clean-disk", Cost: time.Minute})
+	r := s.Booted(t.Context())
+	assert.Equal(t, check.Unknown, r.Outcome)
+	assert.Regexp(t, `not started: booting clean-disk and looking takes about 1m0s here, and go test's -timeout 10m0s leaves \d+s; give -timeout \d+m$`, r.Detail)
+	assert.Nil(t, s.record)
+}
+
+// What was recorded is read back, and what is not there is said.
+func TestRecordedOnAFake(t *testing.T) {
+	fakevm.Beside(t)
+	g := fakevm.New(t, fakevm.ToShell)
+	s := fakeSession(t, g, fakeHarness(t, g), nil)
+	require.Equal(t, check.Holds, s.Booted(t.Context()).Outcome)
+	recorded := s.Recorded()
 	assert.Equal(t, check.Holds, recorded.Outcome)
 	assert.Regexp(t, `^QEMU 99.0.1 \(fake\), 8 stages, \d+ bytes of console$`, recorded.Detail)
 	assert.Contains(t, recorded.Evidence, `"stage": "shell"`)
-
-	_, err := s.vm.Output(t.Context(), `printf '\r\nLAN IPv4 address unavailable\r\n[FAILED] Failed to start Something.\r\n' >"$GUEST/dev/tty-console"`)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(s.seen()) == 2 }, 30*time.Second, 10*time.Millisecond)
-	r := probed(s.tripwireCheck(""))
-	assert.Equal(t, check.Broken, r.Outcome)
-	assert.Equal(t, "lan-unavailable: the guest got no address on lan; unit-failed: a unit failed to start", r.Detail)
-	assert.Equal(t, "LAN IPv4 address unavailable\n[FAILED] Failed to start Something.", r.Evidence)
-	s.keyed = false
-	r = probed(s.tripwireCheck(""))
-	assert.Equal(t, "unit-failed: a unit failed to start", r.Detail)
-	assert.Equal(t, "read journalctl -u UNIT -b", r.FollowUp)
-	// An error that has nothing to do with it says what the console had shown.
-	assert.Contains(t, s.broke(os.ErrInvalid).Detail, "invalid argument; the console had shown lan-unavailable: ")
-	s.record.flush()
-	assert.Equal(t, "unit-failed", s.record.now().Trips[1].ID)
-
-	require.NoError(t, os.Truncate(s.record.path(transcriptFile), 0))
-	assert.Equal(t, "there is no transcript: <nil>", probed(s.recordedCheck("")).Detail)
-	require.NoError(t, os.WriteFile(s.record.path(transcriptFile), []byte("x"), 0o644))
-	s.record.update(func(m *metadata) { m.QEMU.Version = "" })
-	assert.Equal(t, "the record is not whole", probed(s.recordedCheck("")).Detail)
-	require.NoError(t, os.Remove(s.record.path(metadataFile)))
-	assert.Contains(t, probed(s.recordedCheck("")).Detail, "no such file")
+	require.NoError(t, os.Truncate(s.record.Path(record.TranscriptFile), 0))
+	assert.Equal(t, "there is no transcript: <nil>", s.Recorded().Detail)
+	require.NoError(t, os.WriteFile(s.record.Path(record.TranscriptFile), []byte("x"), 0o644))
+	s.record.Update(func(m *record.Metadata) { m.QEMU.Version = "" })
+	assert.Equal(t, "the record is not whole", s.Recorded().Detail)
+	require.NoError(t, os.Remove(s.record.Path(record.MetadataFile)))
+	assert.Contains(t, s.Recorded().Detail, "no such file")
 }
 
-// What a guest without a key cannot show is said, and what nobody promised is not
-// looked at: neither needs a VM.
-// alone is what is found of a check, whatever became of what it needs.
-func alone(t *testing.T, c check.Check) check.Finding {
-	t.Helper()
-	c.Needs = nil
-	table, err := check.NewTable([]check.Check{c})
-	require.NoError(t, err)
-	return table.Resolve(t.Context(), c.ID)
-}
-
-func TestWhatIsNotLookedAt(t *testing.T) {
-	s := &session{fleet: newFleet(Subject{Contract: contract.DebianLive()}, config.Config{}, Watcher{}), name: "x"}
-	var said []string
-	for _, c := range slices.Concat(s.storageChecks("", "clean"), s.networkChecks(""), s.announcementChecks(""), s.residueChecks("")) {
-		r := alone(t, c)
-		assert.Equal(t, check.NotNeeded, r.Outcome, c.ID)
-		said = append(said, r.Detail)
+// The pump adds to the record while checks read it: for the race detector.
+func TestRecordIsReadWhileItIsWritten(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, record.TranscriptFile), []byte("x"), 0o644))
+	s := (&Harness{}).Session(Plan{Name: "x"})
+	s.record = record.New(folder, nil)
+	defer s.record.Close()
+	var pump sync.WaitGroup
+	pump.Go(func() {
+		for range 60 {
+			s.onStage(watch.Reached{Stage: watch.Firmware, At: time.Now()})
+			s.onTrip(watch.Trip{ID: "kernel-warning", Line: "x", At: time.Now()})
+		}
+	})
+	for i := range 10 {
+		s.begins(time.Now())
+		s.Recorded()
+		s.rootSeconds()
+		s.tellAttribute("passed", func(string, string) {})
+		s.record.Ledger(filepath.Join(folder, "ledger"), nil, record.Limits{})
+		s.Save(fmt.Sprint(i), "txt", nil)
 	}
-	assert.Contains(t, strings.Join(said, "\n"), `the contract promises nothing about disks`)
-	assert.Contains(t, strings.Join(said, "\n"), `the contract promises no network`)
-
-	s.fleet.subject.Contract = contract.PreNixOS()
-	s.planned = func() (Machine, error) { return Machine{}, nil }
-	for _, c := range append(s.networkChecks("")[:2], s.networkChecks("")[3], s.announcementChecks("")[1]) {
-		r := alone(t, c)
-		assert.Equal(t, check.NotNeeded, r.Outcome, c.ID)
-		assert.Contains(t, r.Detail, "the image has no root key", c.ID)
-	}
-	s.keyed = true
-	r := s.ssh(t.Context())
-	assert.Equal(t, "the image has a root key, whose private half is not known here", r.Detail)
-	assert.Equal(t, "the image has no knob for this fault", s.knobless())
+	pump.Wait()
+	assert.Len(t, s.record.Now().Trips, 60)
 }

@@ -1,4 +1,4 @@
-// Package vmtest boots an image in QEMU and tests what it does.
+// Package vmtest boots an image in QEMU, and gets a test to its root shell.
 //
 // A [Machine] is plain data; [Machine.CommandLine] is the QEMU command that it
 // means. [Launch] runs it as a [VM], whose serial console and monitor are
@@ -12,7 +12,7 @@
 //		}
 //	}
 //
-// What an image promises is a contract (package contract); the
-// scenarios of a [Suite] test a contract, each check a subtest
-// TestVM/<scenario>/<check>.
+// A [Session] is a VM's life on record: booted step by step, each step a check,
+// looked into when something is broken. A [Harness] is what the sessions of a run
+// share. Package scenario, below this one, tests with them what an image promises.
 package vmtest

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/internal/config"
 	"bootaudit/internal/plain"
@@ -24,7 +23,7 @@ type Guest struct {
 	VM *VM
 
 	t testing.TB
-	s *session
+	s *Session
 }
 
 // Start boots m to a root shell, and ends it when t ends. m.ISO is the image;
@@ -40,32 +39,51 @@ func Start(t testing.TB, m Machine) *Guest {
 	if testing.Short() {
 		t.Skip("boots a VM; -short asks for none")
 	}
+	return startGuest(t, NewHarness(t), m, func(*Session) {})
+}
+
+// NewHarness is the harness that the environment asks for (BOOT_IMAGE_...), for
+// the VMs of t: they are told about in its output, and end before go test's own
+// deadline.
+func NewHarness(t testing.TB) *Harness {
+	t.Helper()
 	cfg, err := config.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startGuest(t, cfg, m, func(*session) {})
+	return attached(t, harnessFor(cfg))
 }
 
-// startGuest is [Start] as cfg asks for it; change changes the session first.
-func startGuest(t testing.TB, cfg config.Config, m Machine, change func(*session)) *Guest {
+// attached tells t about h's VMs, and them about go test's deadline.
+func attached(t testing.TB, h *Harness) *Harness {
+	h.Out, h.Attr = t.Output(), t.Attr
+	if limited, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		h.Deadline, _ = limited.Deadline()
+	}
+	if f := flag.Lookup("test.timeout"); f != nil {
+		h.Timeout, _ = time.ParseDuration(f.Value.String())
+	}
+	return h
+}
+
+// startGuest is [Start] on h; change changes the session first.
+func startGuest(t testing.TB, h *Harness, m Machine, change func(*Session)) *Guest {
 	t.Helper()
-	f := newFleet(Subject{
-		Contract: contract.Contract{Login: contract.Login{User: m.Account.User}},
-		ISO:      func(context.Context) (string, error) { return m.ISO, nil },
-		Target:   contract.Target{MemoryMiB: m.MemoryMiB},
-	}, cfg, watcher(t))
-	s := f.boot(m.withDefaults().Name, time.Minute, true, m)
-	s.account = m.Account
+	s := h.Session(Plan{
+		Name: m.withDefaults().Name, Cost: time.Minute,
+		Machine: func(context.Context) (Machine, error) { return m, nil },
+	})
 	change(s)
 	t.Cleanup(func() {
-		s.failed = s.failed || t.Failed()
-		s.close(t.Attr)
+		if t.Failed() {
+			s.Settle(true)
+		}
+		s.Close(t.Attr)
 	})
-	r := s.booted(t.Context())
-	switch words := plain.Text("boot " + s.name + ": " + r.Detail + "\n" + r.Evidence); {
+	r := s.Booted(t.Context())
+	switch words := plain.Text("boot " + s.plan.Name + ": " + r.Detail + "\n" + r.Evidence); {
 	case r.Outcome == check.Holds:
-	case r.Outcome == check.Broken, cfg.Require:
+	case r.Outcome == check.Broken, h.Require:
 		t.Fatal(words)
 	default:
 		t.Skip(words)
@@ -73,22 +91,10 @@ func startGuest(t testing.TB, cfg config.Config, m Machine, change func(*session
 	return &Guest{VM: s.vm, t: t, s: s}
 }
 
-// watcher tells t about its VMs, and them about go test's deadline.
-func watcher(t testing.TB) Watcher {
-	w := Watcher{Out: t.Output(), Attr: t.Attr}
-	if limited, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
-		w.Deadline, _ = limited.Deadline()
-	}
-	if f := flag.Lookup("test.timeout"); f != nil {
-		w.Timeout, _ = time.ParseDuration(f.Value.String())
-	}
-	return w
-}
-
 // within bounds a call by go test's deadline and keeps other calls away.
 func (g *Guest) within(topic string, call func(context.Context) error) {
 	g.t.Helper()
-	r := g.s.do(g.t.Context(), topic, func(ctx context.Context) check.Result {
+	r := g.s.Do(g.t.Context(), topic, func(ctx context.Context) check.Result {
 		if err := call(ctx); err != nil {
 			return check.Break(err.Error())
 		}

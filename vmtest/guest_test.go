@@ -16,7 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"bootaudit/internal/config"
+	"bootaudit/internal/fakevm"
+	"bootaudit/internal/record"
 	"bootaudit/serial"
 	"bootaudit/serial/watch"
 )
@@ -59,24 +60,22 @@ func (f *fakeTB) cleanUp() {
 func newFakeTB(t testing.TB) *fakeTB { return &fakeTB{TB: t, attrs: map[string]string{}} }
 
 // startFake is [Start] on a fake guest.
-func startFake(g *fakeGuest, t testing.TB, cfg config.Config) *Guest {
-	iso, err := fakeImage.path(g.t.Context())
-	if err != nil {
-		g.t.Error(err)
-	}
-	return startGuest(t, cfg, Machine{Name: "mine", ISO: iso}, g.inhabit)
+func startFake(g *fakevm.Guest, t testing.TB, h *Harness) *Guest {
+	m := fakeMachine(t, g)
+	m.Name = "mine"
+	return startGuest(t, h, m, func(*Session) {})
 }
 
 // A test's own boot, and each of a Guest's methods: what it does when it can, and
 // how it fails the test when it cannot.
 func TestStartOnAFake(t *testing.T) {
-	beside(t)
-	g := newFakeGuest(t, toShell)
+	fakevm.Beside(t)
+	g := fakevm.New(t, fakevm.ToShell)
 	tb := newFakeTB(t)
-	cfg := g.config()
-	cfg.Artifacts = ""
+	h := fakeHarness(t, g)
+	h.Artifacts = ""
 	var vm *Guest
-	ended, said := tb.try(func() { vm = startFake(g, tb, cfg) })
+	ended, said := tb.try(func() { vm = startFake(g, tb, h) })
 	require.Empty(t, ended, said)
 
 	host, other := filepath.Join(t.TempDir(), "file"), filepath.Join(t.TempDir(), "other")
@@ -85,11 +84,11 @@ func TestStartOnAFake(t *testing.T) {
 	ended, said = tb.try(func() {
 		assert.Equal(t, "hello\n", vm.Run("echo hello"))
 		assert.Equal(t, serial.Result{Status: 3, Stdout: []byte("out"), Stderr: []byte("err")}, vm.Try("printf out; printf err >&2; exit 3"))
-		vm.WriteFile(g.dir+"/run/a b", []byte("x"), 0o600)
-		assert.Equal(t, "x", string(vm.ReadFile(g.dir+"/run/a b")))
-		vm.CopyTo(host, g.dir+"/run/copy")
-		vm.CopyFrom(g.dir+"/run/copy", other)
-		vm.CopyFrom(g.dir+"/run/copy", "relative")
+		vm.WriteFile(g.Dir+"/run/a b", []byte("x"), 0o600)
+		assert.Equal(t, "x", string(vm.ReadFile(g.Dir+"/run/a b")))
+		vm.CopyTo(host, g.Dir+"/run/copy")
+		vm.CopyFrom(g.Dir+"/run/copy", other)
+		vm.CopyFrom(g.Dir+"/run/copy", "relative")
 		vm.WaitUnit("pre-nixos.service", "inactive")
 		assert.Contains(t, vm.Screen(), "root@nixos:~#")
 	})
@@ -100,12 +99,12 @@ func TestStartOnAFake(t *testing.T) {
 		assert.Equal(t, content, string(got))
 	}
 	for name, mode := range map[string]fs.FileMode{"run/a b": 0o600, "run/copy": 0o640} {
-		info, err := os.Stat(filepath.Join(g.dir, name))
+		info, err := os.Stat(filepath.Join(g.Dir, name))
 		require.NoError(t, err)
 		assert.Equal(t, mode, info.Mode().Perm(), name)
 	}
 
-	g.set("units/broken.service", unitIn("failed", "Result=exit-code\n"))
+	g.Set("units/broken.service", fakevm.UnitIn("failed", "Result=exit-code\n"))
 	for name, row := range map[string]struct {
 		call func()
 		says string
@@ -117,7 +116,7 @@ func TestStartOnAFake(t *testing.T) {
 		"write":     {func() { vm.WriteFile("/nowhere/x", nil, 0o644) }, `put /nowhere/x in the guest: `},
 		"copy to":   {func() { vm.CopyTo("/nowhere/x", "/y") }, `open /nowhere/x: no such file`},
 		"copy to /": {func() { vm.CopyTo(host, "/nowhere/x") }, `put /nowhere/x in the guest: `},
-		"copy from": {func() { vm.CopyFrom(g.dir+"/run/copy", "/nowhere/x") }, `open /nowhere/x: no such file`},
+		"copy from": {func() { vm.CopyFrom(g.Dir+"/run/copy", "/nowhere/x") }, `open /nowhere/x: no such file`},
 		"unit":      {func() { vm.WaitUnit("broken.service", "active") }, `(?s)^broken.service does not come to active: broken.service failed \(.*--- jobs`},
 		"no unit":   {func() { vm.WaitUnit("other.service", "active") }, `^other.service does not come to active: other.service is not-found`},
 	} {
@@ -129,7 +128,7 @@ func TestStartOnAFake(t *testing.T) {
 
 	folder := vm.VM.Machine.Folder
 	tb.ended = ""
-	vm.s.failed = false
+	vm.s.Settle(false)
 	tb.cleanUp()
 	assert.NoDirExists(t, folder, "of a test that passed nothing is kept")
 	assert.Contains(t, tb.attrs["vm"], `"outcome":"passed"`)
@@ -138,37 +137,31 @@ func TestStartOnAFake(t *testing.T) {
 // Start ends the test as the boot did: it fails where the guest is to blame, and
 // skips where something is missing, unless nothing may be.
 func TestStartFailsOrSkips(t *testing.T) {
-	beside(t)
+	fakevm.Beside(t)
 	for name, row := range map[string]struct {
 		init    string
-		change  func(*fakeGuest)
+		change  func(*fakevm.Guest)
 		require bool
 		ended   string
 		says    string
 	}{
 		"panic":          {"firmware\nmenu 1\nsay '[    2.000000] Kernel panic - not syncing: fake'\nhalt", nil, false, "fatal", `^boot mine: the boot did not come so far: .*kernel-panic`},
-		"no QEMU":        {toShell, func(g *fakeGuest) { g.set("refuses-to-start", "out of order") }, false, "fatal", `out of order`},
-		"no time":        {toShell, nil, false, "skip", `not started: `},
-		"no time at all": {toShell, nil, true, "fatal", `not started: `},
+		"no QEMU":        {fakevm.ToShell, func(g *fakevm.Guest) { g.Set("refuses-to-start", "out of order") }, false, "fatal", `out of order`},
+		"no time":        {fakevm.ToShell, nil, false, "skip", `not started: `},
+		"no time at all": {fakevm.ToShell, nil, true, "fatal", `not started: `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newFakeGuest(t, row.init)
+			g := fakevm.New(t, row.init)
 			if row.change != nil {
 				row.change(g)
 			}
 			tb := newFakeTB(t)
-			cfg := g.config()
-			cfg.Require = row.require
-			ended, said := tb.try(func() {
-				iso, err := fakeImage.path(t.Context())
-				assert.NoError(t, err)
-				startGuest(tb, cfg, Machine{Name: "mine", ISO: iso}, func(s *session) {
-					g.inhabit(s)
-					if strings.HasPrefix(name, "no time") {
-						s.fleet.deadline = time.Now().Add(time.Second)
-					}
-				})
-			})
+			h := fakeHarness(t, g)
+			h.Require = row.require
+			if strings.HasPrefix(name, "no time") {
+				h.Deadline = time.Now().Add(time.Second)
+			}
+			ended, said := tb.try(func() { startFake(g, tb, h) })
 			assert.Equal(t, row.ended, ended)
 			assert.Regexp(t, "(?s)"+row.says, said)
 			tb.cleanUp()
@@ -178,11 +171,11 @@ func TestStartFailsOrSkips(t *testing.T) {
 
 // What fails after QEMU's end says how that was, to the test that asked.
 func TestGuestAfterQEMU(t *testing.T) {
-	beside(t)
-	g := newFakeGuest(t, toShell)
+	fakevm.Beside(t)
+	g := fakevm.New(t, fakevm.ToShell)
 	tb := newFakeTB(t)
 	var vm *Guest
-	ended, said := tb.try(func() { vm = startFake(g, tb, g.config()) })
+	ended, said := tb.try(func() { vm = startFake(g, tb, fakeHarness(t, g)) })
 	require.Empty(t, ended, said)
 	ended, said = tb.try(func() { vm.Run("kill -KILL $QEMU; cat /dev/zero >/dev/null") })
 	assert.Equal(t, "fatal", ended)
@@ -209,12 +202,11 @@ func TestGuestAfterQEMU(t *testing.T) {
 
 // A VM by hand: what the machine asks for, its button, its console's owner.
 func TestLaunchOnAFake(t *testing.T) {
-	beside(t)
-	g := newFakeGuest(t, toShell)
-	s := g.session(g.config())
-	m := s.template
-	m.Folder = t.TempDir()
-	vm, err := Launch(t.Context(), m, Settings{device: s.device})
+	fakevm.Beside(t)
+	g := fakevm.New(t, fakevm.ToShell)
+	m := fakeMachine(t, g)
+	m.Name, m.Folder = "vm", t.TempDir()
+	vm, err := Launch(t.Context(), m, Settings{})
 	require.NoError(t, err)
 	defer vm.Kill()
 	_, err = vm.Run(t.Context(), "true")
@@ -224,7 +216,7 @@ func TestLaunchOnAFake(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "root\n", out)
 	require.NoError(t, vm.Monitor(t.Context(), "set_link", map[string]any{"name": "net", "up": false}, nil))
-	assert.Equal(t, "0\n", g.get("net/lan/carrier"))
+	assert.Equal(t, "0\n", g.Get("net/lan/carrier"))
 	assert.ErrorContains(t, vm.Monitor(t.Context(), "frobnicate", nil, nil), "frobnicate has not been found")
 
 	_, err = vm.Console.Run(t.Context(), "true") // by an agent in the console's shell
@@ -235,14 +227,14 @@ func TestLaunchOnAFake(t *testing.T) {
 	_, err = conn.Write([]byte("echo by-''hand\r"))
 	require.NoError(t, err)
 	heard := readUntil(t, conn, "by-hand")
-	transcript, err := os.ReadFile(filepath.Join(m.Folder, transcriptFile))
+	transcript, err := os.ReadFile(filepath.Join(m.Folder, record.TranscriptFile))
 	require.NoError(t, err)
 	assert.True(t, strings.HasSuffix(string(transcript[:strings.LastIndex(string(transcript), "by-hand")+7]), heard), "the transcript has what the console had")
 
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	assert.ErrorContains(t, vm.Shutdown(ctx), "power off vm: the guest does not: context deadline exceeded")
-	g.set("acpi", "listens")
+	g.Set("acpi", "listens")
 	require.NoError(t, vm.Shutdown(t.Context()))
 	assert.ErrorContains(t, context.Cause(vm.alive), `exit status 0, after SHUTDOWN {"guest": true, "reason": "guest-shutdown"}`)
 	assert.ErrorIs(t, vm.Shutdown(t.Context()), ErrEnded)

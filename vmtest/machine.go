@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"bootaudit/contract"
+	"bootaudit/internal/port"
+	"bootaudit/internal/record"
 	"bootaudit/internal/tools"
 	"bootaudit/prereq"
 	"bootaudit/serial"
@@ -29,9 +31,9 @@ const (
 	None   = "none"   // no control line: commands share the console
 )
 
-// ControlName is the name of the control line's virtio port in the guest,
+// controlName is the name of the control line's virtio port in the guest,
 // below /dev/virtio-ports.
-const ControlName = "bootaudit.control"
+const controlName = "bootaudit.control"
 
 // Machine describes a virtual PC. The zero value of a field is its default.
 type Machine struct {
@@ -47,7 +49,7 @@ type Machine struct {
 	// Type is QEMU's machine type, default "q35".
 	Type string
 	// CPU is the CPU model. The default is the host's under KVM, and under
-	// TCG [TCGModel].
+	// TCG "max,la57=off".
 	CPU string
 	// TBSizeMiB bounds TCG's cache of translated code, default 256. QEMU's
 	// own default is up to 1 GiB, which no memory limit accounts for.
@@ -58,6 +60,10 @@ type Machine struct {
 	CDROM string
 	// Control is the control line's port: Virtio (the default), UART or None.
 	Control string
+	// ControlDevice is that port as the guest names it, default
+	// /dev/virtio-ports/bootaudit.control, or /dev/ttyS1 for a UART. A guest
+	// without udev may have another name for it.
+	ControlDevice string
 	// Disks appear as /dev/vda, /dev/vdb and so on.
 	Disks []Disk
 	// FWCfg are strings that the guest reads from
@@ -117,12 +123,11 @@ func (d Disk) format() string {
 
 // Files in a VM's folder.
 const (
-	transcriptFile = "serial.log"   // every byte of the console, written by QEMU itself
-	firmwareFile   = "firmware.log" // SeaBIOS's own words, apart from the console
+	firmwareFile = "firmware.log" // SeaBIOS's own words, apart from the console
 )
 
-// TCGModel is the CPU model under TCG.
-const TCGModel = "max,la57=off"
+// tcgModel is the CPU model under TCG.
+const tcgModel = "max,la57=off"
 
 // For is m as it is to boot target's image: with the memory, CPUs, disks and
 // arguments that target asks for, and the network that the contract needs. A disk
@@ -152,7 +157,7 @@ func (m Machine) withDefaults() Machine {
 	m.CDROM = cmp.Or(m.CDROM, IDE)
 	m.Control = cmp.Or(m.Control, Virtio)
 	if m.CPU == "" {
-		m.CPU = TCGModel
+		m.CPU = tcgModel
 		if m.Accelerator == "kvm" {
 			m.CPU = "host"
 		}
@@ -194,13 +199,6 @@ func (m Machine) validate() error {
 	return nil
 }
 
-// Socket names in Machine.Sockets.
-const (
-	monitorSocket = "qmp"
-	consoleSocket = "console"
-	controlSocket = "control"
-)
-
 func (m Machine) socket(name string) string { return filepath.Join(m.Sockets, name) }
 
 // CommandLine is the QEMU command for m. It looks at nothing but m. The
@@ -230,15 +228,15 @@ func (m Machine) CommandLine() []string {
 	server := func(id, name string) string {
 		return "socket,id=" + id + ",path=" + opt(m.socket(name)) + ",server=on,wait=off"
 	}
-	add("-chardev", server("monitor", monitorSocket), "-mon", "chardev=monitor,mode=control")
-	add("-chardev", server("console", consoleSocket)+",logfile="+opt(filepath.Join(m.Folder, transcriptFile))+",logappend=off")
+	add("-chardev", server("monitor", port.Monitor), "-mon", "chardev=monitor,mode=control")
+	add("-chardev", server("console", port.Console)+",logfile="+opt(filepath.Join(m.Folder, record.TranscriptFile))+",logappend=off")
 	add("-device", "isa-serial,chardev=console")
 	switch m.Control {
 	case Virtio:
-		add("-device", "virtio-serial-pci", "-chardev", server("control", controlSocket),
-			"-device", "virtserialport,chardev=control,name="+ControlName)
+		add("-device", "virtio-serial-pci", "-chardev", server("control", port.Control),
+			"-device", "virtserialport,chardev=control,name="+controlName)
 	case UART:
-		add("-chardev", server("control", controlSocket), "-device", "isa-serial,chardev=control")
+		add("-chardev", server("control", port.Control), "-device", "isa-serial,chardev=control")
 	}
 	add("-device", "virtio-rng-pci")
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"bootaudit/internal/port"
 	"bootaudit/internal/tools"
 )
 
@@ -58,7 +59,7 @@ const socketPrefix = "bootaudit-"
 // socketFolder makes a folder whose path leaves room for a socket's name: the
 // kernel takes 107 bytes, and test names make longer ones than that.
 func socketFolder() (string, error) {
-	const most = 107 - len("/"+consoleSocket)
+	const most = 107 - len("/"+port.Console)
 	var errs []error
 	for _, base := range []string{os.Getenv("XDG_RUNTIME_DIR"), os.TempDir(), "/tmp"} {
 		if base == "" {

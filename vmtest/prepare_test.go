@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"bootaudit/internal/fakevm"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -12,7 +14,7 @@ import (
 // A disk is of the format that it is said to be, or it is refused by name: QEMU
 // would show the guest another format's header as its disk.
 func TestDisksFormat(t *testing.T) {
-	useFakeQEMU(t) // its qemu-img writes down how it was called
+	fakevm.Use(t) // its qemu-img writes down how it was called
 	dir := t.TempDir()
 	file := func(name, begins string) string {
 		path := filepath.Join(dir, name)
@@ -62,7 +64,7 @@ func TestDisksFormat(t *testing.T) {
 
 // Nothing is written into whatever folder a test runs in.
 func TestLaunchWantsAFolder(t *testing.T) {
-	useFakeQEMU(t)
+	fakevm.Use(t)
 	_, err := Launch(t.Context(), Machine{}, Settings{})
 	assert.ErrorContains(t, err, "set Machine.Folder")
 	assert.NoFileExists(t, commandFile)

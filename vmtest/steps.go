@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/internal/once"
 	"bootaudit/internal/plain"
+	"bootaudit/internal/record"
 	"bootaudit/internal/screen"
 	"bootaudit/serial"
 	"bootaudit/serial/watch"
@@ -25,7 +25,7 @@ type step struct {
 	condition string
 	how       string
 	remedy    string
-	take      func(*session, context.Context) check.Result
+	take      func(*Session, context.Context) check.Result
 }
 
 // automaticLogin is serial's word for a login that nobody typed.
@@ -35,18 +35,18 @@ const lookAtConsole = "look at serial.log and screen.txt in the VM's folder, or 
 
 var steps = []step{
 	{"qemu", "QEMU starts the machine", "qemu-system-x86_64, see command.txt",
-		"read QEMU's message; make setup installs QEMU", (*session).start},
+		"read QEMU's message; make setup installs QEMU", (*Session).start},
 	{"bootloader", "the boot loader appears on the serial console", "read the serial console",
-		"give the boot loader a serial terminal (ISOLINUX: SERIAL 0 115200; GRUB: terminal_output serial)", (*session).bootloader},
+		"give the boot loader a serial terminal (ISOLINUX: SERIAL 0 115200; GRUB: terminal_output serial)", (*Session).bootloader},
 	{"kernel", "the kernel's first stage appears on the serial console", "pass the boot menu, read the serial console",
-		"put console=ttyS0,115200n8 last on the kernel's command line", (*session).kernel},
-	{"systemd", "systemd appears on the serial console", "read the serial console", lookAtConsole, (*session).systemd},
+		"put console=ttyS0,115200n8 last on the kernel's command line", (*Session).kernel},
+	{"systemd", "systemd appears on the serial console", "read the serial console", lookAtConsole, (*Session).systemd},
 	{"login", "the console logs the contract's user in as promised", "read the prompt's screen line; ask id(1), with an answer that no echo can imitate",
-		"check the getty of the serial console (autologin) in the image", (*session).login},
+		"check the getty of the serial console (autologin) in the image", (*Session).login},
 	{"root", "the login user becomes root without a password", "sudo -i, su - ; ask id(1)",
-		"check sudoers (NOPASSWD) in the image", (*session).becomeRoot},
+		"check sudoers (NOPASSWD) in the image", (*Session).becomeRoot},
 	{"control-line", "root opens a control line for the other checks", "start a shell on a second port",
-		"load virtio_console in the guest; without a port, commands share the console", (*session).openRoot},
+		"load virtio_console in the guest; without a port, commands share the console", (*Session).openRoot},
 }
 
 // lastStep is the ID of the last of the steps.
@@ -55,15 +55,16 @@ var lastStep = steps[len(steps)-1].id
 // newSteps makes checks of the steps. Each needs the one before, and is taken
 // once: a VM has one boot, whoever asks. A promise that was broken on the way,
 // such as an automatic login, does not end the way.
-func (s *session) newSteps() []check.Check {
+func (s *Session) newSteps() []check.Check {
 	var all []check.Check
 	for i, step := range steps {
 		var taken once.Value[check.Result]
 		c := check.Check{
-			ID: step.id, Section: check.SectionRuntime, Condition: step.condition, How: step.how, Remedy: step.remedy, Timeout: hour,
+			ID: step.id, Section: check.SectionRuntime, Condition: step.condition, How: step.how, Remedy: step.remedy, Timeout: time.Hour, // each has limits of its own
+
 			Probe: func(ctx context.Context) check.Result {
 				r, err := taken.Get(ctx, func(ctx context.Context) (check.Result, error) {
-					return s.do(ctx, "boot", func(ctx context.Context) check.Result { return s.take(ctx, step) }), nil
+					return s.Do(ctx, "boot", func(ctx context.Context) check.Result { return s.take(ctx, step) }), nil
 				})
 				if err != nil { // its turn did not come
 					return check.Doubt(err.Error())
@@ -80,8 +81,8 @@ func (s *session) newSteps() []check.Check {
 }
 
 // take takes a step, by the time that a login may take.
-func (s *session) take(ctx context.Context, step step) check.Result {
-	if limit := s.fleet.cfg.LoginTimeout.Duration(); s.vm != nil && limit > 0 {
+func (s *Session) take(ctx context.Context, step step) check.Result {
+	if limit := s.harness.LoginTimeout; s.vm != nil && limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, s.vm.Started.Add(limit),
 			fmt.Errorf("%s since the start are over (BOOT_IMAGE_VM_LOGIN_TIMEOUT)", limit))
@@ -94,9 +95,10 @@ func (s *session) take(ctx context.Context, step step) check.Result {
 	return r
 }
 
-// bootChecks are the steps for a scenario that is about booting: a promise that
-// was broken fails it.
-func (s *session) bootChecks() []check.Check {
+// Boot is the way to a root shell as checks: QEMU, boot loader, kernel, init,
+// login, root, control line. Each is taken once, whoever asks. A promise that was
+// broken fails the session, also where the boot got past it.
+func (s *Session) Boot() []check.Check {
 	checks := slices.Clone(s.steps)
 	for i, c := range checks {
 		checks[i].Probe = func(ctx context.Context) check.Result {
@@ -128,8 +130,8 @@ func reach(ctx context.Context, steps []check.Check, id string) (r check.Result,
 	return check.Result{Outcome: f.Outcome, Detail: f.Detail, Evidence: f.Evidence, Command: f.Command, Risk: f.Risk, FollowUp: f.FollowUp}, blocked
 }
 
-// booted takes all the steps, for scenarios that are about something else.
-func (s *session) booted(ctx context.Context) check.Result {
+// Booted takes all the steps of [Session.Boot], for who is about something else.
+func (s *Session) Booted(ctx context.Context) check.Result {
 	r, blocked := reach(ctx, s.steps, lastStep)
 	r.Detail = blocked + r.Detail
 	if r.Outcome.Met() {
@@ -138,32 +140,32 @@ func (s *session) booted(ctx context.Context) check.Result {
 	return r
 }
 
-func (s *session) rootSeconds() float64 {
-	if at := s.record.now().Timings.Root; at != nil {
+func (s *Session) rootSeconds() float64 {
+	if at := s.record.Now().Timings.Root; at != nil {
 		return *at
 	}
 	return 0
 }
 
-func (s *session) bootloader(ctx context.Context) check.Result {
+func (s *Session) bootloader(ctx context.Context) check.Result {
 	if err := s.vm.Continue(ctx); err != nil {
-		return s.broke(err)
+		return s.Broke(err)
 	}
 	return s.await(ctx, watch.Bootloader)
 }
 
-func (s *session) kernel(ctx context.Context) check.Result {
+func (s *Session) kernel(ctx context.Context) check.Result {
 	if err := s.vm.PassMenu(ctx); err != nil {
-		return s.broke(err)
+		return s.Broke(err)
 	}
 	return s.speaks(ctx, watch.Initrd)
 }
 
-func (s *session) systemd(ctx context.Context) check.Result { return s.speaks(ctx, watch.Init) }
+func (s *Session) systemd(ctx context.Context) check.Result { return s.speaks(ctx, watch.Init) }
 
 // speaks awaits a stage of the boot, which must not pass in silence: a login
 // prompt alone shows that the kernel's console is another one.
-func (s *session) speaks(ctx context.Context, stage watch.Stage) check.Result {
+func (s *Session) speaks(ctx context.Context, stage watch.Stage) check.Result {
 	r := s.await(ctx, stage)
 	if at := s.vm.stageAt(stage); r.Outcome == check.Holds && at.Stage.Reached(watch.Login) {
 		return past(check.Break(fmt.Sprintf("nothing was heard of it: after the boot loader the console was silent until the %s; the last console= on the kernel's command line is not the serial port", at.Stage)), r.Evidence)
@@ -171,23 +173,23 @@ func (s *session) speaks(ctx context.Context, stage watch.Stage) check.Result {
 	return r
 }
 
-func (s *session) await(ctx context.Context, stage watch.Stage) check.Result {
+func (s *Session) await(ctx context.Context, stage watch.Stage) check.Result {
 	reached, err := s.vm.Await(ctx, stage)
 	if err != nil {
-		return s.broke(err)
+		return s.Broke(err)
 	}
 	r := check.Hold(fmt.Sprintf("%s after %.1f s", reached.Stage, reached.At.Sub(s.vm.Started).Seconds()))
 	r.Evidence = reached.Line
 	return r
 }
 
-func (s *session) login(ctx context.Context) check.Result {
-	want := s.fleet.subject.Contract.Login
-	who, err := s.vm.Login(ctx, s.account)
+func (s *Session) login(ctx context.Context) check.Result {
+	want := s.plan.Contract.Login
+	who, err := s.vm.Login(ctx, s.vm.Machine.Account)
 	if err != nil {
-		return s.broke(err)
+		return s.Broke(err)
 	}
-	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Login })
+	s.record.Timed(s.vm.Started, "login")
 	r := check.Hold(fmt.Sprintf("%s after %.0f s", who, time.Since(s.vm.Started).Seconds()))
 	r.Evidence = lastLines(s.vm.Console.Screen(), 12)
 	switch {
@@ -201,13 +203,13 @@ func (s *session) login(ctx context.Context) check.Result {
 	return r
 }
 
-func (s *session) becomeRoot(ctx context.Context) check.Result {
-	who, err := s.vm.BecomeRoot(ctx, s.account)
+func (s *Session) becomeRoot(ctx context.Context) check.Result {
+	who, err := s.vm.BecomeRoot(ctx, s.vm.Machine.Account)
 	if err != nil {
-		return s.broke(err)
+		return s.Broke(err)
 	}
-	s.record.timed(s.vm.Started, func(t *timings) **float64 { return &t.Root })
-	want := s.fleet.subject.Contract.Root
+	s.record.Timed(s.vm.Started, "root")
+	want := s.plan.Contract.Root
 	r := check.Hold(fmt.Sprintf("%s after %.0f s", who, time.Since(s.vm.Started).Seconds()))
 	r.Evidence = lastLines(s.vm.Console.Screen(), 12)
 	if want.Passwordless && len(want.Methods) > 0 && who.By != want.Methods[0] {
@@ -216,32 +218,24 @@ func (s *session) becomeRoot(ctx context.Context) check.Result {
 	return r
 }
 
-func (s *session) openRoot(ctx context.Context) check.Result {
+func (s *Session) openRoot(ctx context.Context) check.Result {
 	note, err := s.vm.OpenRoot(ctx)
 	if err != nil {
-		return s.broke(err)
+		return s.Broke(err)
 	}
-	s.fleet.setPace(s)
+	s.harness.paced(s.plan.Cost, time.Since(s.vm.Started))
 	if note != "" {
-		return with(check.Warn("commands share the console", "commands are slower, and what the guest prints meanwhile is between them",
-			"give the guest virtio_console (CONFIG_VIRTIO_CONSOLE), for a port of their own"), note)
+		r := check.Warn("commands share the console", "commands are slower, and what the guest prints meanwhile is between them",
+			"give the guest virtio_console (CONFIG_VIRTIO_CONSOLE), for a port of their own")
+		return r.With(note)
 	}
 	return check.Hold("root's commands go over a port of their own")
 }
 
-// setPace learns from a boot how slow this host is.
-func (f *fleet) setPace(s *session) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if s.cost > 0 {
-		f.pace = max(f.pace, time.Since(s.vm.Started).Seconds()/s.cost.Seconds())
-	}
-}
-
-// broke is the result of an error that a VM's method returned, named by the
+// Broke is the result of an error that a VM's method returned, named by the
 // tripwire that was touched, if one was.
-func (s *session) broke(err error) check.Result {
-	s.record.note(err)
+func (s *Session) Broke(err error) check.Result {
+	s.record.Note(err)
 	r := check.Break(err.Error())
 	var trip *serial.TripError
 	var waited *serial.WaitError
@@ -269,7 +263,7 @@ func (s *session) broke(err error) check.Result {
 	}
 	if trip == nil {
 		// What the console warned of before may be why.
-		for _, t := range s.seen() {
+		for _, t := range s.Trips() {
 			r.Detail += fmt.Sprintf("; the console had shown %s: %s", t.ID, t.Line)
 		}
 	}
@@ -283,11 +277,11 @@ var runningJob = regexp.MustCompile(`A (?:start|stop) job is .*?\)`)
 
 // lastJob is the job that systemd's spinner showed last, if the boot has not
 // come to a login.
-func (s *session) lastJob() string {
+func (s *Session) lastJob() string {
 	if s.vm.Console.Stage() != watch.Init {
 		return ""
 	}
-	tail, err := lastBytes(s.record.path(transcriptFile), 16<<10)
+	tail, err := lastBytes(s.record.Path(record.TranscriptFile), 16<<10)
 	if err != nil {
 		return ""
 	}
@@ -302,35 +296,11 @@ func (s *session) lastJob() string {
 	return last
 }
 
-// seen are the tripwires that were touched so far.
-func (s *session) seen() []watch.Trip {
+// Trips are the tripwires that were touched so far.
+func (s *Session) Trips() []watch.Trip {
 	s.seenMu.Lock()
 	defer s.seenMu.Unlock()
 	return slices.Clone(s.trips)
-}
-
-// tripwireCheck looks for warnings on the console that ended no wait.
-func (s *session) tripwireCheck(need string) check.Check {
-	return s.row(need, "tripwires", "the console shows no sign of trouble", "the table of tripwires on every line", nil,
-		"see what each line means in bootaudit explain serial.log", "boot",
-		func(context.Context) check.Result {
-			alarms := s.fleet.subject.Contract.Alarms
-			seen := slices.DeleteFunc(s.seen(), func(t watch.Trip) bool {
-				// Without a root key an image may promise just this.
-				return !s.keyed && slices.ContainsFunc(alarms, func(a contract.Alarm) bool { return a.ID == t.ID && a.NeedsRootKey })
-			})
-			if len(seen) == 0 {
-				return check.Hold(fmt.Sprintf("none of %d tripwires was touched", len(watch.Tripwires())+len(alarms)))
-			}
-			var words, lines []string
-			for _, t := range seen {
-				words = append(words, fmt.Sprintf("%s: %s", t.ID, t.Means))
-				lines = append(lines, t.Line)
-			}
-			r := with(check.Break(strings.Join(words, "; ")), strings.Join(lines, "\n"))
-			r.FollowUp = seen[0].Remedy
-			return r
-		})
 }
 
 func orNone(stage watch.Stage) string {
@@ -340,15 +310,10 @@ func orNone(stage watch.Stage) string {
 	return string(stage)
 }
 
-func with(r check.Result, evidence string) check.Result {
-	r.Evidence = evidence
-	return r
-}
-
 // past is a result that was broken, and does not end the boot.
 func past(r check.Result, evidence string) check.Result {
 	r.Past = true
-	return with(r, evidence)
+	return r.With(evidence)
 }
 
 // lastLines are the last n lines of text that are not blank.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"bootaudit/internal/port"
 )
 
 // sweepAge is how old a socket must be before it may be a dead VM's.
@@ -16,7 +18,7 @@ const sweepAge = time.Minute
 // sweep removes the socket folders below base that VMs left whose test was
 // killed: nobody listens there any more.
 func sweep(base string) {
-	monitors, _ := filepath.Glob(filepath.Join(base, socketPrefix+"*", monitorSocket)) // the pattern is well formed
+	monitors, _ := filepath.Glob(filepath.Join(base, socketPrefix+"*", port.Monitor)) // the pattern is well formed
 	open, _ := os.ReadFile("/proc/net/unix")
 	for _, monitor := range monitors {
 		// One that begins is bound before it listens.

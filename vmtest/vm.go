@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"bootaudit/contract"
+	"bootaudit/internal/port"
 	"bootaudit/internal/qmp"
 	"bootaudit/internal/quote"
 	"bootaudit/serial"
@@ -42,8 +43,6 @@ type Settings struct {
 	// OnStage and OnTrip are told what the console shows; they must not wait.
 	OnStage func(watch.Reached)
 	OnTrip  func(watch.Trip)
-
-	device string // of the control line in the guest; "" is the machine's
 }
 
 // VM is a machine that runs, or has run. Its folder is Machine.Folder.
@@ -141,7 +140,7 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 	// QEMU starts in well under a second; a loaded host is not a dead QEMU.
 	ctx, cancel = context.WithTimeoutCause(ctx, 30*time.Second, errors.New("qemu did not answer within 30s of its start"))
 	defer cancel()
-	vm.monitor, err = qmp.Dial(ctx, vm.Machine.socket(monitorSocket), vm.onEvent)
+	vm.monitor, err = qmp.Dial(ctx, vm.Machine.socket(port.Monitor), vm.onEvent)
 	if err != nil {
 		if vm.process.wait(time.Second) { // its own words say more
 			return vm.ending()
@@ -152,7 +151,7 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 	vm.drained = vm.monitor.Drained()
 	vm.mu.Unlock()
 	vm.Version = vm.monitor.Version()
-	console, err := dialPort(ctx, vm.Machine.socket(consoleSocket))
+	console, err := port.Dial(ctx, vm.Machine.socket(port.Console))
 	if err != nil {
 		return fmt.Errorf("console: %w", err)
 	}
@@ -165,7 +164,7 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 		return errors.Join(err, console.Close())
 	}
 	if vm.Machine.Control != None {
-		if vm.control, err = dialPort(ctx, vm.Machine.socket(controlSocket)); err != nil {
+		if vm.control, err = port.Dial(ctx, vm.Machine.socket(port.Control)); err != nil {
 			return fmt.Errorf("control line: %w", err)
 		}
 	}
@@ -263,17 +262,19 @@ const stopGrace = 3 * time.Second
 
 // Kill ends QEMU, the guest prepared or not: it asks QEMU, then sends SIGTERM,
 // then SIGKILL. It returns when QEMU is gone, within seconds.
-func (vm *VM) Kill() {
+func (vm *VM) Kill() { vm.kill(stopGrace) }
+
+func (vm *VM) kill(grace time.Duration) {
 	vm.process.asked.Store(true)
 	if vm.monitor != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+		ctx, cancel := context.WithTimeout(context.Background(), grace)
 		_ = vm.monitor.Execute(ctx, "quit", nil, nil)
 		cancel()
 	} else {
 		vm.process.signal(syscall.SIGTERM)
 	}
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		if vm.process.wait(stopGrace) {
+		if vm.process.wait(grace) {
 			break
 		}
 		vm.process.signal(signal)
@@ -299,24 +300,7 @@ func (vm *VM) HandOver(ctx context.Context) (net.Conn, error) {
 	if line, ok := vm.Root.(io.Closer); ok {
 		line.Close()
 	}
-	return dialPort(ctx, vm.Machine.socket(consoleSocket))
-}
-
-// dialPort connects to one of QEMU's ports. QEMU serves one connection, and
-// takes a moment to notice that the one before has ended.
-func dialPort(ctx context.Context, path string) (net.Conn, error) {
-	var dialer net.Dialer
-	for {
-		conn, err := dialer.DialContext(ctx, "unix", path)
-		if !errors.Is(err, syscall.EAGAIN) {
-			return conn, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: somebody else is connected", err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	return port.Dial(ctx, vm.Machine.socket(port.Console))
 }
 
 // release closes our ends of the VM's sockets and leaves it running.

@@ -20,6 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"bootaudit/internal/config"
+	"bootaudit/internal/port"
+	"bootaudit/internal/record"
 	"bootaudit/serial"
 	"bootaudit/serial/watch"
 )
@@ -102,7 +104,7 @@ func TestNothingIsLostBeforeContinue(t *testing.T) {
 
 	vm.Kill()
 	assert.Equal(t, "exit status 0", vm.process.exit())
-	transcript, err := os.ReadFile(filepath.Join(m.Folder, transcriptFile))
+	transcript, err := os.ReadFile(filepath.Join(m.Folder, record.TranscriptFile))
 	require.NoError(t, err)
 	assert.Equal(t, "first words", string(transcript))
 	firmware, err := os.ReadFile(filepath.Join(m.Folder, firmwareFile))
@@ -248,16 +250,16 @@ func TestNoOrphan(t *testing.T) {
 	// What it left is removed by the next VM.
 	require.DirExists(t, sockets)
 	old := time.Now().Add(-2 * sweepAge)
-	require.NoError(t, os.Chtimes(filepath.Join(sockets, monitorSocket), old, old))
+	require.NoError(t, os.Chtimes(filepath.Join(sockets, port.Monitor), old, old))
 	vm := launch(t, tiny(t, "next"))
 	assert.Eventually(t, func() bool { // the last of QEMU's threads closes its sockets
 		sweep(filepath.Dir(sockets))
 		_, err := os.Stat(sockets)
 		return errors.Is(err, os.ErrNotExist)
 	}, time.Minute, 10*time.Millisecond)
-	require.NoError(t, os.Chtimes(filepath.Join(vm.Machine.Sockets, monitorSocket), old, old))
+	require.NoError(t, os.Chtimes(filepath.Join(vm.Machine.Sockets, port.Monitor), old, old))
 	sweep(filepath.Dir(vm.Machine.Sockets))
-	assert.FileExists(t, filepath.Join(vm.Machine.Sockets, monitorSocket))
+	assert.FileExists(t, filepath.Join(vm.Machine.Sockets, port.Monitor))
 }
 
 // runs says whether pid is a process and not a zombie that nobody reaps.

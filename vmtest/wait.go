@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"bootaudit/internal/plain"
 	"bootaudit/internal/quote"
 )
 
@@ -110,66 +109,25 @@ func (vm *VM) WaitUnit(ctx context.Context, unit, state string) (Wait, error) {
 	return vm.wait(ctx, "await_unit", unit, state)
 }
 
-// why is [Wait.Why], with what the unit's own programs said last.
-func (s *session) why(ctx context.Context, w Wait, unit string) string {
-	why := w.Why(unit)
-	if cmp.Or(w.Values["cause"], w.Verdict) != "deadlock" {
-		why += s.lastWords(ctx, unit)
-	}
-	return why
+// WaitStatus waits in the guest for a file of KEY=value lines that unit writes,
+// or for what makes it impossible.
+func (vm *VM) WaitStatus(ctx context.Context, file, unit string) (Wait, error) {
+	return vm.wait(ctx, "await_status", file, unit)
 }
 
-// lastWords are the last lines in the journal of what unit ran, as the end of a
-// sentence; "" when there are none to be had.
-func (s *session) lastWords(ctx context.Context, unit string) string {
-	if unit == "" {
-		return ""
-	}
-	// What is known already does not wait long for it.
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	out, err := s.vm.Output(ctx, "journalctl --no-pager -q -b -o cat -n 4 _SYSTEMD_UNIT="+quote.Word(unit))
-	if err != nil {
-		return ""
-	}
-	var words []string
-	for line := range strings.Lines(out) {
-		if line = strings.TrimSpace(plain.Text(line)); line != "" {
-			words = append(words, fmt.Sprintf("%.200q", line))
+// WaitAddress waits in the guest for an IPv4 address on an interface that unit
+// sets up; "" is none. [Wait.Values] has it as "address".
+func (vm *VM) WaitAddress(ctx context.Context, iface, unit string) (Wait, error) {
+	return vm.wait(ctx, "await_address", iface, unit)
+}
+
+// Status are the KEY=value lines of the file that [VM.WaitStatus] waited for.
+func (w Wait) Status() map[string]string {
+	values := map[string]string{}
+	for key, value := range w.Values {
+		if name, ok := strings.CutPrefix(key, "status."); ok {
+			values[name] = value
 		}
 	}
-	if len(words) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; the last words of %s: %s", unit, strings.Join(words, ", "))
-}
-
-// noted keeps when what a wait's verdict rests on had happened in the guest.
-func (s *session) noted(w Wait, err error) (Wait, error) {
-	s.happened = time.Now().Add(-w.Since)
-	return w, err
-}
-
-// passLimit bounds a wait of the audit's: the slowest pass that is known took
-// three minutes, emulated.
-const passLimit = 7 * time.Minute
-
-func (s *session) waitUnit(ctx context.Context, unit, state string) (Wait, error) {
-	ctx, cancel := context.WithTimeout(ctx, passLimit)
-	defer cancel()
-	return s.noted(s.vm.WaitUnit(ctx, unit, state))
-}
-
-// waitStatus waits for the status file that unit writes.
-func (s *session) waitStatus(ctx context.Context, file, unit string) (Wait, error) {
-	ctx, cancel := context.WithTimeout(ctx, passLimit)
-	defer cancel()
-	return s.noted(s.vm.wait(ctx, "await_status", file, unit))
-}
-
-// waitAddress waits for an IPv4 address on an interface that unit sets up.
-func (s *session) waitAddress(ctx context.Context, iface, unit string) (Wait, error) {
-	ctx, cancel := context.WithTimeout(ctx, passLimit)
-	defer cancel()
-	return s.noted(s.vm.wait(ctx, "await_address", iface, unit))
+	return values
 }

@@ -115,7 +115,7 @@ func TestWaitStatus(t *testing.T) {
 			w := waitingGuest(t, test.states, "", "")("await_status " + quote.Word(file) + " x.service")
 			assert.Equal(t, test.verdict, w.Verdict)
 			if test.file != "" {
-				assert.Equal(t, "applied", w.status()["STATE"])
+				assert.Equal(t, "applied", w.Status()["STATE"])
 			}
 			if test.verdict == "ok" {
 				assert.Positive(t, w.Since)
@@ -151,7 +151,7 @@ func TestParseWait(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 2.5, w.Since.Seconds())
 	assert.Equal(t, "--- jobs\nnone\n--- more\n", w.Report)
-	assert.Equal(t, map[string]string{"STATE": "x=y"}, w.status())
+	assert.Equal(t, map[string]string{"STATE": "x=y"}, w.Status())
 	_, err = parseWait("sh: not found\n")
 	assert.ErrorContains(t, err, `the guest gave no verdict: "sh: not found\n"`)
 }

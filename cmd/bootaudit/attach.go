@@ -13,8 +13,8 @@ import (
 	"golang.org/x/term"
 
 	"bootaudit/internal/config"
+	"bootaudit/internal/kept"
 	"bootaudit/internal/plain"
-	"bootaudit/vmtest"
 )
 
 const attachUsage = `usage: bootaudit attach [-end] [VM [COMMAND...]]
@@ -36,7 +36,7 @@ func runAttach(ctx context.Context, args []string) int {
 	if err != nil {
 		return fail(err)
 	}
-	vm, err := vmtest.FindKept(string(cfg.CacheDir), flags.Arg(0))
+	vm, err := kept.Find(string(cfg.CacheDir), flags.Arg(0))
 	if err != nil {
 		return fail(fmt.Errorf("attach: %w", err))
 	}

@@ -120,14 +120,14 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, ke
 
 // machine is what cfg's image gets beside its disk, and the key that lets root
 // log in over SSH; the zero key where none is known to.
-func machine(cfg config.Config, keyless bool, faults string) (vmtest.Machine, rootkey.Key, error) {
+func machine(cfg config.Config, keyless bool, faults string) (vmtest.Machine, contract.Key, error) {
 	m := vmtest.Machine{Name: "run", Network: true, FWCfg: map[string]string{}}
 	standIn := cfg.Target().Kind == contract.KindStandIn
 	if standIn && faults != "" {
 		m.FWCfg[fixtures.FaultFile] = faults
 	}
 	if standIn && keyless {
-		return m, rootkey.Key{}, nil
+		return m, contract.Key{}, nil
 	}
 	key, err := rootkey.InImage(cfg)
 	if standIn && err == nil {

@@ -24,6 +24,7 @@ import (
 	"bootaudit/iso"
 	"bootaudit/prereq"
 	"bootaudit/vmtest"
+	"bootaudit/vmtest/scenario"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/surface.txt from the code")
@@ -81,7 +82,7 @@ func diff(want, got string) (changes []string) {
 }
 
 // public are the packages for others to import.
-var public = []string{"contract", "contract/check", "fixtures", "fixtures/smalliso", "iso", "prereq", "serial", "serial/watch", "vmtest"}
+var public = []string{"contract", "contract/check", "fixtures", "fixtures/smalliso", "iso", "prereq", "serial", "serial/watch", "vmtest", "vmtest/scenario"}
 
 // sources parses a package's files, tests apart.
 func sources(t *testing.T, pkg string) (files []*ast.File) {
@@ -176,10 +177,10 @@ func checkIDs() (lines []string) {
 		for _, c := range iso.Checks(iso.Subject{Contract: terms}) {
 			lines = append(lines, "TestImage/"+c.ID)
 		}
-		suite := vmtest.NewSuite(vmtest.Subject{Contract: terms}, config.Config{}, vmtest.Watcher{})
-		for _, scenario := range suite.Scenarios {
-			for _, c := range scenario.Checks {
-				lines = append(lines, "TestVM/"+scenario.Name+"/"+c.ID)
+		suite := scenario.NewSuite(scenario.Subject{Contract: terms}, &vmtest.Harness{})
+		for _, s := range suite.Scenarios {
+			for _, c := range s.Checks {
+				lines = append(lines, "TestVM/"+s.Name+"/"+c.ID)
 			}
 		}
 	}
@@ -211,7 +212,7 @@ func variables(t *testing.T) (lines []string) {
 // artifacts are the names that a VM's folder and a report's have in them: the
 // constants that end in File.
 func artifacts(t *testing.T) (lines []string) {
-	for _, pkg := range []string{"internal/report", "vmtest"} {
+	for _, pkg := range []string{"internal/record", "internal/report", "vmtest"} {
 		for _, file := range sources(t, pkg) {
 			ast.Inspect(file, func(n ast.Node) bool {
 				spec, ok := n.(*ast.ValueSpec)

@@ -23,6 +23,7 @@ import (
 	"bootaudit/iso"
 	"bootaudit/prereq"
 	"bootaudit/vmtest"
+	"bootaudit/vmtest/scenario"
 )
 
 var update = flag.Bool("update", false, "rewrite the README's tables from the code")
@@ -78,13 +79,13 @@ func checks() string {
 		"| scenario | what it shows |\n|---|---|\n")
 	var boots [][]check.Check
 	for i, c := range []contract.Contract{contract.PreNixOS(), {}} {
-		suite := vmtest.NewSuite(vmtest.Subject{Contract: c}, config.Config{}, vmtest.Watcher{})
+		suite := scenario.NewSuite(scenario.Subject{Contract: c}, &vmtest.Harness{})
 		var all []check.Check
-		for _, scenario := range suite.Scenarios {
+		for _, s := range suite.Scenarios {
 			if i == 0 {
-				fmt.Fprintf(&b, "| `%s` | %s |\n", scenario.Name, scenario.About)
+				fmt.Fprintf(&b, "| `%s` | %s |\n", s.Name, s.About)
 			}
-			for _, c := range scenario.Checks {
+			for _, c := range s.Checks {
 				// The same row stands in several scenarios.
 				if !slices.ContainsFunc(all, func(other check.Check) bool { return other.ID == c.ID && other.Condition == c.Condition }) {
 					all = append(all, c)

@@ -7,37 +7,8 @@ import (
 	"strings"
 
 	"bootaudit/contract/check"
+	"bootaudit/internal/record"
 )
-
-// VM is what the `vm` attribute says of a virtual machine at its end.
-type VM struct {
-	Name        string         `json:"name"`
-	Folder      string         `json:"folder"` // of its artifacts
-	CommandLine []string       `json:"command_line"`
-	QEMUVersion string         `json:"qemu_version"`
-	Accelerator string         `json:"accelerator"`
-	Timings     map[string]any `json:"timings"` // by name; the numbers are seconds
-	Stages      []Stage        `json:"stages"`
-	Outcome     string         `json:"outcome"`
-	Firmware    string         `json:"firmware"`
-	Ending      string         `json:"ending"` // how QEMU ended
-	Errors      []string       `json:"errors"`
-	Trips       []Trip         `json:"tripwires"`
-}
-
-// Trip is a line of the console that means trouble.
-type Trip struct {
-	ID      string  `json:"id"`
-	Line    string  `json:"line"`
-	Fatal   bool    `json:"fatal"`
-	Seconds float64 `json:"seconds"`
-}
-
-// Stage is a point that a boot reached, in seconds after the VM's start.
-type Stage struct {
-	Stage   string  `json:"stage"`
-	Seconds float64 `json:"seconds"`
-}
 
 // attribute puts an attribute together whose line is over 4 KiB: go test does
 // not recognise those (test2json's buffer) and passes them as output, in parts,
@@ -73,7 +44,7 @@ func (r *Run) attribute(t *Test, e *Event) News {
 			r.Abouts = append(r.Abouts, about)
 		}
 	case "vm":
-		var vm VM
+		var vm record.VM
 		if err = json.Unmarshal([]byte(e.Value), &vm); err == nil {
 			t.VMs = append(t.VMs, vm)
 			return News{Test: t, VM: &vm}

@@ -3,12 +3,12 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"bootaudit/internal/plain"
 	"bootaudit/internal/quote"
+	"bootaudit/internal/record"
 )
 
 // Boot is one VM as the report shows it.
@@ -19,7 +19,7 @@ type Boot struct {
 	Stages                           []Reached
 	Timings                          []Took
 	Errors                           []string
-	Trips                            []Trip
+	Trips                            []record.Trip
 	Total                            float64 // seconds
 
 	// From the VM's folder, when it can be read.
@@ -40,23 +40,23 @@ func (b Boot) Failed() bool { return b.Outcome != "" && b.Outcome != "passed" &&
 
 const maxListed = 50 // stages, errors and tripwires of a VM
 
-func newBoot(vm VM) Boot {
+func newBoot(vm record.VM) Boot {
 	b := Boot{
 		Name: cleanLine(vm.Name, 80), Outcome: cleanLine(vm.Outcome, 40), QEMU: cleanLine(vm.QEMUVersion, 120),
 		Accelerator: cleanLine(vm.Accelerator, 20), Firmware: cleanLine(vm.Firmware, 20),
 		Ending: cleanLine(vm.Ending, 300), Folder: vm.Folder,
 		Command: bound(plain.Text(quote.Line(vm.CommandLine...)), 8<<10),
 	}
-	for _, name := range slices.Sorted(maps.Keys(vm.Timings)) {
-		if s, ok := vm.Timings[name].(float64); ok {
-			words := strings.ReplaceAll(strings.TrimSuffix(name, "_seconds"), "_", " ")
-			b.Timings = append(b.Timings, Took{Name: cleanLine(words, 60), Seconds: s})
-		}
+	for name, s := range vm.Timings.Seconds() {
+		words := strings.ReplaceAll(strings.TrimSuffix(name, "_seconds"), "_", " ")
+		b.Timings = append(b.Timings, Took{Name: words, Seconds: s})
 	}
 	slices.SortStableFunc(b.Timings, func(x, y Took) int { return cmp.Compare(x.Seconds, y.Seconds) })
-	b.Total, _ = vm.Timings["total_seconds"].(float64)
+	if vm.Timings.Total != nil {
+		b.Total = *vm.Timings.Total
+	}
 	stages := slices.Clone(vm.Stages[:min(len(vm.Stages), maxListed)])
-	slices.SortStableFunc(stages, func(x, y Stage) int { return cmp.Compare(x.Seconds, y.Seconds) })
+	slices.SortStableFunc(stages, func(x, y record.Stage) int { return cmp.Compare(x.Seconds, y.Seconds) })
 	for _, s := range stages {
 		if s.Seconds >= 0 && s.Seconds < 1e6 {
 			b.Stages = append(b.Stages, Reached{Name: cleanLine(s.Stage, 40), Seconds: s.Seconds})
@@ -74,7 +74,7 @@ func newBoot(vm VM) Boot {
 		b.Errors = append(b.Errors, bound(strings.TrimSpace(plain.Text(text)), 4<<10))
 	}
 	for _, trip := range vm.Trips[:min(len(vm.Trips), maxListed)] {
-		b.Trips = append(b.Trips, Trip{ID: cleanLine(trip.ID, 60), Line: cleanLine(trip.Line, 300), Fatal: trip.Fatal, Seconds: trip.Seconds})
+		b.Trips = append(b.Trips, record.Trip{ID: cleanLine(trip.ID, 60), Line: cleanLine(trip.Line, 300), Fatal: trip.Fatal, Seconds: trip.Seconds})
 	}
 	return b
 }

@@ -5,7 +5,7 @@
 // folders that the stream names, so it can be made again from a saved stream
 // and merged from the streams of several machines. The stream carries three
 // attributes of ours, each JSON: `finding` (a [check.Finding]), `about` (a
-// [check.About]) and `vm` (a [VM]). Every other test is reported by its outcome and its last words.
+// [check.About]) and `vm` (a [record.VM]). Every other test is reported by its outcome and its last words.
 //
 // What a guest printed is data: it is bounded and cleaned of control codes
 // when it enters the [Audit], and escaped by each format that writes it.

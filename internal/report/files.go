@@ -14,6 +14,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"bootaudit/internal/plain"
+	"bootaudit/internal/record"
 )
 
 // Names of the files in an audit's folder.
@@ -87,7 +88,7 @@ func (a *Audit) Attach(near ...string) {
 // addRecord adds what metadata.json tells beside the `vm` attribute.
 func (b *Boot) addRecord(root *os.Root) {
 	text, whole := readFile(root, "metadata.json", maxRecord)
-	var vm VM
+	var vm record.VM
 	if err := json.Unmarshal([]byte(text), &vm); err != nil || !whole {
 		return
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"bootaudit/internal/record"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -65,7 +67,7 @@ func TestAttach(t *testing.T) {
 	told := &Audit{VMs: []Boot{{Name: "vm", Folder: folder}}}
 	told.Attach()
 	assert.Equal(t, []string{"no group"}, told.VMs[0].Errors)
-	assert.Equal(t, []Trip{{ID: "oops", Line: "BUG: x", Seconds: 3}}, told.VMs[0].Trips)
+	assert.Equal(t, []record.Trip{{ID: "oops", Line: "BUG: x", Seconds: 3}}, told.VMs[0].Trips)
 	assert.Equal(t, "exit status 1", told.VMs[0].Ending)
 
 	moved := &Audit{VMs: []Boot{{Name: "vm", Folder: "/elsewhere/vm"}, {Name: "gone", Folder: "/elsewhere/gone"}}}

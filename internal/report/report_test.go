@@ -28,10 +28,10 @@ func read(t testing.TB, name string) *Run {
 	f, err := os.Open(name)
 	require.NoError(t, err)
 	defer f.Close()
-	return record(filepath.Base(name), f)
+	return readAll(filepath.Base(name), f)
 }
 
-func record(name string, in io.Reader) *Run {
+func readAll(name string, in io.Reader) *Run {
 	run := NewRun(name)
 	for line := range Lines(in) {
 		run.Add(line)
@@ -205,7 +205,7 @@ func TestWhatIsNoStream(t *testing.T) {
 		{"stops", `{"Action":"start","Package":"p"}` + "\n" + `{"Action":"run","Package":"p","Test":"TestX"}` + "\n", "ends before these had ended: p, TestX"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := NewAudit(record("in", strings.NewReader(c.stream)))
+			a := NewAudit(readAll("in", strings.NewReader(c.stream)))
 			assert.Contains(t, strings.Join(a.Partial, "\n"), c.says)
 			assert.False(t, a.Good())
 			checkMarkdown(t, written(t, a.Markdown))
@@ -214,7 +214,7 @@ func TestWhatIsNoStream(t *testing.T) {
 }
 
 func TestNoTestRan(t *testing.T) {
-	a := NewAudit(record("in", strings.NewReader(`{"Action":"start","Package":"p"}
+	a := NewAudit(readAll("in", strings.NewReader(`{"Action":"start","Package":"p"}
 {"Action":"output","Package":"p","Output":"?   \tp\t[no test files]\n"}
 {"Action":"skip","Package":"p","Elapsed":0}
 `)))

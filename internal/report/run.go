@@ -8,6 +8,7 @@ import (
 
 	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
+	"bootaudit/internal/record"
 )
 
 // Run is what one stream has said so far.
@@ -51,7 +52,7 @@ type Test struct {
 	Status   string  // pass, fail, skip, or empty while it runs
 	Elapsed  float64 // seconds
 	Findings []check.Finding
-	VMs      []VM
+	VMs      []record.VM
 	Parent   bool // it has subtests
 
 	paused bool
@@ -63,7 +64,7 @@ type News struct {
 	Test    *Test          // that started or ended, or that the rest is about
 	Ended   bool           // Test ended
 	Finding *check.Finding // of Test
-	VM      *VM            // that ended
+	VM      *record.VM     // that ended
 	Package *Package       // that ended
 	// Progress is a VM's line, "vm NAME: 34s STAGE".
 	Progress *Progress

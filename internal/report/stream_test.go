@@ -51,7 +51,7 @@ func TestLongLines(t *testing.T) {
 
 func TestReadErrorIsTold(t *testing.T) {
 	in := io.MultiReader(strings.NewReader(`{"Action":"start","Package":"p"}`+"\n"), iotest.ErrReader(errors.New("disk gone")))
-	a := NewAudit(record("in", in))
+	a := NewAudit(readAll("in", in))
 	assert.Contains(t, strings.Join(a.Partial, "\n"), "Reading in ended early: disk gone.")
 }
 
@@ -80,7 +80,7 @@ func TestLongAttribute(t *testing.T) {
 }
 
 func TestRunsAgain(t *testing.T) {
-	run := record("in", strings.NewReader(`{"Action":"run","Package":"p","Test":"TestX"}
+	run := readAll("in", strings.NewReader(`{"Action":"run","Package":"p","Test":"TestX"}
 {"Action":"fail","Package":"p","Test":"TestX"}
 {"Action":"run","Package":"p","Test":"TestX"}
 {"Action":"pass","Package":"p","Test":"TestX"}
@@ -102,7 +102,7 @@ func FuzzReport(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		a := NewAudit(record("in", strings.NewReader(string(stream))))
+		a := NewAudit(readAll("in", strings.NewReader(string(stream))))
 		checkXML(t, written(t, a.JUnit))
 		md := written(t, a.Markdown)
 		if control.MatchString(md) {

@@ -23,17 +23,9 @@ import (
 	"bootaudit/internal/config"
 )
 
-// Key is a key pair on disk.
-type Key struct {
-	Private     string // path of the OpenSSH private key; empty when only the public half is known
-	Public      string // path of the public key, one authorized_keys line
-	Authorized  string // that line, without its newline
-	Fingerprint string // SHA256:..., as ssh-keygen -l prints it
-}
-
 // For is the key that cfg asks for: the file that PRE_NIXOS_ROOT_KEY names,
 // else the one kept in the cache folder, made anew under BOOT_IMAGE_NEW_KEY=1.
-func For(cfg config.Config) (Key, error) {
+func For(cfg config.Config) (contract.Key, error) {
 	if cfg.RootKey != "" {
 		return fromPublic(string(cfg.RootKey))
 	}
@@ -42,9 +34,9 @@ func For(cfg config.Config) (Key, error) {
 
 // InImage is the key that cfg's image lets root log in with; the zero key is
 // none that is known. An image that was given has whatever key it was built with.
-func InImage(cfg config.Config) (Key, error) {
+func InImage(cfg config.Config) (contract.Key, error) {
 	if cfg.Target().Kind == contract.KindISO && cfg.RootKey == "" {
-		return Key{}, nil
+		return contract.Key{}, nil
 	}
 	return For(cfg)
 }
@@ -54,14 +46,14 @@ const comment = "bootaudit root key"
 // Load is the key kept in cacheDir, which is made when there is none or when
 // renew is set. Processes with the same parent renew it once between them: the
 // packages of one `go test` run must agree on the key.
-func Load(cacheDir string, renew bool) (Key, error) {
+func Load(cacheDir string, renew bool) (contract.Key, error) {
 	private := filepath.Join(cacheDir, "root-key")
 	if err := os.MkdirAll(cacheDir, 0o700); err != nil {
-		return Key{}, fmt.Errorf("root key: %w", err)
+		return contract.Key{}, fmt.Errorf("root key: %w", err)
 	}
 	lock := flock.New(private + ".lock")
 	if err := lock.Lock(); err != nil { // held for milliseconds
-		return Key{}, fmt.Errorf("root key: %w", err)
+		return contract.Key{}, fmt.Errorf("root key: %w", err)
 	}
 	defer lock.Unlock()
 
@@ -78,11 +70,11 @@ func Load(cacheDir string, renew bool) (Key, error) {
 		}
 	}
 	if err := generate(private); err != nil {
-		return Key{}, fmt.Errorf("root key: %w", err)
+		return contract.Key{}, fmt.Errorf("root key: %w", err)
 	}
 	if renew {
 		if err := os.WriteFile(run, []byte(parent()), 0o600); err != nil {
-			return Key{}, fmt.Errorf("root key: %w", err)
+			return contract.Key{}, fmt.Errorf("root key: %w", err)
 		}
 	}
 	return read(private)
@@ -90,17 +82,17 @@ func Load(cacheDir string, renew bool) (Key, error) {
 
 // fromPublic is the key whose public half is the file named public. Its private
 // half is looked for beside it, without ".pub".
-func fromPublic(public string) (Key, error) {
+func fromPublic(public string) (contract.Key, error) {
 	text, err := os.ReadFile(public)
 	if err != nil {
-		return Key{}, fmt.Errorf("root key: %w", err)
+		return contract.Key{}, fmt.Errorf("root key: %w", err)
 	}
 	parsed, _, _, _, err := ssh.ParseAuthorizedKey(text)
 	if err != nil {
-		return Key{}, fmt.Errorf("root key: %s is not an OpenSSH public key (wanted one line like %q): %w",
+		return contract.Key{}, fmt.Errorf("root key: %s is not an OpenSSH public key (wanted one line like %q): %w",
 			public, "ssh-ed25519 AAAA... comment", err)
 	}
-	key := Key{Public: public, Authorized: strings.TrimSpace(string(text)), Fingerprint: ssh.FingerprintSHA256(parsed)}
+	key := contract.Key{Public: public, Authorized: strings.TrimSpace(string(text)), Fingerprint: ssh.FingerprintSHA256(parsed)}
 	if private, ok := strings.CutSuffix(public, ".pub"); ok {
 		if _, err := os.Stat(private); err == nil {
 			key.Private = private
@@ -111,27 +103,27 @@ func fromPublic(public string) (Key, error) {
 
 // read is the key pair whose private half is the file named private. The
 // public half is written again where it is missing or stale.
-func read(private string) (Key, error) {
+func read(private string) (contract.Key, error) {
 	text, err := os.ReadFile(private)
 	if err != nil {
-		return Key{}, err
+		return contract.Key{}, err
 	}
 	signer, err := ssh.ParsePrivateKey(text)
 	if err != nil {
-		return Key{}, fmt.Errorf("root key: %s is not an OpenSSH private key without passphrase: %w; remove it or set BOOT_IMAGE_NEW_KEY=1", private, err)
+		return contract.Key{}, fmt.Errorf("root key: %s is not an OpenSSH private key without passphrase: %w; remove it or set BOOT_IMAGE_NEW_KEY=1", private, err)
 	}
 	// ssh refuses a private key that others can read.
 	if err := os.Chmod(private, 0o600); err != nil {
-		return Key{}, fmt.Errorf("root key: %w", err)
+		return contract.Key{}, fmt.Errorf("root key: %w", err)
 	}
 	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))) + " " + comment
 	public := private + ".pub"
 	if old, err := os.ReadFile(public); err != nil || strings.TrimSpace(string(old)) != line {
 		if err := replace(public, []byte(line+"\n"), 0o644); err != nil {
-			return Key{}, fmt.Errorf("root key: %w", err)
+			return contract.Key{}, fmt.Errorf("root key: %w", err)
 		}
 	}
-	return Key{Private: private, Public: public, Authorized: line, Fingerprint: ssh.FingerprintSHA256(signer.PublicKey())}, nil
+	return contract.Key{Private: private, Public: public, Authorized: line, Fingerprint: ssh.FingerprintSHA256(signer.PublicKey())}, nil
 }
 
 func generate(private string) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
 	"bootaudit/internal/config"
 )
 
@@ -57,7 +58,7 @@ func TestLoadRenewsOncePerParent(t *testing.T) {
 
 func TestLoadTogether(t *testing.T) {
 	dir := t.TempDir()
-	keys := make([]Key, 8)
+	keys := make([]contract.Key, 8)
 	var all sync.WaitGroup
 	for i := range keys {
 		all.Go(func() { keys[i], _ = Load(dir, false) })

@@ -16,11 +16,13 @@ import (
 	"bootaudit/internal/config"
 	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
+	"bootaudit/vmtest"
+	"bootaudit/vmtest/scenario"
 )
 
 // ISO is the path of the image that cfg asks for, which is built first where
 // need be; log gets what the build has to say. Where there is no image because
-// the host lacks what makes it, the error is an [iso.NoImage].
+// the host lacks what makes it, the error is an [check.Lack].
 func ISO(ctx context.Context, cfg config.Config, log io.Writer) (string, error) {
 	switch cfg.Target().Kind {
 	case contract.KindISO:
@@ -40,7 +42,7 @@ func ISO(ctx context.Context, cfg config.Config, log io.Writer) (string, error) 
 		if fixtures.CanBuild() != nil {
 			outcome = check.Absent
 		}
-		return "", &iso.NoImage{Outcome: outcome, Err: fmt.Errorf("the stand-in: %w", err)}
+		return "", &check.Lack{Outcome: outcome, Err: fmt.Errorf("the stand-in: %w", err)}
 	}
 }
 
@@ -68,13 +70,13 @@ func build(ctx context.Context, f *iso.Flake) (string, error) {
 		if errors.Is(err, exec.ErrNotFound) {
 			outcome = check.Absent
 		}
-		return "", &iso.NoImage{Outcome: outcome, Err: fmt.Errorf("no image was built: %w", err)}
+		return "", &check.Lack{Outcome: outcome, Err: fmt.Errorf("no image was built: %w", err)}
 	}
 	return b.ISO, nil
 }
 
-// Subject is what the image checks look at.
-func Subject(cfg config.Config, log io.Writer) (iso.Subject, error) {
+// Image is what the image checks look at.
+func Image(cfg config.Config, log io.Writer) (iso.Subject, error) {
 	terms, err := contract.Load(string(cfg.Contract))
 	if err != nil {
 		return iso.Subject{}, err
@@ -93,4 +95,32 @@ func Subject(cfg config.Config, log io.Writer) (iso.Subject, error) {
 		s.ISO = func(ctx context.Context) (string, error) { return build(ctx, s.Flake) }
 	}
 	return s, nil
+}
+
+// Boot is what the scenarios boot.
+func Boot(cfg config.Config, log io.Writer) (scenario.Subject, error) {
+	terms, err := contract.Load(string(cfg.Contract))
+	if err != nil {
+		return scenario.Subject{}, err
+	}
+	s := scenario.Subject{
+		Contract: terms, Target: cfg.Target(),
+		ISO: func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },
+	}
+	switch s.Target.Kind {
+	case contract.KindStandIn:
+		s.KeyAtBoot, s.FaultAtBoot = fixtures.RootKeyFile, fixtures.FaultFile
+	case contract.KindFlake:
+		flake, err := Flake(cfg, log)
+		if err != nil {
+			return scenario.Subject{}, err
+		}
+		s.ISO = func(ctx context.Context) (string, error) { return build(ctx, flake) }
+		s.Provenance = func() vmtest.Provenance {
+			b, _ := flake.Build(context.Background()) // built once, by ISO
+			return vmtest.Provenance{StorePath: b.StorePath, Deriver: b.Deriver, NARHash: b.NARHash, Took: b.Took}
+		}
+	}
+	s.RootKey, err = rootkey.InImage(cfg)
+	return s, err
 }

@@ -11,7 +11,6 @@ import (
 
 	"bootaudit/contract/check"
 	"bootaudit/internal/config"
-	"bootaudit/iso"
 )
 
 func TestISO(t *testing.T) {
@@ -24,7 +23,7 @@ func TestFlakeWithoutNix(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	cfg := config.Config{Flake: "/f#x", Attr: "bootImage", NixosConfig: "c", CacheDir: config.Path(t.TempDir())}
 	_, err := ISO(t.Context(), cfg, io.Discard)
-	var missing *iso.NoImage
+	var missing *check.Lack
 	require.ErrorAs(t, err, &missing)
 	assert.Equal(t, check.Absent, missing.Outcome)
 	assert.ErrorContains(t, err, "install nix, or put it on the PATH")
@@ -42,12 +41,12 @@ func TestFlake(t *testing.T) {
 	cfg.RootKey = config.Path(filepath.Join(cache, "none.pub"))
 	_, err = Flake(cfg, io.Discard)
 	assert.ErrorContains(t, err, "none.pub: no such file")
-	_, err = Subject(cfg, io.Discard)
+	_, err = Image(cfg, io.Discard)
 	assert.ErrorContains(t, err, "none.pub: no such file")
 }
 
 func TestSubject(t *testing.T) {
-	s, err := Subject(config.Config{}, io.Discard)
+	s, err := Image(config.Config{}, io.Discard)
 	require.NoError(t, err)
 	assert.Equal(t, "pre-nixos", s.Contract.Name)
 	assert.Contains(t, s.KeyAtBoot, "opt/bootaudit/root-key")
@@ -55,6 +54,6 @@ func TestSubject(t *testing.T) {
 
 	bad := filepath.Join(t.TempDir(), "c.toml")
 	require.NoError(t, os.WriteFile(bad, []byte("name = 3\n"), 0o600))
-	_, err = Subject(config.Config{Contract: config.Path(bad)}, io.Discard)
+	_, err = Image(config.Config{Contract: config.Path(bad)}, io.Discard)
 	assert.ErrorContains(t, err, "c.toml:1: ")
 }
