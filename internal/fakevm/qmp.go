@@ -86,7 +86,7 @@ func (vm *machine) command(name, line string, up bool) (any, error) {
 		return fmt.Sprintf("Hub -1 (net):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"+
 			"  TCP[HOST_FORWARD]  12       127.0.0.1 %5d       10.0.2.15    22     0     0\r\n", vm.sshPort), nil
 	default:
-		return nil, fmt.Errorf("The command %s has not been found", name)
+		return nil, fmt.Errorf("the command %s has not been found", name)
 	}
 	return struct{}{}, nil
 }
