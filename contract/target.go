@@ -1,6 +1,10 @@
 package contract
 
-import "cmp"
+import (
+	"cmp"
+	"path/filepath"
+	"strings"
+)
 
 // Target is what is audited against a contract: an image, and how it is to be
 // booted. The zero value is the stand-in, on the machine that it gets by itself.
@@ -42,4 +46,18 @@ func (t Target) Memory() int {
 		return cmp.Or(t.MemoryMiB, StandInMemoryMiB)
 	}
 	return cmp.Or(t.MemoryMiB, ImageMemoryMiB)
+}
+
+// FlakeDir is the folder on this host that the flake is in, or "" where it is
+// elsewhere.
+func (t Target) FlakeDir() string {
+	dir, _, _ := strings.Cut(t.Flake, "#")
+	dir, _, _ = strings.Cut(dir, "?")
+	for _, scheme := range []string{"path:", "git+file://", "git+file:"} {
+		dir = strings.TrimPrefix(dir, scheme)
+	}
+	if !filepath.IsAbs(dir) {
+		return ""
+	}
+	return dir
 }

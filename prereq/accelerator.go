@@ -39,9 +39,9 @@ var accelerator choice
 // it and worked, else "tcg", and why. It is found once per process, in 5 s at
 // most; again where the host was too busy to tell. Built with -tags tcg, it is
 // always "tcg".
-func Accelerator(ctx context.Context) (name, why string) { return accelerator.of(ctx, ThisHost()) }
+func Accelerator(ctx context.Context) (name, why string) { return accelerator.of(ctx, thisHost()) }
 
-func (c *choice) of(ctx context.Context, h Host) (name, why string) {
+func (c *choice) of(ctx context.Context, h host) (name, why string) {
 	c.Lock()
 	defer c.Unlock()
 	if c.name != "" {
@@ -52,7 +52,7 @@ func (c *choice) of(ctx context.Context, h Host) (name, why string) {
 	}
 	limited, cancel := context.WithTimeout(ctx, kvmLimit+time.Second)
 	defer cancel()
-	r, certain := auditor{Host: h}.tryKVM(limited)
+	r, certain := auditor{host: h}.tryKVM(limited)
 	if ctx.Err() != nil { // the caller's end says nothing about KVM
 		return "tcg", ctx.Err().Error()
 	}
@@ -123,7 +123,7 @@ func (a auditor) tryKVM(ctx context.Context) (r check.Result, certain bool) {
 		r = without(fmt.Sprintf("KVM is there and broken: a guest was started on it and %v", err),
 			"run on a machine whose KVM works; where this one is itself a guest, ask its provider for nested virtualisation")
 	}
-	r.Command = Command{Args: report.Command}.String()
+	r.Command = call{Args: report.Command}.String()
 	r.Evidence = report.Console + report.Stderr
 	return r, certain
 }

@@ -76,7 +76,7 @@ func TestBusyHost(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newFakeHost()
 			h.kvmHang = tt.used
-			r := auditor{Host: h.host()}.kvm(t.Context())
+			r := auditor{host: h.host()}.kvm(t.Context())
 			assert.Equal(t, check.Risk, r.Outcome)
 			assert.Contains(t, r.Detail, tt.says)
 			var c choice

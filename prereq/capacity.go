@@ -59,13 +59,13 @@ func GuestNeeds(memoryMiB, translationsMiB int) uint64 {
 // Room is how much memory, in bytes, this process and what it starts may still
 // take: the least that the host and its control groups have left.
 func Room() (uint64, error) {
-	least, _, _, err := ThisHost().memoryLeft()
+	least, _, _, err := thisHost().memoryLeft()
 	return least.free, err
 }
 
 // memoryLeft is what the host and each control group have left; doubts are of
 // groups that cannot be read.
-func (h Host) memoryLeft() (least room, rooms []room, doubts []error, err error) {
+func (h host) memoryLeft() (least room, rooms []room, doubts []error, err error) {
 	available, err := h.available()
 	if err != nil {
 		return room{}, nil, nil, err
@@ -82,7 +82,7 @@ func (a auditor) memory(context.Context) check.Result {
 	if err != nil {
 		return check.Doubt(err.Error())
 	}
-	need := GuestNeeds(a.cfg.Target().Memory(), GuestTranslationsMiB)
+	need := GuestNeeds(a.subject.Target.Memory(), GuestTranslationsMiB)
 	words := fmt.Sprintf("%s, and %s are needed", least, mib(need))
 	var r check.Result
 	switch {
@@ -108,7 +108,7 @@ type room struct {
 func (r room) String() string { return fmt.Sprintf("%s %s free", r.what, mib(r.free)) }
 
 // available is what can be had of the host's memory without swapping.
-func (h Host) available() (uint64, error) {
+func (h host) available() (uint64, error) {
 	text, err := h.readFile("/proc/meminfo")
 	if err != nil {
 		return 0, err
@@ -124,7 +124,7 @@ func (h Host) available() (uint64, error) {
 
 func (a auditor) cpus(context.Context) check.Result {
 	quota, group, err := a.cpuQuota()
-	need := cmp.Or(a.cfg.Target().CPUs, contract.GuestCPUs)
+	need := cmp.Or(a.subject.Target.CPUs, contract.GuestCPUs)
 	r := check.Hold(fmt.Sprintf("%d CPUs", a.CPUs))
 	switch {
 	case a.CPUs < need:
@@ -141,7 +141,7 @@ func (a auditor) cpus(context.Context) check.Result {
 
 func (a auditor) openFiles(ctx context.Context) check.Result {
 	// Go raises its own limit; what it starts gets the one it was given.
-	out, bad := a.answer(ctx, Command{Args: []string{"sh", "-c", "ulimit -n"}})
+	out, bad := a.answer(ctx, call{Args: []string{"sh", "-c", "ulimit -n"}})
 	if bad != nil {
 		bad.Outcome = check.Unknown
 		return *bad
@@ -168,12 +168,12 @@ const (
 )
 
 func (a auditor) diskChecks() []check.Check {
-	artifacts := cmp.Or(string(a.cfg.Artifacts), string(a.cfg.LogRoot), a.TempDir)
+	artifacts := cmp.Or(a.subject.Artifacts, a.TempDir)
 	return append([]check.Check{
-		a.disk("disk-cache", "the cache folder, for the stand-in image and keys,", "BOOT_IMAGE_CACHE", string(a.cfg.CacheDir), 2*gib),
+		a.disk("disk-cache", "the cache folder, for the stand-in image and keys,", "BOOT_IMAGE_CACHE", a.subject.Cache, 2*gib),
 		a.disk("disk-temp", "the temporary folder, for what is being built,", "TMPDIR", a.TempDir, 2*gib),
 		a.disk("disk-artifacts", "the folder of this run's files, for the guests' disks, logs, recordings and reports,", "BOOT_IMAGE_ARTIFACTS", artifacts, 2*gib),
-	}, onlyFor(contract.KindFlake, a.cfg, []check.Check{{
+	}, onlyFor(contract.KindFlake, a.subject, []check.Check{{
 		ID: "disk-nix-store", Section: check.SectionHost,
 		Condition: fmt.Sprintf("nix's store has %s free for the image and all that it is built from; %s where the flake has no inputs", mib(imageClosure), mib(ownClosure)),
 		How:       "statfs /nix/store",

@@ -18,7 +18,7 @@ type group struct {
 
 // groups are the control groups, with all ancestors that can be seen, whose
 // controller bounds this process. A missing /proc/self/cgroup means none.
-func (h Host) groups(controller string) []group {
+func (h host) groups(controller string) []group {
 	lines, err := h.readFile("/proc/self/cgroup")
 	if err != nil {
 		return nil
@@ -80,7 +80,7 @@ const unlimited = 1 << 60
 
 // memoryGroups is what each control group that bounds our memory has left.
 // Memory that holds files and is not in use counts as free.
-func (h Host) memoryGroups() (rooms []room, doubts []error) {
+func (h host) memoryGroups() (rooms []room, doubts []error) {
 	for _, g := range h.groups("memory") {
 		limits, usage, inactive := []string{"memory.max", "memory.high"}, "memory.current", "inactive_file"
 		if !g.v2 {
@@ -122,7 +122,7 @@ func (h Host) memoryGroups() (rooms []room, doubts []error) {
 }
 
 // number reads a file that holds a number, or "max".
-func (h Host) number(name string) (uint64, error) {
+func (h host) number(name string) (uint64, error) {
 	text, err := h.readFile(name)
 	if err != nil {
 		return 0, err
@@ -139,7 +139,7 @@ func (h Host) number(name string) (uint64, error) {
 
 // cpuQuota is the least number of CPUs that a control group lends us, and which
 // group it is; no group means no quota.
-func (h Host) cpuQuota() (cpus float64, least string, err error) {
+func (h host) cpuQuota() (cpus float64, least string, err error) {
 	for _, g := range h.groups("cpu") {
 		var quota, period string
 		if g.v2 {

@@ -10,7 +10,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"bootaudit/internal/config"
+	"bootaudit/contract"
 	"bootaudit/internal/microguest"
 	"bootaudit/internal/mirror"
 )
@@ -18,7 +18,7 @@ import (
 // fakeHost is a host as data. newFakeHost's is one where every check holds;
 // each test case spoils something of it.
 type fakeHost struct {
-	cfg      config.Config
+	subject  Subject
 	files    fstest.MapFS
 	errs     map[string]error // by path, for files that cannot be looked at
 	environ  []string
@@ -27,8 +27,8 @@ type fakeHost struct {
 	temp     string
 	path     map[string]string // program -> its path
 	pathErr  error             // for what is not in path
-	outputs  map[string]Output // by what the command line contains; the longest match wins
-	servers  map[string]Answer // by URL
+	outputs  map[string]output // by what the command line contains; the longest match wins
+	servers  map[string]reply  // by URL
 	offline  error             // for what is not in servers
 	free     map[string]uint64 // by path; else plenty
 	freeErr  error
@@ -49,7 +49,7 @@ const mirrorOf = "http://mirror.example/debian"
 
 func newFakeHost() *fakeHost {
 	h := &fakeHost{
-		cfg: config.Config{Flake: flakeDir, CacheDir: "/home/me/.cache/bootaudit"},
+		subject: Subject{Target: flake(flakeDir), Cache: "/home/me/.cache/bootaudit"},
 		files: fstest.MapFS{
 			"proc/meminfo":                   file("MemTotal: 16777216 kB\nMemFree: 1 kB\nMemAvailable: 12582912 kB\n"),
 			"proc/cpuinfo":                   file("processor\t: 0\nflags\t\t: fpu vmx sse2\n"),
@@ -73,7 +73,7 @@ func newFakeHost() *fakeHost {
 		temp:    "/tmp",
 		path:    map[string]string{qemu: "/usr/bin/" + qemu, "qemu-img": "/usr/bin/qemu-img", "nix": "/home/me/.nix-profile/bin/nix", "go": "/usr/bin/go"},
 		pathErr: exec.ErrNotFound,
-		outputs: map[string]Output{
+		outputs: map[string]output{
 			qemu + " --version":    says("QEMU emulator version 7.2.22 (Debian 1:7.2)\nCopyright\n"),
 			qemu + " -device help": says(`name "virtio-net-pci", bus PCI` + "\n" + `name "virtio-blk-pci", bus PCI` + "\n" + `name "virtio-rng-pci"` + "\n" + `name "virtio-serial-pci"` + "\n" + `name "virtserialport"` + "\n"),
 			qemu + " -accel help":  says("Accelerators supported in QEMU binary:\ntcg\nkvm\n"),
@@ -94,7 +94,7 @@ func newFakeHost() *fakeHost {
 			"flake metadata":       says(`{"locks":{"nodes":{"root":{},"nixpkgs":{}},"root":"root","version":7}}`),
 			"show-config --json":   says(`{"substituters":{"value":["https://cache.example.org/?priority=3"]}}`),
 		},
-		servers: map[string]Answer{
+		servers: map[string]reply{
 			cache:              {Status: 200, Body: "StoreDir: /nix/store\nPriority: 40\n"},
 			mirrorOf + release: {Status: 200, Body: "Origin: Debian\nCodename: bookworm\n"},
 		},
@@ -108,14 +108,14 @@ func file(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(tex
 
 func dir(mode fs.FileMode) *fstest.MapFile { return &fstest.MapFile{Mode: mode | fs.ModeDir} }
 
-func says(stdout string) Output { return Output{Stdout: stdout} }
+func says(stdout string) output { return output{Stdout: stdout} }
 
 // fails is a program that ended with status 1.
-func fails(stderr string) Output { return Output{Stderr: stderr, Err: exitStatus1} }
+func fails(stderr string) output { return output{Stderr: stderr, Err: exitStatus1} }
 
 var (
 	exitStatus1 = exec.Command("sh", "-c", "exit 1").Run()
-	hangs       = Output{Err: context.DeadlineExceeded}
+	hangs       = output{Err: context.DeadlineExceeded}
 )
 
 // Open implements [fs.FS].
@@ -126,8 +126,8 @@ func (f *fakeHost) Open(name string) (fs.File, error) {
 	return f.files.Open(name)
 }
 
-func (f *fakeHost) host() Host {
-	return Host{
+func (f *fakeHost) host() host {
+	return host{
 		FS: f, Environ: f.environ, UID: f.uid, CPUs: f.cpus, TempDir: f.temp,
 		LookPath: func(name string) (string, error) {
 			if path, ok := f.path[name]; ok {
@@ -135,7 +135,7 @@ func (f *fakeHost) host() Host {
 			}
 			return "", &exec.Error{Name: name, Err: f.pathErr}
 		},
-		Run: func(_ context.Context, cmd Command) Output {
+		Run: func(_ context.Context, cmd call) output {
 			line, best := cmd.String(), ""
 			if len(cmd.Env) > 0 && cmd.Env[len(cmd.Env)-1] == "GOPROXY=off" {
 				line = "GOPROXY=off " + line
@@ -146,7 +146,7 @@ func (f *fakeHost) host() Host {
 				}
 			}
 			if best == "" {
-				return Output{Err: fmt.Errorf("the fake host has no %s", line)}
+				return output{Err: fmt.Errorf("the fake host has no %s", line)}
 			}
 			return f.outputs[best]
 		},
@@ -164,11 +164,11 @@ func (f *fakeHost) host() Host {
 			}
 			return report, f.onTCG
 		},
-		Get: func(_ context.Context, url string) (Answer, error) {
+		Get: func(_ context.Context, url string) (reply, error) {
 			if a, ok := f.servers[url]; ok {
 				return a, nil
 			}
-			return Answer{}, f.offline
+			return reply{}, f.offline
 		},
 		Free: func(path string) (uint64, error) {
 			if n, ok := f.free[path]; ok {
@@ -184,9 +184,14 @@ func (f *fakeHost) host() Host {
 			}
 			return mirror.Mirror{Debian: mirrorOf, From: "apt's sources"}, f.noMirror
 		},
-		StandIn: func(config.Config) (string, error) { return f.standIn, f.cannot },
+		StandIn: func(Subject) (string, error) { return f.standIn, f.cannot },
 	}
 }
 
 // pexpect is where a virtualenv of the flake has it.
 const pexpect = ".venv/lib/python3.11/site-packages/pexpect/__init__.py"
+
+// flake is a target that a flake builds.
+func flake(ref string) contract.Target {
+	return contract.Target{Kind: contract.KindFlake, Flake: ref, Attr: "bootImage", Config: "pre-installer"}
+}

@@ -20,7 +20,7 @@ var (
 )
 
 func (a auditor) flakeEvaluates(ctx context.Context) check.Result {
-	cmd := a.nixCommand("flake", "show", "--json", "--no-write-lock-file", a.cfg.Flake)
+	cmd := a.nixCommand("flake", "show", "--json", "--no-write-lock-file", a.subject.Target.Flake)
 	out, bad := a.answer(ctx, cmd)
 	if bad != nil {
 		r := *bad
@@ -36,13 +36,13 @@ func (a auditor) flakeEvaluates(ctx context.Context) check.Result {
 		r.Command, r.Evidence = cmd.String(), out.Stderr+out.Stdout
 		return r
 	}
-	r := check.Hold(fmt.Sprintf("%s shows its %d outputs", a.cfg.Flake, len(shown)))
+	r := check.Hold(fmt.Sprintf("%s shows its %d outputs", a.subject.Target.Flake, len(shown)))
 	r.Command, r.Evidence = cmd.String(), out.Stdout
 	return r
 }
 
 // classifyFlake tells apart why a flake does not evaluate, by nix's words.
-func classifyFlake(out Output) check.Result {
+func classifyFlake(out output) check.Result {
 	words := saidBy(out)
 	switch {
 	case nix.NoNetwork(words):

@@ -21,7 +21,7 @@ func FuzzHostFiles(f *testing.F) {
 			}
 			h.files[dir+"memory.stat"] = file(stat)
 		}
-		a := auditor{Host: h.host(), cfg: h.cfg}
+		a := auditor{host: h.host(), subject: h.subject}
 		for _, r := range []check.Result{a.memory(t.Context()), a.cpus(t.Context())} {
 			if r.Outcome == "" || r.Detail == "" {
 				t.Errorf("%+v", r)
@@ -39,14 +39,14 @@ func FuzzPrograms(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stdout, stderr string, fail bool) {
 		h := newFakeHost()
 		for pattern := range h.outputs {
-			o := Output{Stdout: stdout, Stderr: stderr}
+			o := output{Stdout: stdout, Stderr: stderr}
 			if fail {
 				o.Err = exitStatus1
 			}
 			h.outputs[pattern] = o
 		}
-		a := auditor{Host: h.host(), cfg: h.cfg}
-		for _, c := range HostChecks(a.Host, a.cfg) {
+		a := auditor{host: h.host(), subject: h.subject}
+		for _, c := range hostChecks(a.host, a.subject) {
 			if c.ID == "nix-build" || c.ID == "qemu-img" {
 				continue // they write real files
 			}

@@ -17,25 +17,24 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bootaudit/fixtures"
-	"bootaudit/internal/config"
 	"bootaudit/internal/microguest"
 	"bootaudit/internal/mirror"
 	"bootaudit/internal/tools"
 )
 
-// Host is the machine as the probes see it. Probes look at nothing else, so
-// that a test can describe a host as data; [ThisHost] is the real one.
-type Host struct {
+// host is the machine as the probes see it. Probes look at nothing else, so
+// that a test can describe a host as data; [thisHost] is the real one.
+type host struct {
 	FS       fs.FS    // its files, rooted at /
 	Environ  []string // its environment, as [os.Environ]
 	UID      int      // whose processes we start
 	CPUs     int      // as many as this process may use
 	TempDir  string
 	LookPath func(name string) (string, error)
-	Run      func(ctx context.Context, cmd Command) Output
+	Run      func(ctx context.Context, cmd call) output
 	Boot     func(ctx context.Context, m microguest.Machine) (microguest.Report, error)
 	// Get asks a server, through the proxy that the environment names.
-	Get func(ctx context.Context, url string) (Answer, error)
+	Get func(ctx context.Context, url string) (reply, error)
 	// Free is what an ordinary user may still write to path's file system, in bytes.
 	Free func(path string) (uint64, error)
 	// Open opens a device for reading and writing, and closes it.
@@ -45,20 +44,20 @@ type Host struct {
 	// Mirror is where the packages of a stand-in come from; see [mirror.Find].
 	Mirror func(ctx context.Context, configured string) (mirror.Mirror, error)
 	// StandIn says where the stand-in image is, or else why it cannot be built.
-	StandIn func(config.Config) (built string, err error)
+	StandIn func(Subject) (built string, err error)
 }
 
-// Answer is a server's answer to a GET.
-type Answer struct {
+// reply is a server's answer to a GET.
+type reply struct {
 	Status int
 	Header http.Header
 	Body   string // at most 64 KiB
 	Proxy  string // the proxy that was asked for it, without credentials
 }
 
-// ThisHost is the host that we run on.
-func ThisHost() Host {
-	return Host{
+// thisHost is the host that we run on.
+func thisHost() host {
+	return host{
 		FS:       os.DirFS("/"),
 		Environ:  os.Environ(),
 		UID:      os.Getuid(),
@@ -84,8 +83,8 @@ func ThisHost() Host {
 			return errors.Join(f.Close(), os.Remove(f.Name()))
 		},
 		Mirror: mirror.Find,
-		StandIn: func(cfg config.Config) (string, error) {
-			if iso := fixtures.Built(string(cfg.CacheDir)); iso != "" {
+		StandIn: func(s Subject) (string, error) {
+			if iso := fixtures.Built(s.Cache); iso != "" {
 				return iso, nil
 			}
 			return "", fixtures.CanBuild()
@@ -109,12 +108,12 @@ func lookPath(name string) (string, error) {
 	return "", &exec.Error{Name: name, Err: exec.ErrNotFound}
 }
 
-func get(ctx context.Context, url string) (Answer, error) {
+func get(ctx context.Context, url string) (reply, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return Answer{}, err
+		return reply{}, err
 	}
-	var a Answer
+	var a reply
 	if proxy, err := http.ProxyFromEnvironment(req); err == nil && proxy != nil {
 		a.Proxy = proxy.Redacted()
 	}
@@ -138,7 +137,7 @@ func free(path string) (uint64, error) {
 }
 
 // getenv is the value of an environment variable of the host, or "".
-func (h Host) getenv(name string) string {
+func (h host) getenv(name string) string {
 	var value string
 	for _, v := range h.Environ {
 		if k, v, ok := strings.Cut(v, "="); ok && k == name {
@@ -149,7 +148,7 @@ func (h Host) getenv(name string) string {
 }
 
 // home is HOME, or what the password file has for us.
-func (h Host) home() string {
+func (h host) home() string {
 	if home := h.getenv("HOME"); home != "" {
 		return home
 	}
@@ -157,14 +156,14 @@ func (h Host) home() string {
 }
 
 // user is USER, or the password file's name for us.
-func (h Host) user() string {
+func (h host) user() string {
 	if user := h.getenv("USER"); user != "" {
 		return user
 	}
 	return h.passwd(0)
 }
 
-func (h Host) passwd(field int) string {
+func (h host) passwd(field int) string {
 	text, _ := h.readFile("/etc/passwd")
 	for line := range strings.Lines(text) {
 		f := strings.Split(strings.TrimSpace(line), ":")
@@ -176,13 +175,13 @@ func (h Host) passwd(field int) string {
 }
 
 // readFile reads an absolute path.
-func (h Host) readFile(path string) (string, error) {
+func (h host) readFile(path string) (string, error) {
 	text, err := fs.ReadFile(h.FS, rel(path))
 	return string(text), err
 }
 
 // stat looks at an absolute path.
-func (h Host) stat(path string) (fs.FileInfo, error) { return fs.Stat(h.FS, rel(path)) }
+func (h host) stat(path string) (fs.FileInfo, error) { return fs.Stat(h.FS, rel(path)) }
 
 func rel(path string) string {
 	if path = strings.TrimPrefix(filepath.Clean(path), "/"); path == "" {
@@ -192,7 +191,7 @@ func rel(path string) string {
 }
 
 // existing is path, or its nearest ancestor that is there.
-func (h Host) existing(path string) (string, error) {
+func (h host) existing(path string) (string, error) {
 	for {
 		_, err := h.stat(path)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) || path == "/" {

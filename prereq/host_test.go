@@ -7,6 +7,7 @@ import (
 
 	"bootaudit/internal/checktest"
 	"bootaudit/internal/config"
+	"bootaudit/internal/target"
 	"bootaudit/prereq"
 )
 
@@ -17,5 +18,5 @@ func TestHost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("looks at this machine and boots QEMU")
 	}
-	checktest.Run(t, prereq.HostChecks(prereq.ThisHost(), cfg))
+	checktest.Run(t, prereq.Checks(target.Host(cfg)))
 }

@@ -3,11 +3,12 @@ package prereq
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
 	"slices"
 
 	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/internal/config"
 	"bootaudit/internal/tools"
 )
 
@@ -16,22 +17,47 @@ import (
 // most, knows nothing of a control group's limit.
 const GuestTranslationsMiB = 256
 
-// HostChecks is the table of what a host must have to build and boot cfg's
+// Subject is what this host is to build and boot, and where.
+type Subject struct {
+	Target contract.Target
+	// Cache is the folder for built images and keys, Artifacts that of a run's
+	// files; "" is the temporary folder.
+	Cache, Artifacts string
+	// Mirror is where the stand-in's packages come from; "" is the mirror of the
+	// host's apt.
+	Mirror string
+}
+
+// Checks is the table of what this host must have to build and boot the subject's
 // target. What a target does without is not needed, and says so.
-func HostChecks(h Host, cfg config.Config) []check.Check {
-	a := auditor{Host: h, cfg: cfg}
+func Checks(s Subject) []check.Check { return hostChecks(thisHost(), s) }
+
+// Describe is [Checks] as a table to read: what it says is the same on every host,
+// for it looks at one that has nothing.
+func Describe(s Subject) []check.Check {
+	return hostChecks(host{
+		FS:       os.DirFS(os.DevNull),
+		LookPath: func(string) (string, error) { return "", exec.ErrNotFound },
+		Run:      func(context.Context, call) output { return output{Err: exec.ErrNotFound} },
+		StandIn:  func(Subject) (string, error) { return "", nil },
+	}, s)
+}
+
+// hostChecks is [Checks] of any host.
+func hostChecks(h host, s Subject) []check.Check {
+	a := auditor{host: h, subject: s}
 	return slices.Concat(a.qemuChecks(), a.capacityChecks(), a.runnerChecks(), a.standInChecks(), a.nixChecks())
 }
 
 // auditor holds what the probes of one table share.
 type auditor struct {
-	Host
-	cfg config.Config
+	host
+	subject Subject
 }
 
 // onlyFor limits checks to the kind of target that needs them.
-func onlyFor(kind contract.Kind, cfg config.Config, checks []check.Check) []check.Check {
-	if cfg.Target().Kind == kind {
+func onlyFor(kind contract.Kind, s Subject, checks []check.Check) []check.Check {
+	if s.Target.Kind == kind {
 		return checks
 	}
 	for i := range checks {

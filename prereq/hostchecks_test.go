@@ -16,12 +16,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/internal/config"
 )
 
 func TestChecksComplete(t *testing.T) {
-	checks := HostChecks(Host{}, config.Config{}) // as the README's table is made
+	checks := hostChecks(host{}, Subject{}) // as the README's table is made
 	_, err := check.NewTable(checks)
 	require.NoError(t, err)
 	for _, c := range checks {
@@ -55,8 +55,8 @@ const (
 	forStandIn = forISO
 )
 
-func iso(h *fakeHost)     { h.cfg.Flake, h.cfg.ISO = "", "/x.iso" }
-func standIn(h *fakeHost) { h.cfg.Flake = "" }
+func iso(h *fakeHost)     { h.subject.Target = contract.Target{Kind: contract.KindISO, ISO: "/x.iso"} }
+func standIn(h *fakeHost) { h.subject.Target = contract.Target{} }
 
 var hostCases = []hostCase{
 	{"qemu-present", "", nil, check.Holds, "/usr/bin/qemu-system-x86_64"},
@@ -70,7 +70,7 @@ var hostCases = []hostCase{
 	{"qemu-version", "prints nothing", out(qemu+" --version", says("")), check.Broken, `it prints "" instead`},
 	{"qemu-version", "fails", out(qemu+" --version", fails("libslirp.so.0: cannot open shared object file\n")), check.Broken, "ended with exit status 1: libslirp.so.0: cannot open"},
 	{"qemu-version", "hangs", out(qemu+" --version", hangs), check.Broken, "qemu-system-x86_64 --version did not end in time"},
-	{"qemu-version", "is no program", out(qemu+" --version", Output{Err: syscall.ENOEXEC}), check.Broken, "could not be run: exec format error"},
+	{"qemu-version", "is no program", out(qemu+" --version", output{Err: syscall.ENOEXEC}), check.Broken, "could not be run: exec format error"},
 	{"qemu-version", "no QEMU", func(h *fakeHost) { delete(h.path, qemu) }, check.Unknown, "not tried, because qemu-present is absent"},
 
 	{"qemu-img", "", nil, check.Holds, "/usr/bin/qemu-img"},
@@ -137,8 +137,12 @@ var hostCases = []hostCase{
 	{"disk-temp", "full", func(h *fakeHost) { h.free["/tmp"] = 0 }, check.Broken, "/tmp has 0 MiB free"},
 	{"disk-temp", "statfs fails", func(h *fakeHost) { h.freeErr = syscall.EIO }, check.Unknown, "input/output error"},
 	{"disk-artifacts", "", nil, check.Holds, "/tmp has"},
-	{"disk-artifacts", "named", func(h *fakeHost) { h.cfg.Artifacts = "/mnt/run"; h.files["mnt"] = dir(0o755); h.free["/mnt"] = 1 << 20 }, check.Broken, "/mnt has 1 MiB free"},
-	{"disk-artifacts", "the logs' root", func(h *fakeHost) { h.cfg.LogRoot = "/mnt"; h.files["mnt"] = dir(0o755); h.free["/mnt"] = 1 << 20 }, check.Broken, "/mnt has 1 MiB free"},
+	{"disk-artifacts", "named", func(h *fakeHost) {
+		h.subject.Artifacts = "/mnt/run"
+		h.files["mnt"] = dir(0o755)
+		h.free["/mnt"] = 1 << 20
+	}, check.Broken, "/mnt has 1 MiB free"},
+	{"disk-artifacts", "the logs' root", func(h *fakeHost) { h.subject.Artifacts = "/mnt"; h.files["mnt"] = dir(0o755); h.free["/mnt"] = 1 << 20 }, check.Broken, "/mnt has 1 MiB free"},
 	{"disk-nix-store", "", nil, check.Holds, "/nix/store has 100 GiB free"},
 	{"disk-nix-store", "full", func(h *fakeHost) { h.free["/nix/store"] = 5 << 30 }, check.Broken, "5120 MiB free"},
 	{"disk-nix-store", "enough without inputs", func(h *fakeHost) {
@@ -180,7 +184,7 @@ var hostCases = []hostCase{
 		delete(h.files, "home/me/flake/.venv/bin/python")
 	}, check.NotNeeded, "no such harness"},
 	{"python-harness", "not to be entered", func(h *fakeHost) { h.errs["/home/me/flake/.venv"] = fs.ErrPermission }, check.Unknown, "permission denied"},
-	{"python-harness", "flake elsewhere", func(h *fakeHost) { h.cfg.Flake = "github:me/flake" }, check.NotNeeded, "not in a folder"},
+	{"python-harness", "flake elsewhere", func(h *fakeHost) { h.subject.Target = flake("github:me/flake") }, check.NotNeeded, "not in a folder"},
 	{"python-harness", "an ISO", iso, check.NotNeeded, forISO},
 
 	{"stand-in-tools", "", standIn, check.Holds, "every program is here"},
@@ -195,11 +199,11 @@ var hostCases = []hostCase{
 	{"stand-in-mirror", "offline", func(h *fakeHost) { standIn(h); delete(h.servers, mirrorOf+release) }, check.Absent, "no such host, without a proxy"},
 	{"stand-in-mirror", "refused", func(h *fakeHost) {
 		standIn(h)
-		h.servers[mirrorOf+release] = Answer{Status: 403, Proxy: "http://proxy:3128", Body: "blocked"}
+		h.servers[mirrorOf+release] = reply{Status: 403, Proxy: "http://proxy:3128", Body: "blocked"}
 	}, check.Broken, "HTTP 403, through the proxy http://proxy:3128"},
-	{"stand-in-mirror", "captive portal", func(h *fakeHost) { standIn(h); h.servers[mirrorOf+release] = Answer{Status: 200, Body: "<html>Log in"} }, check.Broken, "<html>Log in"},
+	{"stand-in-mirror", "captive portal", func(h *fakeHost) { standIn(h); h.servers[mirrorOf+release] = reply{Status: 200, Body: "<html>Log in"} }, check.Broken, "<html>Log in"},
 	{"stand-in-mirror", "unknown", func(h *fakeHost) { standIn(h); h.noMirror = errors.New("no apt here") }, check.Absent, "no apt here"},
-	{"stand-in-mirror", "a folder", func(h *fakeHost) { standIn(h); h.cfg.Mirror = "file:///srv/debian" }, check.Holds, "file:///srv/debian, by BOOT_IMAGE_MIRROR"},
+	{"stand-in-mirror", "a folder", func(h *fakeHost) { standIn(h); h.subject.Mirror = "file:///srv/debian" }, check.Holds, "file:///srv/debian, by BOOT_IMAGE_MIRROR"},
 	{"stand-in-mirror", "an ISO", iso, check.NotNeeded, "no stand-in is audited"},
 
 	{"nix-present", "", nil, check.Holds, "/home/me/.nix-profile/bin/nix"},
@@ -288,7 +292,7 @@ var hostCases = []hostCase{
 
 	{"substituters", "", nil, check.Holds, "cache.example.org/nix-cache-info: HTTP 200, without a proxy"},
 	{"substituters", "cache hit through a proxy", func(h *fakeHost) {
-		h.servers[cache] = Answer{Status: 200, Body: "StoreDir: /nix/store\n", Header: map[string][]string{"X-Cache": {"HIT, HIT"}, "Age": {"12"}}, Proxy: "http://p:1"}
+		h.servers[cache] = reply{Status: 200, Body: "StoreDir: /nix/store\n", Header: map[string][]string{"X-Cache": {"HIT, HIT"}, "Age": {"12"}}, Proxy: "http://p:1"}
 	}, check.Holds, "HTTP 200, X-Cache: HIT, HIT, Age: 12, through the proxy http://p:1"},
 	{"substituters", "offline", offline, check.Absent, "no such host"},
 	{"substituters", "offline, no inputs", func(h *fakeHost) {
@@ -296,8 +300,8 @@ var hostCases = []hostCase{
 		out("flake metadata", says(`{"locks":{"nodes":{"root":{}}}}`))(h)
 	}, check.NotNeeded, "the flake has no inputs"},
 	{"substituters", "offline, inputs not known", func(h *fakeHost) { offline(h); out("flake metadata", fails("error: x"))(h) }, check.Absent, "no such host"},
-	{"substituters", "proxy says no", func(h *fakeHost) { h.servers[cache] = Answer{Status: 403, Proxy: "http://p:1"} }, check.Broken, "HTTP 403, through the proxy http://p:1"},
-	{"substituters", "something else answers", func(h *fakeHost) { h.servers[cache] = Answer{Status: 200, Body: "<html>"} }, check.Broken, "is no binary cache"},
+	{"substituters", "proxy says no", func(h *fakeHost) { h.servers[cache] = reply{Status: 403, Proxy: "http://p:1"} }, check.Broken, "HTTP 403, through the proxy http://p:1"},
+	{"substituters", "something else answers", func(h *fakeHost) { h.servers[cache] = reply{Status: 200, Body: "<html>"} }, check.Broken, "is no binary cache"},
 	{"substituters", "one of two", out("show-config --json", says(`{"substituters":{"value":["https://cache.example.org","https://gone.example.org"]}}`)), check.Absent, "gone.example.org"},
 	{"substituters", "later nix's command", func(h *fakeHost) {
 		h.outputs["config show --json"] = h.outputs["show-config --json"]
@@ -315,7 +319,7 @@ var hostCases = []hostCase{
 	{"nix-fetch", "an ISO", iso, check.NotNeeded, forISO},
 }
 
-func out(pattern string, o Output) func(*fakeHost) {
+func out(pattern string, o output) func(*fakeHost) {
 	return func(h *fakeHost) { h.outputs[pattern] = o }
 }
 
@@ -345,7 +349,7 @@ func TestChecksOnFakeHosts(t *testing.T) {
 			if c.spoil != nil {
 				c.spoil(h)
 			}
-			all, err := check.NewTable(HostChecks(h.host(), h.cfg))
+			all, err := check.NewTable(hostChecks(h.host(), h.subject))
 			require.NoError(t, err)
 			f := all.Resolve(t.Context(), c.id)
 			assert.Equal(t, c.want, f.Outcome, "%+v", f)
@@ -357,7 +361,7 @@ func TestChecksOnFakeHosts(t *testing.T) {
 			seen[c.id] = append(seen[c.id], f.Outcome)
 		})
 	}
-	for _, c := range HostChecks(Host{}, config.Config{}) {
+	for _, c := range hostChecks(host{}, Subject{}) {
 		assert.Contains(t, seen[c.ID], check.Holds, "%s: no case where it holds", c.ID)
 		assert.True(t, slices.ContainsFunc(seen[c.ID], func(o check.Outcome) bool { return o != check.Holds }), "%s: no case where it does not hold", c.ID)
 	}
@@ -427,7 +431,7 @@ func TestControlGroups(t *testing.T) {
 			h := newFakeHost()
 			h.kvm = fs.ErrNotExist
 			c.spoil(h)
-			all, err := check.NewTable(HostChecks(h.host(), h.cfg))
+			all, err := check.NewTable(hostChecks(h.host(), h.subject))
 			require.NoError(t, err)
 			f := all.Resolve(t.Context(), c.id)
 			assert.Equal(t, c.want, f.Outcome, "%+v", f)
@@ -443,9 +447,9 @@ func meminfo(availableKiB int) func(*fakeHost) {
 }
 
 func TestThisHostsPrograms(t *testing.T) {
-	h := ThisHost()
+	h := thisHost()
 	t.Run("output is bounded", func(t *testing.T) {
-		got := h.Run(t.Context(), Command{Args: []string{"sh", "-c", "head -c 9000000 /dev/zero"}})
+		got := h.Run(t.Context(), call{Args: []string{"sh", "-c", "head -c 9000000 /dev/zero"}})
 		assert.NoError(t, got.Err)
 		assert.Len(t, got.Stdout, maxOutput)
 	})
@@ -453,7 +457,7 @@ func TestThisHostsPrograms(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		pid := t.TempDir() + "/pid"
-		got := h.Run(ctx, Command{Args: []string{"sh", "-c", "sleep 60 & echo $! > " + pid + "; wait"}})
+		got := h.Run(ctx, call{Args: []string{"sh", "-c", "sleep 60 & echo $! > " + pid + "; wait"}})
 		assert.ErrorIs(t, got.Err, context.DeadlineExceeded)
 		text, err := os.ReadFile(pid)
 		require.NoError(t, err)
@@ -463,6 +467,6 @@ func TestThisHostsPrograms(t *testing.T) {
 		}, 10*time.Second, 20*time.Millisecond)
 	})
 	t.Run("the command line as typed", func(t *testing.T) {
-		assert.Equal(t, `echo 'a b' "it's" '' plain-1.2/x=y,z`, Command{Args: []string{"echo", "a b", "it's", "", "plain-1.2/x=y,z"}}.String())
+		assert.Equal(t, `echo 'a b' "it's" '' plain-1.2/x=y,z`, call{Args: []string{"echo", "a b", "it's", "", "plain-1.2/x=y,z"}}.String())
 	})
 }

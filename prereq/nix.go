@@ -27,7 +27,7 @@ const (
 
 func (a auditor) nixChecks() []check.Check {
 	get := install(tools.Nix[0])
-	return onlyFor(contract.KindFlake, a.cfg, []check.Check{
+	return onlyFor(contract.KindFlake, a.subject, []check.Check{
 		{
 			ID: "nix-present", Section: check.SectionHost,
 			Condition: "nix is on the PATH",
@@ -120,18 +120,18 @@ func (a auditor) nixChecks() []check.Check {
 
 // nixCommand is a call of nix as ours are made: features on, downloads that
 // give up at once, words in English.
-func (a auditor) nixCommand(args ...string) Command {
+func (a auditor) nixCommand(args ...string) call {
 	line := slices.Concat([]string{"nix"}, args, nix.Flags(a.FS, a.UID), nix.FailFast)
-	return Command{Args: line, Env: append(slices.Clone(a.Environ), "LC_ALL=C", "NO_COLOR=1")}
+	return call{Args: line, Env: append(slices.Clone(a.Environ), "LC_ALL=C", "NO_COLOR=1")}
 }
 
 // saidBy is why a call of nix failed, by its own words.
-func saidBy(out Output) string { return cmp.Or(nix.ErrorIn(out.Stderr), firstLine(out.Stderr)) }
+func saidBy(out output) string { return cmp.Or(nix.ErrorIn(out.Stderr), firstLine(out.Stderr)) }
 
 var nixVersionLine = regexp.MustCompile(`^nix \(.*\) (\d+)\.(\d+)`)
 
 func (a auditor) nixVersion(ctx context.Context) check.Result {
-	out, bad := a.answer(ctx, Command{Args: []string{"nix", "--version"}})
+	out, bad := a.answer(ctx, call{Args: []string{"nix", "--version"}})
 	if bad != nil {
 		return *bad
 	}
@@ -152,7 +152,7 @@ func (a auditor) nixVersion(ctx context.Context) check.Result {
 
 func (a auditor) nixFeatures(ctx context.Context) check.Result {
 	const expr = "builtins ? getFlake"
-	plain := Command{Args: []string{"nix", "eval", "--store", "dummy://", "--expr", expr}}
+	plain := call{Args: []string{"nix", "eval", "--store", "dummy://", "--expr", expr}}
 	out := a.Run(ctx, plain)
 	if out.Err == nil && strings.TrimSpace(out.Stdout) == "true" {
 		r := check.Hold("both are enabled in nix's configuration")

@@ -73,7 +73,7 @@ func (a auditor) bash() string {
 }
 
 func (a auditor) nixLoginShell(ctx context.Context) check.Result {
-	cmd := Command{Args: []string{"env", "-i", "HOME=" + a.home(), "USER=" + a.user(), a.bash(), "-lc", "command -v nix"}}
+	cmd := call{Args: []string{"env", "-i", "HOME=" + a.home(), "USER=" + a.user(), a.bash(), "-lc", "command -v nix"}}
 	out := a.Run(ctx, cmd)
 	lines := strings.Split(strings.TrimSpace(out.Stdout), "\n") // a profile may greet
 	path := lines[len(lines)-1]
@@ -155,7 +155,7 @@ type sourced struct {
 
 func (a auditor) source(ctx context.Context, script string, env []string, set string, seen *sourced) {
 	const plain = "/usr/bin:/bin"
-	cmd := Command{Args: slices.Concat([]string{"env", "-i", "PATH=" + plain}, env,
+	cmd := call{Args: slices.Concat([]string{"env", "-i", "PATH=" + plain}, env,
 		[]string{a.bash(), "-c", set + `. "$1" && echo "$PATH"`, "bash", script})}
 	out := a.Run(ctx, cmd)
 	fmt.Fprintf(&seen.evidence, "%s\n  %s%s (%v)\n", cmd, strings.TrimSpace(out.Stdout), strings.TrimSpace(out.Stderr), out.Err)

@@ -120,13 +120,13 @@ func (a auditor) qemuPresent(context.Context) check.Result {
 }
 
 // ask runs QEMU for one of its lists. Its result is nil when QEMU answered.
-func (a auditor) ask(ctx context.Context, args ...string) (Output, *check.Result) {
+func (a auditor) ask(ctx context.Context, args ...string) (output, *check.Result) {
 	path, err := a.LookPath(qemu)
 	if err != nil {
 		r := check.Miss(err.Error())
-		return Output{}, &r
+		return output{}, &r
 	}
-	return a.answer(ctx, Command{Args: append([]string{path}, args...)})
+	return a.answer(ctx, call{Args: append([]string{path}, args...)})
 }
 
 var qemuVersionLine = regexp.MustCompile(`^QEMU emulator version (\d+)\.(\d+)\S*`)
@@ -162,7 +162,7 @@ func (a auditor) qemuImg(ctx context.Context) check.Result {
 		return check.Doubt(err.Error())
 	}
 	defer os.RemoveAll(dir)
-	out, bad := a.answer(ctx, Command{Args: []string{path, "create", "-f", "qcow2", filepath.Join(dir, "disk.qcow2"), "1M"}})
+	out, bad := a.answer(ctx, call{Args: []string{path, "create", "-f", "qcow2", filepath.Join(dir, "disk.qcow2"), "1M"}})
 	if bad != nil {
 		return *bad
 	}
@@ -246,7 +246,7 @@ func (a auditor) boot(ctx context.Context, m microguest.Machine, done string) ch
 	} else {
 		r = check.Break(err.Error())
 	}
-	r.Command = Command{Args: report.Command}.String()
+	r.Command = call{Args: report.Command}.String()
 	r.Evidence = report.Console + report.Stderr
 	return r
 }

@@ -20,27 +20,27 @@ import (
 )
 
 // realNix is this host with the target's flake replaced, and one substituter.
-func realNix(t *testing.T, flake, substituter string) (Host, config.Config) {
+func realNix(t *testing.T, ref, substituter string) (host, Subject) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs nix")
 	}
-	h := ThisHost()
+	h := thisHost()
 	if _, err := h.LookPath("nix"); err != nil {
 		config.Lacking(t, err, "; apt-get install nix-bin")
 	}
 	h.Environ = append(slices.Clone(h.Environ), "NIX_CONFIG=substituters = "+substituter)
-	all, err := check.NewTable(HostChecks(h, config.Config{Flake: "x"}))
+	all, err := check.NewTable(hostChecks(h, Subject{Target: flake("x")}))
 	require.NoError(t, err)
 	if f := all.Resolve(t.Context(), "nix-store"); f.Outcome != check.Holds {
 		config.Lacking(t, f.Words())
 	}
-	return h, config.Config{Flake: flake}
+	return h, Subject{Target: flake(ref)}
 }
 
-func found(t *testing.T, h Host, cfg config.Config, id string) check.Finding {
+func found(t *testing.T, h host, s Subject, id string) check.Finding {
 	t.Helper()
-	all, err := check.NewTable(HostChecks(h, cfg))
+	all, err := check.NewTable(hostChecks(h, s))
 	require.NoError(t, err)
 	return all.Resolve(t.Context(), id)
 }
@@ -148,7 +148,7 @@ func TestSubstituterThatCannotBeHad(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h, cfg := realNix(t, writeFlake(t, c.flake), c.substituter)
-			all, err := check.NewTable(HostChecks(h, cfg))
+			all, err := check.NewTable(hostChecks(h, cfg))
 			require.NoError(t, err)
 			start := time.Now()
 			f := all.Resolve(t.Context(), "substituters")
@@ -186,12 +186,12 @@ func TestProfileScripts(t *testing.T) {
 				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 				require.NoError(t, os.WriteFile(path, []byte(text), 0o755))
 			}
-			h := ThisHost()
+			h := thisHost()
 			if _, err := h.LookPath("bash"); err != nil {
 				t.Skip(err)
 			}
 			h.Environ = []string{"HOME=" + home, "USER=me"}
-			r := auditor{Host: h}.nixProfileScript(t.Context())
+			r := auditor{host: h}.nixProfileScript(t.Context())
 			assert.Equal(t, c.want, r.Outcome, "%+v", r)
 			assert.Contains(t, r.Detail+r.Risk, c.says, r.Evidence)
 		})
@@ -211,7 +211,7 @@ func TestPythonHarness(t *testing.T) {
 	write("pyproject.toml", "[project]\ndependencies = ['pytest', 'pexpect']\n")
 	write("pytest.py", "__version__ = '1'\n")
 	probe := func() check.Result {
-		return auditor{Host: ThisHost(), cfg: config.Config{Flake: "path:" + dir}}.pythonHarness(t.Context())
+		return auditor{host: thisHost(), subject: Subject{Target: flake("path:" + dir)}}.pythonHarness(t.Context())
 	}
 	r := probe()
 	assert.Equal(t, check.Risk, r.Outcome, "%+v", r)

@@ -38,7 +38,7 @@ func (a auditor) runnerChecks() []check.Check {
 			Runs:      true,
 			Probe:     a.goModules,
 		},
-	}, onlyFor(contract.KindFlake, a.cfg, []check.Check{
+	}, onlyFor(contract.KindFlake, a.subject, []check.Check{
 		{
 			ID: "python-harness", Section: check.SectionHost,
 			Condition: "the virtualenv of the flake's own test harness imports pytest and pexpect",
@@ -53,7 +53,7 @@ func (a auditor) runnerChecks() []check.Check {
 }
 
 func (a auditor) goEnv(ctx context.Context) (env map[string]string, bad *check.Result) {
-	out, bad := a.answer(ctx, Command{Args: []string{"go", "env", "-json", "GOVERSION", "GOMOD", "GOPROXY", "GOFLAGS"}})
+	out, bad := a.answer(ctx, call{Args: []string{"go", "env", "-json", "GOVERSION", "GOMOD", "GOPROXY", "GOFLAGS"}})
 	if bad != nil {
 		return nil, bad
 	}
@@ -92,7 +92,7 @@ func (a auditor) goModules(ctx context.Context) check.Result {
 	if bad != nil {
 		return *bad
 	}
-	list := Command{Args: []string{"go", "list", "-deps", "-test", "./..."}}
+	list := call{Args: []string{"go", "list", "-deps", "-test", "./..."}}
 	if filepath.Base(env["GOMOD"]) != "go.mod" {
 		return check.Doubt("not started in the module's folder, so it cannot be told")
 	}
@@ -130,7 +130,7 @@ func (a auditor) asksForPexpect(dir string) string {
 // pythonHarnessApplies: a flake has such a harness where it asks for pexpect, or
 // has it.
 func (a auditor) pythonHarnessApplies(context.Context) string {
-	dir := a.cfg.FlakeDir()
+	dir := a.subject.Target.FlakeDir()
 	if dir == "" {
 		return "the flake is not in a folder on this host"
 	}
@@ -148,7 +148,7 @@ func (a auditor) pythonHarnessApplies(context.Context) string {
 }
 
 func (a auditor) pythonHarness(ctx context.Context) check.Result {
-	dir := a.cfg.FlakeDir()
+	dir := a.subject.Target.FlakeDir()
 	python := filepath.Join(dir, ".venv/bin/python")
 	_, err := a.stat(filepath.Join(dir, ".venv"))
 	switch {
@@ -159,7 +159,7 @@ func (a auditor) pythonHarness(ctx context.Context) check.Result {
 	case err != nil:
 		return check.Doubt(err.Error())
 	}
-	cmd := Command{Dir: dir, Args: []string{python, "-c", "import pytest, pexpect; print('pytest', pytest.__version__, 'pexpect', pexpect.__version__)"}}
+	cmd := call{Dir: dir, Args: []string{python, "-c", "import pytest, pexpect; print('pytest', pytest.__version__, 'pexpect', pexpect.__version__)"}}
 	out := a.Run(ctx, cmd)
 	r := check.Hold(strings.TrimSpace(out.Stdout))
 	if out.Err != nil {

@@ -14,7 +14,7 @@ const serverLimit = 5 * time.Second
 // server is one that was asked for a file.
 type server struct {
 	url    string
-	answer Answer
+	answer reply
 	err    error
 }
 

@@ -15,7 +15,7 @@ import (
 const release = "/dists/bookworm/Release"
 
 func (a auditor) standInChecks() []check.Check {
-	return onlyFor(contract.KindStandIn, a.cfg, []check.Check{
+	return onlyFor(contract.KindStandIn, a.subject, []check.Check{
 		{
 			ID: "stand-in-tools", Section: check.SectionHost,
 			Condition: "what builds the stand-in image is here, and this user may use it",
@@ -38,14 +38,14 @@ func (a auditor) standInChecks() []check.Check {
 
 // standInApplies: what an image is built with is not needed once it is there.
 func (a auditor) standInApplies(context.Context) string {
-	if built, _ := a.StandIn(a.cfg); built != "" {
+	if built, _ := a.StandIn(a.subject); built != "" {
 		return "the stand-in is built already: " + built
 	}
 	return ""
 }
 
 func (a auditor) standInTools(context.Context) check.Result {
-	if _, err := a.StandIn(a.cfg); err != nil {
+	if _, err := a.StandIn(a.subject); err != nil {
 		first, rest, _ := strings.Cut(err.Error(), "\n")
 		if rest != "" {
 			first += " " + firstLine(rest)
@@ -58,7 +58,7 @@ func (a auditor) standInTools(context.Context) check.Result {
 }
 
 func (a auditor) standInMirror(ctx context.Context) check.Result {
-	from, err := a.Mirror(ctx, a.cfg.Mirror)
+	from, err := a.Mirror(ctx, a.subject.Mirror)
 	if err != nil {
 		return check.Miss(err.Error())
 	}

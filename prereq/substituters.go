@@ -101,7 +101,7 @@ func (a auditor) substituters(ctx context.Context) check.Result {
 
 // flakeHasNoInputs says whether nothing but the flake itself is built from.
 func (a auditor) flakeHasNoInputs(ctx context.Context) (bool, error) {
-	out, bad := a.answer(ctx, a.nixCommand("flake", "metadata", "--json", "--no-write-lock-file", a.cfg.Flake))
+	out, bad := a.answer(ctx, a.nixCommand("flake", "metadata", "--json", "--no-write-lock-file", a.subject.Target.Flake))
 	if bad != nil {
 		return false, errors.New(bad.Detail)
 	}

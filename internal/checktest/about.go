@@ -32,7 +32,7 @@ var about = sync.OnceValue(func() check.About {
 		a.Target = "the image " + string(cfg.ISO)
 	case contract.KindFlake:
 		a.Target = "the flake " + cfg.Flake + "#" + cfg.Attr
-		a.Revision = revision(cfg.FlakeDir())
+		a.Revision = revision(cfg.Target().FlakeDir())
 	}
 	return a
 })

@@ -197,20 +197,6 @@ func absoluteFlake(ref string) (string, error) {
 	return scheme + dir + ref[end:], nil
 }
 
-// FlakeDir is the folder on this host that the flake is in, or "" where it is
-// elsewhere.
-func (c Config) FlakeDir() string {
-	dir, _, _ := strings.Cut(c.Flake, "#")
-	dir, _, _ = strings.Cut(dir, "?")
-	for _, scheme := range []string{"path:", "git+file://", "git+file:"} {
-		dir = strings.TrimPrefix(dir, scheme)
-	}
-	if !filepath.IsAbs(dir) {
-		return ""
-	}
-	return dir
-}
-
 func moduleRoot() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {

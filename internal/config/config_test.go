@@ -99,7 +99,7 @@ func TestFlakeInAFolder(t *testing.T) {
 		cfg, err := decode(map[string]string{"BOOT_IMAGE_FLAKE": ref})
 		require.NoError(t, err)
 		assert.Equal(t, want.flake, cfg.Flake, ref)
-		assert.Equal(t, want.dir, cfg.FlakeDir(), ref)
+		assert.Equal(t, want.dir, cfg.Target().FlakeDir(), ref)
 	}
 }
 

@@ -170,7 +170,7 @@ func members(typ ast.Expr) (names []string) {
 }
 
 func checkIDs() (lines []string) {
-	for _, c := range prereq.HostChecks(prereq.Host{}, config.Config{}) {
+	for _, c := range prereq.Describe(prereq.Subject{}) {
 		lines = append(lines, "TestHost/"+c.ID)
 	}
 	for _, terms := range []contract.Contract{contract.PreNixOS(), contract.DebianLive()} {

@@ -7,12 +7,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,15 +57,9 @@ func TestREADME(t *testing.T) {
 
 func checks() string {
 	var b strings.Builder
-	host := prereq.Host{ // has nothing
-		FS:       fstest.MapFS{},
-		LookPath: func(string) (string, error) { return "", exec.ErrNotFound },
-		Run:      func(context.Context, prereq.Command) prereq.Output { return prereq.Output{Err: exec.ErrNotFound} },
-		StandIn:  func(config.Config) (string, error) { return "", nil },
-	}
 	var hosts [][]check.Check
-	for _, cfg := range []config.Config{{}, {ISO: "x"}, {Flake: "x"}} {
-		hosts = append(hosts, prereq.HostChecks(host, cfg))
+	for _, target := range []contract.Target{{}, {Kind: contract.KindISO, ISO: "x"}, {Kind: contract.KindFlake, Flake: "x"}} {
+		hosts = append(hosts, prereq.Describe(prereq.Subject{Target: target}))
 	}
 	fmt.Fprintf(&b, "### The host: `TestHost/<id>`\n\n%s\n", table(hosts...))
 	var images [][]check.Check

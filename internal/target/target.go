@@ -3,6 +3,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"bootaudit/internal/config"
 	"bootaudit/internal/rootkey"
 	"bootaudit/iso"
+	"bootaudit/prereq"
 	"bootaudit/vmtest"
 	"bootaudit/vmtest/scenario"
 )
@@ -73,6 +75,14 @@ func build(ctx context.Context, f *iso.Flake) (string, error) {
 		return "", &check.Lack{Outcome: outcome, Err: fmt.Errorf("no image was built: %w", err)}
 	}
 	return b.ISO, nil
+}
+
+// Host is what the host's checks look for.
+func Host(cfg config.Config) prereq.Subject {
+	return prereq.Subject{
+		Target: cfg.Target(), Cache: string(cfg.CacheDir), Mirror: cfg.Mirror,
+		Artifacts: cmp.Or(string(cfg.Artifacts), string(cfg.LogRoot)),
+	}
 }
 
 // Image is what the image checks look at.
