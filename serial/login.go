@@ -82,6 +82,9 @@ func (c *Console) Login(ctx context.Context, account Account) (Who, error) {
 	return c.who, w.fail(err)
 }
 
+// ErrNoUser is wrapped where the guest asks for a name, and the account has none.
+var ErrNoUser = errors.New("there is no automatic login here, and no user was given")
+
 func (w *wait) login(account Account) (Who, error) {
 	by := "automatic login"
 	users, passwords := 0, 0
@@ -103,7 +106,7 @@ func (w *wait) login(account Account) (Who, error) {
 				break
 			}
 			if account.User == "" {
-				return Who{}, fmt.Errorf("the guest asks who logs in (%q): there is no automatic login here, and no user was given", line)
+				return Who{}, fmt.Errorf("the guest asks who logs in (%q): %w", line, ErrNoUser)
 			}
 			if users++; users > 3 {
 				return Who{}, fmt.Errorf("login as %s was refused %d times", account.User, users-1)

@@ -24,6 +24,9 @@ type Plan struct {
 	Machine func(context.Context) (Machine, error)
 	// Prepare, when set, puts on the machine's disks what must be there.
 	Prepare func(Machine) error
+	// KernelArgs, when set, is the kernel's command line as the image's boot menu
+	// has it, asked once the VM has started.
+	KernelArgs func() []string
 	// Contract is what the boot is held against.
 	Contract contract.Contract
 	// RootKey lets root log in over SSH.
@@ -55,6 +58,7 @@ type Session struct {
 	release   func() // of the host's CPUs
 	failed    bool
 	unsure    bool            // a check could not tell
+	rootless  string          // why there is no root shell, where none was promised
 	diagnosed map[string]bool // topics that were looked into after a failure
 	closed    bool
 	quiet     chan struct{}

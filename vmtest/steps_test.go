@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/internal/fakevm"
 	"bootaudit/serial"
@@ -46,6 +47,12 @@ type fake struct {
 // set is a change of the guest's state.
 func set(name, text string) func(fake) {
 	return func(f fake) { f.guest.Set(name, text) }
+}
+
+// little promises a login or a shell, and nothing of who logs in.
+func little(f fake) {
+	f.plan.Contract = contract.Contract{Name: "little", Console: contract.Console{Device: "ttyS0"}}
+	f.machine.Account = serial.Account{}
 }
 
 func both(changes ...func(fake)) func(fake) {
@@ -80,6 +87,26 @@ var bootRows = []bootRow{
 	{"no console for the kernel", "firmware\nmenu 8\nautologin nixos 1000", nil, map[string]string{
 		"kernel":  `broken: nothing was heard of it: after the boot loader the console was silent until the login; the last console= `,
 		"systemd": `broken: nothing was heard of it: after the boot loader the console was silent until the login; the last console= `}},
+	{"quiet", "firmware\nmenu 8\nautologin nixos 1000", func(f fake) {
+		f.plan.KernelArgs = func() []string { return []string{"console=tty0", "quiet", "console=ttyS0,115200n8"} }
+	}, map[string]string{
+		"kernel":  `holds: login after N s, and nothing of the kernel before: its command line says quiet$`,
+		"systemd": `holds: login after N s, and nothing of the kernel before: its command line says quiet$`}},
+	{"quiet on another console", "firmware\nmenu 8\nautologin nixos 1000", func(f fake) {
+		f.plan.KernelArgs = func() []string { return []string{"console=ttyS0", "quiet", "console=tty0"} }
+	}, map[string]string{
+		"kernel":  `broken: nothing was heard of it: `,
+		"systemd": `broken: nothing was heard of it: `}},
+	{"an init that nobody knows", "firmware\nmenu 8\nkernel\nfor i in 1 2 3 4 5 6 7 8 9 10 11 12; do say \"service $i is up\"; done\nautologin nixos 1000", nil, map[string]string{
+		"systemd": `holds: login after N s; what came before is of an init that is not known$`}},
+	{"nobody is promised", fakevm.ToLogin + "ask nixos 1000 secret", little, map[string]string{
+		"login":        `holds: the console asks who logs in after N s$`,
+		"root":         `not needed: the console asks who logs in, and nobody is named to log in as$`,
+		"control-line": `not needed: the console asks who logs in, and nobody is named to log in as$`}},
+	{"root is not promised", fakevm.ToShell, both(little, set("sudo", "refuses"), set("su", "refuses")), map[string]string{
+		"root":         `risk: the login user does not become root$`,
+		"control-line": `not needed: nobody becomes root here, which the contract does not promise$`}},
+	{"root comes without a promise", fakevm.ToShell, little, nil},
 	{"no control line", fakevm.ToShell, func(f fake) { f.machine.ControlDevice = "/dev/no-such-port" }, map[string]string{
 		"control-line": `risk: commands share the console`}},
 	{"a machine without a port", fakevm.ToShell, func(f fake) { f.machine.Control = None }, map[string]string{

@@ -237,8 +237,8 @@ func (s *session) unitEnds(ctx context.Context, u contract.Unit) check.Result {
 
 // recordedCheck reads back what the VM's run has left so far.
 func (s *session) recordedCheck(need string) check.Check {
-	return s.row(need, "recorded", "QEMU's version, its command line, the console and the times are recorded",
-		"read metadata.json, command.txt and serial.log back", nil, "see the warnings of the run", "boot",
+	return s.seen(need, "recorded", "QEMU's version, its command line, the console and the times are recorded",
+		"read metadata.json, command.txt and serial.log back", "see the warnings of the run", "boot",
 		func(context.Context) check.Result { return s.Recorded() })
 }
 

@@ -74,7 +74,7 @@ func (f *fleet) boot(name string, cost time.Duration, keyless bool, machine vmte
 	s := &session{fleet: f, name: name, cost: cost, template: machine, keyless: keyless}
 	s.Session = f.harness.Session(vmtest.Plan{
 		Name: name, Cost: cost, Contract: terms, RootKey: f.subject.RootKey,
-		Machine: s.plan, Prepare: s.prepareDisks, Provenance: f.subject.Provenance,
+		Machine: s.plan, Prepare: s.prepareDisks, Provenance: f.subject.Provenance, KernelArgs: s.kernelArgs,
 	})
 	f.sessions[name] = s
 	f.order = append(f.order, s)
@@ -89,6 +89,25 @@ func (s *session) look(ctx context.Context, topic string, look func(context.Cont
 		s.judged = time.Now()
 		return r
 	})
+}
+
+// kernelArgs is the kernel's command line as the image's boot menu has it, of the
+// entry that boots by itself.
+func (s *session) kernelArgs() []string {
+	loader := "syslinux"
+	if s.template.Firmware == vmtest.UEFI {
+		loader = "grub"
+	}
+	var args []string
+	for _, m := range s.image.Menus {
+		if m.Default < 0 || m.Default >= len(m.Entries) {
+			continue
+		}
+		if args == nil || m.Loader == loader {
+			args = m.Entries[m.Default].Args
+		}
+	}
+	return args
 }
 
 func (s *session) prepareDisks(m vmtest.Machine) error {

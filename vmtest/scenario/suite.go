@@ -118,7 +118,7 @@ func cleanDisk(f *fleet) Scenario {
 	checks = append(checks, s.storageChecks(previous, "clean")...)
 	checks = append(checks, s.unitChecks(previous)...)
 	checks = append(checks, s.addressCheck(previous))
-	checks = append(checks, s.recordedCheck(previous), s.tripwireCheck(previous))
+	checks = append(checks, s.recordedCheck("login"), s.tripwireCheck("login"))
 	return Scenario{Name: "clean-disk", Cost: s.cost, Checks: checks, session: s,
 		About: "a machine with one blank disk: the boot, the login, root, and the disk provisioned"}
 }
@@ -232,10 +232,26 @@ func (s *session) check(topic string, look func(context.Context) check.Result) f
 	return func(ctx context.Context) check.Result { return s.look(ctx, topic, look) }
 }
 
-// row is a check of the runtime section that needs an earlier row.
+// row is a check of the runtime section that needs an earlier row, and a root
+// shell.
 func (s *session) row(need, id, condition, how string, applies func(context.Context) string, remedy, topic string, look func(context.Context) check.Result) check.Check {
+	c := s.seen(need, id, condition, how, remedy, topic, look)
+	c.Applies = func(ctx context.Context) string {
+		if applies != nil {
+			if why := applies(ctx); why != "" {
+				return why
+			}
+		}
+		return s.NoRoot(ctx)
+	}
+	return c
+}
+
+// seen is a check of the runtime section that needs an earlier row, and nobody in
+// the guest.
+func (s *session) seen(need, id, condition, how, remedy, topic string, look func(context.Context) check.Result) check.Check {
 	c := check.Check{
-		ID: id, Section: check.SectionRuntime, Condition: condition, How: how, Applies: applies, Remedy: remedy,
+		ID: id, Section: check.SectionRuntime, Condition: condition, How: how, Remedy: remedy,
 		Timeout: hour, Probe: s.check(topic, look),
 	}
 	if need != "" {
@@ -246,8 +262,9 @@ func (s *session) row(need, id, condition, how string, applies func(context.Cont
 
 // bootedCheck is the first row of a scenario that is not about booting.
 func (s *session) bootedCheck() check.Check {
-	c := s.row("", "booted", "the image boots to a root shell", "the steps of clean-disk", s.ifNeeded,
+	c := s.seen("", "booted", "the image boots to a root shell", "the steps of clean-disk",
 		"see the scenario clean-disk, which takes the boot step by step", "boot", nil)
+	c.Applies = s.ifNeeded
 	c.Probe = s.Booted // each of the steps has its turn
 	return c
 }
