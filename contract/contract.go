@@ -3,14 +3,11 @@
 package contract
 
 import (
-	"bytes"
 	_ "embed"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
-
-	"github.com/pelletier/go-toml/v2"
 )
 
 // Contract is what an image promises. A part that is left out is not
@@ -30,6 +27,8 @@ type Contract struct {
 	Announcements []Announcement `toml:"announcements"`
 	Alarms        []Alarm        `toml:"alarms"`
 	Logs          []string       `toml:"logs"` // files in the guest to save after a failure; globs
+
+	source *source // where it was read from; nil where it was made in Go
 }
 
 // Machine is what the image needs of the machine that it is booted on.
@@ -181,44 +180,17 @@ func Load(path string) (Contract, error) {
 	if path == "" {
 		return PreNixOS(), nil
 	}
-	text, err := os.ReadFile(path)
+	file, err := os.Open(path)
+	if err != nil {
+		return Contract{}, fmt.Errorf("contract: %w", err)
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return Contract{}, fmt.Errorf("contract: %s is a folder; name the TOML file in it", path)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxText+1))
 	if err != nil {
 		return Contract{}, fmt.Errorf("contract: %w", err)
 	}
 	return Parse(path, text)
-}
-
-// Parse decodes a contract. Its error names each unknown key and bad value
-// with its line in the file called name.
-func Parse(name string, text []byte) (Contract, error) {
-	var c Contract
-	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&c)
-	var strict *toml.StrictMissingError
-	var bad *toml.DecodeError
-	switch {
-	case errors.As(err, &strict):
-		var all []error
-		for i := range strict.Errors {
-			line, _ := strict.Errors[i].Position()
-			all = append(all, fmt.Errorf("%s:%d: unknown key %q", name, line, dotted(strict.Errors[i].Key())))
-		}
-		return Contract{}, errors.Join(all...)
-	case errors.As(err, &bad):
-		line, _ := bad.Position()
-		if key := dotted(bad.Key()); key != "" {
-			return Contract{}, fmt.Errorf("%s:%d: %s: %w", name, line, key, bad)
-		}
-		return Contract{}, fmt.Errorf("%s:%d: %w", name, line, bad)
-	case err != nil:
-		return Contract{}, fmt.Errorf("%s: %w", name, err)
-	}
-	var all []error
-	for _, f := range c.faults() {
-		if line := lineOf(text, f.key); line > 0 {
-			all = append(all, fmt.Errorf("%s:%d: %s: %s", name, line, f.key, f.says))
-		} else {
-			all = append(all, fmt.Errorf("%s: %s: %s", name, f.key, f.says))
-		}
-	}
-	return c, errors.Join(all...)
 }

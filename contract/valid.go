@@ -6,12 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/pelletier/go-toml/v2/unstable"
 )
-
-// fault is a value that decodes and still makes no sense.
-type fault struct{ key, says string }
 
 var (
 	deviceName = regexp.MustCompile(`^[A-Za-z0-9]+$`)
@@ -24,7 +19,9 @@ var (
 // of the second unit.
 func (c Contract) faults() []fault {
 	var all []fault
-	add := func(key, says string, args ...any) { all = append(all, fault{key, fmt.Sprintf(says, args...)}) }
+	add := func(key, says string, args ...any) {
+		all = append(all, fault{key: key, says: fmt.Sprintf(says, args...)})
+	}
 	name := func(key, value string, want *regexp.Regexp, what string) {
 		if value != "" && !want.MatchString(value) {
 			add(key, "%q is not %s", value, what)
@@ -117,46 +114,3 @@ func (c Contract) faults() []fault {
 	}
 	return all
 }
-
-// lineOf is the line of text that sets key, or of the table it belongs in; 0
-// when there is neither. The nth of several [[tables]] is written table.n.
-func lineOf(text []byte, key string) int {
-	var p unstable.Parser
-	p.Reset(text)
-	table, seen, line := "", map[string]int{}, 0
-	for p.NextExpression() {
-		e := p.Expression()
-		at, parts := e.Key(), []string(nil)
-		where := 0
-		for at.Next() {
-			if where == 0 {
-				where = p.Shape(at.Node().Raw).Start.Line
-			}
-			parts = append(parts, string(at.Node().Data))
-		}
-		name := strings.Join(parts, ".")
-		switch e.Kind {
-		case unstable.Table:
-			table = name + "."
-		case unstable.ArrayTable:
-			seen[name]++
-			table = fmt.Sprintf("%s.%d.", name, seen[name])
-		case unstable.KeyValue:
-			// The longest match wins: an inline table's line stands for its keys.
-			if full := table + name; full == key {
-				return where
-			} else if strings.HasPrefix(key, full+".") {
-				line = where
-			}
-			continue
-		default:
-			continue
-		}
-		if strings.HasPrefix(key, table) {
-			line = where
-		}
-	}
-	return line
-}
-
-func dotted(key []string) string { return strings.Join(key, ".") }

@@ -25,7 +25,7 @@ var rules = []struct {
 	why string
 }{
 	{"contract/check", []string{"internal/once", "internal/plain"}, "what a check is knows nothing of what is checked"},
-	{"contract", nil, "a promise is data"},
+	{"contract", []string{"contract/check", "internal/near"}, "a promise is data"},
 	{"prereq", []string{"contract", "contract/check", "fixtures", "internal/"}, "the host is checked before there is an image"},
 	{"iso", []string{"contract", "contract/check", "internal/"}, "an image is opened without booting it"},
 	{"serial/watch", []string{"internal/screen", "internal/words"}, "a saved console is read without a live one"},

@@ -1,0 +1,170 @@
+package contract
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseErrors(t *testing.T) {
+	const good = "name = 'x'\n[login]\nuser = 'y'\n"
+	for _, tt := range []struct{ name, text, want string }{
+		{"unknown key", good + "shell = 'bash'\n", "c.toml:4: login.shell: there is no such key; known are user, uid, automatic, password"},
+		{"misspelt key", good + "pasword = 'bash'\n", "c.toml:4: login.pasword: there is no such key; did you mean password?"},
+		{"unknown table", good + "[console]\n[unit]\nx = 1\n", "c.toml:5: unit: there is no such key; did you mean units?"},
+		{"key that steers a terminal", good + "\"\\u001b[2J\" = 1\n", `c.toml:4: login."\x1b[2J": there is no such key; known are user, uid, automatic, password`},
+		{"text for a number", good + "uid = 'many'\n", `c.toml:4: login.uid: wanted a whole number, found the string "many"`},
+		{"fraction", good + "uid = 1.5\n", "c.toml:4: login.uid: wanted a whole number, found the number 1.5"},
+		{"large number", good + "uid = 99999999999999999999\n", "c.toml:4: login.uid: wanted a whole number, found the number 99999999999999999999"},
+		{"number for a text", "name = 3\n[login]\nuser = 'y'\n", "c.toml:1: name: wanted a string, found the number 3"},
+		{"text for a truth", good + "automatic = 'yes'\n", `c.toml:4: login.automatic: wanted true or false, found the string "yes"`},
+		{"time", good + "password = 2026-01-31\n", "c.toml:4: login.password: wanted a string, found the time 2026-01-31"},
+		{"text for a table", good + "[ssh]\n[network]\ninterface = { name = 'a' }\n", "c.toml:6: network.interface: wanted a string, found a table"},
+		{"table for a list", good + "[commands]\nx = 1\n", "c.toml:4: commands: wanted a list, found a table"},
+		{"text for a list", "commands = 'ls'\n" + good, `c.toml:1: commands: wanted a list, found the string "ls"`},
+		{"entry of a list", "commands = [\n'ls',\n3,\n'ps', true]\n" + good, "c.toml:3: commands.2: wanted a string, found the number 3\nc.toml:4: commands.4: wanted a string, found true"},
+		{"table for tables", good + "[units]\nname = 'a.service'\n", "c.toml:4: units: wanted tables, each headed [[units]], found a table"},
+		{"number for tables", "login = 3\nname = 'x'\n", "c.toml:1: login: wanted a table, found the number 3"},
+		{"number in a map", good + "[[units]]\nname = 'a.service'\nenvironment = { A = 1, B = '2' }\n", "c.toml:6: units.1.environment.A: wanted a string, found the number 1"},
+		{"pattern", good + "[[announcements]]\nid = 'a'\npattern = 'a('\n", `c.toml:6: announcements.1.pattern: wanted a regular expression, found the string "a(": missing closing )`},
+		{"number for a pattern", good + "[[announcements]]\nid = 'a'\npattern = 1\n", "c.toml:6: announcements.1.pattern: wanted a regular expression as a string, found the number 1"},
+		{"syntax", good + "uid = \n", "c.toml:4: is no TOML: unexpected character U+000A at start of value"},
+		{"no key", "what is this?\n", "c.toml:1: is no TOML: expected '=' after key"},
+		{"twice", good + "user = 'z'\n", "c.toml:4: login.user: is set a second time, after line 3"},
+		{"table twice", good + "[login]\nuid = 3\n", "c.toml:4: login: stands a second time, after line 2"},
+		{"table and list", good + "[[login]]\nuid = 3\n", "c.toml:4: login: is a table on line 2, and cannot be a table here"},
+		{"dotted through a text", good + "user.name = 'z'\n", "c.toml:4: login.user: is set a second time, after line 3"},
+		{"what only TOML's own rules forbid", good + "[ssh]\nuser = 'a'\nunit = 'b.service'\n[a]\n", "c.toml:7: a: there is no such key; known are"},
+		{"inline table extended", "name = 'x'\nlogin = { user = 'y' }\n[login.more]\n", "c.toml:3: login.more: there is no such key"},
+		{"alarm without pattern", good + "[[alarms]]\nid = 'a'\nmeans = 'b'\nremedy = 'c'\n", "c.toml:4: alarms.1.pattern: is missing"},
+		{"alarm without remedy", good + "[[alarms]]\nid = 'a'\npattern = 'a'\nmeans = 'b'\n", "c.toml:4: alarms.1.remedy: is missing"},
+		{"missing name", "[login]\nuser='x'\n", "c.toml:1: name: is missing"},
+		{"device", good + "[console]\ndevice = '/dev/ttyS0'\n", `c.toml:5: console.device: "/dev/ttyS0" is not a console's name such as ttyS0`},
+		{"second unit", good + "[[units]]\nname = 'a.service'\n[[units]]\nname = 'b'\n", `c.toml:7: units.2.name: "b" is not a unit's full name`},
+		{"unit type", good + "[[units]]\nname = 'a.service'\ntype = 'one-shot'\n", `c.toml:6: units.1.type: "one-shot" is not one of simple, exec`},
+		{"unit without name", good + "[[units]]\ntype = 'oneshot'\n", "c.toml:4: units.1.name: is missing"},
+		{"outcome", good + "[[storage.outcomes]]\nwhen = 'always'\nstate = 'a'\n", `c.toml:5: storage.outcomes.1.when: "always" is not one of clean, existing`},
+		{"inline", good + "[storage]\noutcomes = [{when = 'clean'}]\n", "c.toml:5: storage.outcomes.1.state: is missing"},
+		{"volumes", good + "[storage]\nvolumes = ['a']\n", "c.toml:5: storage.volumes: needs storage.volume_group"},
+		{"relative path", good + "[storage]\nstatus_file = 'run/x'\n", `c.toml:5: storage.status_file: "run/x" is not a clean absolute path`},
+		{"command", "name = 'x'\ncommands = ['ls', '/bin/ls']\n[login]\nuser='y'\n", `c.toml:2: commands: entry 2, "/bin/ls", is not a program's base name`},
+		{"machine's network", good + "[machine]\nnetwork = 'inside'\n", `c.toml:5: machine.network: "inside" is not one of outside`},
+		{"address", good + "[network]\naddress = 'static'\n", "c.toml:5: network.address: "},
+		{"empty", "", `c.toml: is empty; the least that a contract says is: name = "my-image"`},
+		{"only a comment", "# name = 'x'\n", `c.toml: is empty; the least that a contract says is: name = "my-image"`},
+		{"zero byte", "name = 'x'\n\x00", "c.toml: is no text: byte 12 of it is zero"},
+		{"Latin 1", "name = '\xe4'\n", "c.toml: is no UTF-8 text: its byte 9 is 0xe4"},
+		{"huge", strings.Repeat("# x\n", maxText/4) + "\n", "c.toml: is no contract: it has more than 1024 KiB"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse("c.toml", []byte(tt.text))
+			require.ErrorContains(t, err, tt.want)
+			assert.Equal(t, strings.Count(tt.want, "\n"), strings.Count(err.Error(), "\n"), err)
+		})
+	}
+}
+
+// TestParseReportsAll: what cannot be decoded, what is unknown and what makes no
+// sense are all said, in the order of their lines.
+func TestParseReportsAll(t *testing.T) {
+	_, err := Parse("c.toml", []byte(`name = 'x'
+speed = 1
+[login]
+uid = 'many'
+user = 'A B'
+[console]
+device = 3
+[[units]]
+name = 'a'
+`))
+	assert.EqualError(t, err, `c.toml:2: speed: there is no such key; known are name, machine, console, login, root, commands, root_key, network, ssh, units, storage, announcements, alarms, logs
+c.toml:4: login.uid: wanted a whole number, found the string "many"
+c.toml:5: login.user: "A B" is not a user name
+c.toml:7: console.device: wanted a string, found the number 3
+c.toml:9: units.1.name: "a" is not a unit's full name`)
+}
+
+// TestParseUpToABreak: what stands before a place that is no TOML is told as well;
+// what is missing is not, for it may stand after it.
+func TestParseUpToABreak(t *testing.T) {
+	_, err := Parse("c.toml", []byte("nam = 'x'\n[console]\ndevice ttyS0\n[login]\nuid = 'x'\n"))
+	assert.EqualError(t, err, "c.toml:1: nam: there is no such key; did you mean name?\nc.toml:3: is no TOML: expected '=' after key")
+}
+
+func TestParseTellsNoMoreThanAPersonReads(t *testing.T) {
+	_, err := Parse("c.toml", []byte("name = 'x'\n"+strings.Repeat("[[units]]\n", 1000)))
+	lines := strings.Split(err.Error(), "\n")
+	assert.Len(t, lines, maxFaults+1)
+	assert.Regexp(t, `^c\.toml: and \d+ more$`, lines[maxFaults])
+}
+
+func TestParseWindowsText(t *testing.T) {
+	c, err := Parse("c.toml", []byte("\uFEFFname = 'x'\r\n[login]\r\nuser = 'y'\r\nuid = 1_000\r\n"))
+	require.NoError(t, err)
+	assert.Equal(t, Login{User: "y", UID: 1000}, c.Login)
+}
+
+// TestParsedAsByTheLibrary: the tree that is made here of a text has in it what
+// go-toml has, whose decoder knows all of TOML.
+func TestParsedAsByTheLibrary(t *testing.T) {
+	for name, text := range builtIn(t) {
+		got, err := Parse(name, text)
+		require.NoError(t, err)
+		var want Contract
+		require.NoError(t, toml.Unmarshal(text, &want))
+		got.source = nil
+		assert.Equal(t, want, got)
+	}
+}
+
+var faultLine = regexp.MustCompile(`^c\.toml(?::(\d+))?: [^\x00-\x1f\x7f]+$`)
+
+func FuzzParse(f *testing.F) {
+	for _, text := range builtIn(f) {
+		f.Add(text)
+	}
+	for _, text := range []string{
+		"name = 'x'\n[[units]]\ntype = 3\n", "a.b.c = 1\na.b = 2\n[a]\n[[a.b]]\n", "x = [[1, {a = 'b'}], 2026-01-31]\n",
+		"[a]\nb = 1\n[a.b]\nc = 1\n", "name = '''\nx'''\n", "\"\\u001b\" = 1\n[login]\nuid = 0x7_f\n", "x = \"\\u001b",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse("c.toml", text)
+		if err == nil {
+			var want Contract
+			if err := toml.Unmarshal(text, &want); err != nil {
+				t.Fatalf("go-toml takes it not: %v", err)
+			}
+			if c.source = nil; !assert.ObjectsAreEqual(want, c) {
+				t.Fatalf("go-toml makes %+v of it, not %+v", want, c)
+			}
+			return
+		}
+		var at []int
+		for _, line := range strings.Split(err.Error(), "\n") {
+			m := faultLine.FindStringSubmatch(line)
+			if m == nil {
+				t.Fatalf("no sentence: %q", line)
+			}
+			if n, err := strconv.Atoi(m[1]); err == nil {
+				at = append(at, n)
+			}
+		}
+		if !slices.IsSortedFunc(at, cmp.Compare) {
+			t.Fatalf("not in the order of lines: %v", err)
+		}
+	})
+}
+
+// builtIn are the texts of the profiles.
+func builtIn(t testing.TB) map[string][]byte {
+	return map[string][]byte{"pre-nixos.toml": preNixos, "debian-live.toml": debianLive}
+}
