@@ -2,39 +2,36 @@
 // scenarios read it and know nothing of a particular image.
 package contract
 
-import (
-	_ "embed"
-	"fmt"
-	"io"
-	"os"
-	"regexp"
-)
+import "regexp"
 
-// Contract is what an image promises. A part that is left out is not
-// promised, and what would look at it is not needed.
+// Contract is what an image promises. A part that is left out is not promised:
+// what would look at it is not needed, and no image is broken for lack of it.
+// Only the name must be there: the rest of such a contract is that the image
+// boots on its serial console to a login or a shell, with nothing fatal on the
+// way. [Default] is little more.
 type Contract struct {
-	Name          string         `toml:"name"`
-	Machine       Machine        `toml:"machine"`
-	Console       Console        `toml:"console"`
-	Login         Login          `toml:"login"`
-	Root          Root           `toml:"root"`
-	Commands      []string       `toml:"commands"` // programs that must be in the image, by base name
-	RootKey       RootKey        `toml:"root_key"`
-	Network       Network        `toml:"network"`
-	SSH           SSH            `toml:"ssh"`
-	Units         []Unit         `toml:"units"`
-	Storage       Storage        `toml:"storage"`
-	Announcements []Announcement `toml:"announcements"`
-	Alarms        []Alarm        `toml:"alarms"`
-	Logs          []string       `toml:"logs"` // files in the guest to save after a failure; globs
+	Name          string         `toml:"name"`          // what the audit calls the contract
+	Machine       Machine        `toml:"machine"`       // what the image needs of the machine that it is booted on
+	Console       Console        `toml:"console"`       // where the kernel and the login prompt must appear
+	Login         Login          `toml:"login"`         // the first login that the console offers
+	Root          Root           `toml:"root"`          // how the login user becomes root
+	Commands      []string       `toml:"commands"`      // programs that must be in the image, by base name
+	RootKey       RootKey        `toml:"root_key"`      // the public key that lets root log in over SSH
+	Network       Network        `toml:"network"`       // the interface that the image sets up
+	SSH           SSH            `toml:"ssh"`           // how the network lets someone in
+	Units         []Unit         `toml:"units"`         // systemd units of the image, and what they must come to
+	Storage       Storage        `toml:"storage"`       // what becomes of the machine's disks
+	Announcements []Announcement `toml:"announcements"` // lines that appear on the console without being asked for
+	Alarms        []Alarm        `toml:"alarms"`        // lines that the image prints on its console when it is in trouble
+	Logs          []string       `toml:"logs"`          // files in the guest to save after a failure; globs
 
 	source *source // where it was read from; nil where it was made in Go
 }
 
 // Machine is what the image needs of the machine that it is booted on.
 type Machine struct {
-	// Network is how far the guest's network card reaches: "" is QEMU's own DHCP
-	// server only, "outside" the host too, and whatever that reaches.
+	// Network is how far the guest's network card reaches: left out, QEMU's own
+	// DHCP server only; "outside", the host too, and whatever that reaches.
 	Network string `toml:"network"`
 }
 
@@ -44,20 +41,30 @@ const Outside = "outside"
 
 // Console is where the kernel and the login prompt must appear.
 type Console struct {
-	Device string `toml:"device"` // as in console=: ttyS0
+	// Device is the console as in console=, such as ttyS0; left out, nobody looks
+	// for console= in the image, and a boot must appear on the first serial port
+	// all the same: nothing can be seen of it elsewhere.
+	Device string `toml:"device"`
 }
 
-// Login is the first login that the console offers.
+// Login is the first login that the console offers. One that is left out promises
+// no more than that there is one, or a shell: a prompt that asks for a name is
+// where the boot has got to what was promised, and what needs a shell is not
+// needed; a shell that is there, whoever's it is, is used.
 type Login struct {
-	User      string `toml:"user"`
-	UID       int    `toml:"uid"`
-	Automatic bool   `toml:"automatic"` // the console logs User in by itself
-	Password  string `toml:"password"`  // asked for where the login is not automatic
+	User string `toml:"user"` // who is logged in; left out, anybody will do
+	UID  int    `toml:"uid"`  // the user's number; 0 is not promised
+	// Automatic says that the console logs User in by itself.
+	Automatic bool   `toml:"automatic"`
+	Password  string `toml:"password"` // what is answered where the login asks for one
 }
 
 // Root is how the login user becomes root.
 type Root struct {
-	Methods      []string `toml:"methods"`      // commands, in the order to try: "sudo -i", "su -"
+	// Methods are commands that make a root shell, in the order to try. Left out,
+	// root is not promised: the ways that are usual, sudo -i and su -, are tried,
+	// and where none works what needs root is not needed.
+	Methods      []string `toml:"methods"`
 	Passwordless bool     `toml:"passwordless"` // the first method asks for nothing
 }
 
@@ -71,78 +78,44 @@ type RootKey struct {
 
 // Network is the interface that the image sets up.
 type Network struct {
-	Interface    string `toml:"interface"`
-	Address      string `toml:"address"`        // "dhcp" or ""
+	Interface    string `toml:"interface"`      // its name, once it is set up
+	Address      string `toml:"address"`        // where its address is from: dhcp; left out, none is promised
 	NeedsRootKey bool   `toml:"needs_root_key"` // nothing is set up without a root key
-	StatusFile   string `toml:"status_file"`
+	StatusFile   string `toml:"status_file"`    // the file in the guest that says the address
 }
 
 // SSH is how the network lets someone in.
 type SSH struct {
-	User         string `toml:"user"`
-	Unit         string `toml:"unit"`
-	NeedsRootKey bool   `toml:"needs_root_key"`
+	User         string `toml:"user"`           // who may log in with the root key
+	Unit         string `toml:"unit"`           // the server's unit
+	NeedsRootKey bool   `toml:"needs_root_key"` // nobody may log in without a root key
 }
 
 // Unit is a systemd unit of the image and what it must come to.
 type Unit struct {
-	Name        string            `toml:"name"`
-	Type        string            `toml:"type"` // Type= of a service
-	WantedBy    string            `toml:"wanted_by"`
-	Environment map[string]string `toml:"environment"`
+	Name        string            `toml:"name"`        // in full, such as my.service
+	Type        string            `toml:"type"`        // Type= of a service
+	WantedBy    string            `toml:"wanted_by"`   // the target that starts it
+	Environment map[string]string `toml:"environment"` // variables that it is started with
 	// StartedBefore are units that start after this one; so this one must
 	// never wait for their start.
 	StartedBefore []string `toml:"started_before"`
-	EndState      string   `toml:"end_state"` // ActiveState once the boot has settled
-}
-
-// Storage is what becomes of the machine's disks.
-type Storage struct {
-	Unit        string    `toml:"unit"`        // the unit that provisions
-	StatusFile  string    `toml:"status_file"` // KEY=value lines
-	VolumeGroup string    `toml:"volume_group"`
-	Volumes     []string  `toml:"volumes"` // logical volumes in VolumeGroup
-	MountPoint  string    `toml:"mount_point"`
-	Outcomes    []Outcome `toml:"outcomes"`
-	// ForceCleanup is the environment variable, NAME=value, that makes Unit
-	// remove existing data when it is restarted.
-	ForceCleanup string `toml:"force_cleanup"`
-}
-
-// Outcome is a status that Storage.StatusFile may end with.
-type Outcome struct {
-	When   string `toml:"when"` // one of whens
-	State  string `toml:"state"`
-	Detail string `toml:"detail"`
-}
-
-// whens are the situations that an Outcome may name.
-var whens = []string{"clean", "existing", "force-cleanup", "detection-error", "failed"}
-
-// For is the outcomes that are accepted in the situation when.
-func (s Storage) For(when string) []Outcome {
-	var some []Outcome
-	for _, o := range s.Outcomes {
-		if o.When == when {
-			some = append(some, o)
-		}
-	}
-	return some
+	EndState      string   `toml:"end_state"` // ActiveState once the boot has settled: active or inactive
 }
 
 // Announcement is a line that appears on the console without being asked for.
 type Announcement struct {
-	ID           string  `toml:"id"`
-	Pattern      Pattern `toml:"pattern"`
-	NeedsRootKey bool    `toml:"needs_root_key"`
+	ID           string  `toml:"id"`             // names it in a check: announced-ID
+	Pattern      Pattern `toml:"pattern"`        // of the line
+	NeedsRootKey bool    `toml:"needs_root_key"` // it does not appear without a root key
 }
 
 // Alarm is a line that the image prints on its console when it is in trouble.
 type Alarm struct {
-	ID           string  `toml:"id"`
-	Pattern      Pattern `toml:"pattern"` // of a line without escape sequences
-	Means        string  `toml:"means"`   // what has happened
-	Remedy       string  `toml:"remedy"`
+	ID           string  `toml:"id"`             // names it as a tripwire
+	Pattern      Pattern `toml:"pattern"`        // of a line without escape sequences
+	Means        string  `toml:"means"`          // what has happened
+	Remedy       string  `toml:"remedy"`         // what to do about it
 	NeedsRootKey bool    `toml:"needs_root_key"` // without a root key it is no trouble
 }
 
@@ -153,44 +126,4 @@ type Pattern struct{ *regexp.Regexp }
 func (p *Pattern) UnmarshalText(text []byte) (err error) {
 	p.Regexp, err = regexp.Compile(string(text))
 	return err
-}
-
-//go:embed pre-nixos.toml
-var preNixos []byte
-
-//go:embed debian-live.toml
-var debianLive []byte
-
-// PreNixOS is the contract of the pre-nixos boot image, the default.
-func PreNixOS() Contract { return must("pre-nixos.toml", preNixos) }
-
-// DebianLive is the contract of an ordinary Debian live image.
-func DebianLive() Contract { return must("debian-live.toml", debianLive) }
-
-func must(name string, text []byte) Contract {
-	c, err := Parse(name, text)
-	if err != nil {
-		panic(err)
-	}
-	return c
-}
-
-// Load reads the contract in the file named path; "" is [PreNixOS].
-func Load(path string) (Contract, error) {
-	if path == "" {
-		return PreNixOS(), nil
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return Contract{}, fmt.Errorf("contract: %w", err)
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.IsDir() {
-		return Contract{}, fmt.Errorf("contract: %s is a folder; name the TOML file in it", path)
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxText+1))
-	if err != nil {
-		return Contract{}, fmt.Errorf("contract: %w", err)
-	}
-	return Parse(path, text)
 }

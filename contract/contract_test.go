@@ -1,18 +1,14 @@
 package contract
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func TestBuiltIn(t *testing.T) {
-	c, err := Load("")
-	require.NoError(t, err)
-	assert.Equal(t, "pre-nixos", c.Name)
+func TestPreNixOS(t *testing.T) {
+	c := PreNixOS()
 	assert.Equal(t, "ttyS0", c.Console.Device)
 	assert.Equal(t, []Outcome{{"clean", "applied", "auto-applied"}}, c.Storage.For("clean"))
 	assert.Len(t, c.Storage.For("failed"), 4)
@@ -22,9 +18,6 @@ func TestBuiltIn(t *testing.T) {
 	assert.Equal(t, "1", c.Units[0].Environment["PRE_NIXOS_EXEC"])
 	assert.Equal(t, []string{"LAN IPv4 address: 10.0.2.15", "10.0.2.15"},
 		c.Announcements[1].Pattern.FindStringSubmatch("LAN IPv4 address: 10.0.2.15\r"))
-
-	assert.Equal(t, "user", DebianLive().Login.User)
-	assert.Empty(t, DebianLive().Storage)
 }
 
 // Each alarm with a line that raises it, and one that must not.
@@ -41,22 +34,4 @@ func TestPreNixOSAlarms(t *testing.T) {
 		assert.True(t, a.Pattern.MatchString(lines[a.ID][0]), a.ID)
 		assert.False(t, a.Pattern.MatchString(lines[a.ID][1]), a.ID)
 	}
-}
-
-func TestLoad(t *testing.T) {
-	_, err := Load(filepath.Join(t.TempDir(), "none.toml"))
-	assert.ErrorIs(t, err, os.ErrNotExist)
-
-	file := filepath.Join(t.TempDir(), "c.toml")
-	require.NoError(t, os.WriteFile(file, debianLive, 0o600))
-	c, err := Load(file)
-	require.NoError(t, err)
-	want := DebianLive()
-	c.source, want.source = nil, nil
-	assert.Equal(t, want, c)
-
-	_, err = Load(t.TempDir())
-	assert.ErrorContains(t, err, "is a folder; name the TOML file in it")
-	_, err = Load("/dev/zero")
-	assert.EqualError(t, err, "/dev/zero: is no text: byte 1 of it is zero")
 }

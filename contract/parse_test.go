@@ -46,6 +46,11 @@ func TestParseErrors(t *testing.T) {
 		{"alarm without pattern", good + "[[alarms]]\nid = 'a'\nmeans = 'b'\nremedy = 'c'\n", "c.toml:4: alarms.1.pattern: is missing"},
 		{"alarm without remedy", good + "[[alarms]]\nid = 'a'\npattern = 'a'\nmeans = 'b'\n", "c.toml:4: alarms.1.remedy: is missing"},
 		{"missing name", "[login]\nuser='x'\n", "c.toml:1: name: is missing"},
+		{"user's number without user", "name = 'x'\nlogin.uid = 3\n", "c.toml:2: login.uid: needs login.user: whose it is"},
+		{"automatic login without user", "name = 'x'\n[login]\nautomatic = true\n", "c.toml:3: login.automatic: needs login.user: whose it is"},
+		{"password without user", "name = 'x'\n[login]\npassword = 'a'\n", "c.toml:3: login.password: needs login.user: whose it is"},
+		{"no method", good + "[root]\npasswordless = true\n", "c.toml:5: root.passwordless: needs root.methods: what it is that asks for nothing"},
+		{"empty method", good + "[root]\nmethods = ['su -', ' ']\n", "c.toml:5: root.methods: entry 2 is empty"},
 		{"device", good + "[console]\ndevice = '/dev/ttyS0'\n", `c.toml:5: console.device: "/dev/ttyS0" is not a console's name such as ttyS0`},
 		{"second unit", good + "[[units]]\nname = 'a.service'\n[[units]]\nname = 'b'\n", `c.toml:7: units.2.name: "b" is not a unit's full name`},
 		{"unit type", good + "[[units]]\nname = 'a.service'\ntype = 'one-shot'\n", `c.toml:6: units.1.type: "one-shot" is not one of simple, exec`},
@@ -114,7 +119,7 @@ func TestParseWindowsText(t *testing.T) {
 // TestParsedAsByTheLibrary: the tree that is made here of a text has in it what
 // go-toml has, whose decoder knows all of TOML.
 func TestParsedAsByTheLibrary(t *testing.T) {
-	for name, text := range builtIn(t) {
+	for name, text := range builtIns(t) {
 		got, err := Parse(name, text)
 		require.NoError(t, err)
 		var want Contract
@@ -127,7 +132,7 @@ func TestParsedAsByTheLibrary(t *testing.T) {
 var faultLine = regexp.MustCompile(`^c\.toml(?::(\d+))?: [^\x00-\x1f\x7f]+$`)
 
 func FuzzParse(f *testing.F) {
-	for _, text := range builtIn(f) {
+	for _, text := range builtIns(f) {
 		f.Add(text)
 	}
 	for _, text := range []string{
@@ -164,7 +169,13 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// builtIn are the texts of the profiles.
-func builtIn(t testing.TB) map[string][]byte {
-	return map[string][]byte{"pre-nixos.toml": preNixos, "debian-live.toml": debianLive}
+// builtIns are the texts of the profiles.
+func builtIns(t testing.TB) map[string][]byte {
+	all := map[string][]byte{}
+	for _, name := range Names() {
+		text, err := profiles.ReadFile(name + ".toml")
+		require.NoError(t, err)
+		all[name] = text
+	}
+	return all
 }

@@ -44,7 +44,22 @@ func (c Contract) faults() []fault {
 	oneOf("machine.network", c.Machine.Network, Outside)
 	name("console.device", c.Console.Device, deviceName, "a console's name such as ttyS0")
 	if c.Login.User == "" {
-		add("login.user", "is missing")
+		for _, f := range []struct {
+			key string
+			set bool
+		}{{"uid", c.Login.UID != 0}, {"automatic", c.Login.Automatic}, {"password", c.Login.Password != ""}} {
+			if f.set {
+				add("login."+f.key, "needs login.user: whose it is")
+			}
+		}
+	}
+	for i, method := range c.Root.Methods {
+		if strings.TrimSpace(method) == "" {
+			add("root.methods", "entry %d is empty", i+1)
+		}
+	}
+	if c.Root.Passwordless && len(c.Root.Methods) == 0 {
+		add("root.passwordless", "needs root.methods: what it is that asks for nothing")
 	}
 	name("login.user", c.Login.User, userName, "a user name")
 	if c.Login.UID < 0 || c.Login.UID > 1<<31 {

@@ -51,7 +51,7 @@ func runRun(ctx context.Context, args []string) int {
 
 // boot boots cfg's target and joins the terminal and its console.
 func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, keep string) error {
-	terms, err := contract.Load(string(cfg.Contract))
+	terms, err := contract.Load(cmp.Or(string(cfg.Contract), "pre-nixos"))
 	if err != nil {
 		return err
 	}

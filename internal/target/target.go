@@ -87,7 +87,7 @@ func Host(cfg config.Config) prereq.Subject {
 
 // Image is what the image checks look at.
 func Image(cfg config.Config, log io.Writer) (iso.Subject, error) {
-	terms, err := contract.Load(string(cfg.Contract))
+	terms, err := contract.Load(cmp.Or(string(cfg.Contract), "pre-nixos"))
 	if err != nil {
 		return iso.Subject{}, err
 	}
@@ -109,7 +109,7 @@ func Image(cfg config.Config, log io.Writer) (iso.Subject, error) {
 
 // Boot is what the scenarios boot.
 func Boot(cfg config.Config, log io.Writer) (scenario.Subject, error) {
-	terms, err := contract.Load(string(cfg.Contract))
+	terms, err := contract.Load(cmp.Or(string(cfg.Contract), "pre-nixos"))
 	if err != nil {
 		return scenario.Subject{}, err
 	}
