@@ -11,6 +11,7 @@ import "regexp"
 // way. [Default] is little more.
 type Contract struct {
 	Name          string         `toml:"name"`          // what the audit calls the contract
+	Marks         []Mark         `toml:"marks"`         // what a profile's images are known by; of a contract that is named, nobody looks for them
 	Machine       Machine        `toml:"machine"`       // what the image needs of the machine that it is booted on
 	Console       Console        `toml:"console"`       // where the kernel and the login prompt must appear
 	Login         Login          `toml:"login"`         // the first login that the console offers

@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,6 +70,17 @@ func (r *reader) fill(to reflect.Value, key string, n *node) {
 	}
 }
 
+// topKeys are the keys of a contract that a header before them takes away.
+var topKeys = func() (names []string) {
+	for field := range reflect.TypeFor[Contract]().Fields() {
+		scalars := field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.String
+		if scalars || field.Type.Kind() == reflect.String {
+			names = append(names, field.Tag.Get("toml"))
+		}
+	}
+	return names
+}()
+
 func (r *reader) wanted(what, key string, n *node) {
 	r.add(n.line, key, "wanted %s, found %s", what, describe(n))
 }
@@ -105,7 +117,11 @@ func (r *reader) fillStruct(to reflect.Value, key string, n *node) {
 		if field, ok := fields[name]; ok {
 			r.fill(field, join(key, name), n.by[name])
 		} else {
-			r.add(n.by[name].line, join(key, name), "there is no such key%s", near.Hint(name, known))
+			hint := near.Hint(name, known)
+			if slices.Contains(topKeys, name) { // TOML's own trap
+				hint = "; " + name + " of the contract itself stands before the first header"
+			}
+			r.add(n.by[name].line, join(key, name), "there is no such key%s", hint)
 		}
 	}
 }

@@ -41,6 +41,30 @@ func (c Contract) faults() []fault {
 	if c.Name == "" {
 		add("name", "is missing")
 	}
+	for i, m := range c.Marks {
+		key := fmt.Sprintf("marks.%d", i+1)
+		kinds := 0
+		for _, set := range []bool{m.Attribute != "", m.Unit != "", m.Root != nil, m.ISO != nil} {
+			if set {
+				kinds++
+			}
+		}
+		if kinds != 1 {
+			add(key, "has %d of attribute, unit, root and iso; a mark is one of them", kinds)
+		}
+		name(key+".unit", m.Unit, unitName, "a unit's full name")
+		for _, p := range m.Root {
+			absolute(key+".root", p)
+			if _, err := path.Match(path.Base(p), ""); err != nil || strings.ContainsAny(path.Dir(p), `*?[\`) {
+				add(key+".root", "%q is no path whose last part may be a glob", p)
+			}
+		}
+		for _, p := range m.ISO {
+			if p == "" || path.IsAbs(p) || path.Clean(p) != p {
+				add(key+".iso", "%q is not a clean path from the top of the ISO, without a slash before it", p)
+			}
+		}
+	}
 	oneOf("machine.network", c.Machine.Network, Outside)
 	name("console.device", c.Console.Device, deviceName, "a console's name such as ttyS0")
 	if c.Login.User == "" {

@@ -37,6 +37,8 @@ const (
 	maxCached = 100_000
 )
 
+var errNoSquashfs = errors.New("no squashfs in the ISO: its root file system cannot be looked into")
+
 // findRoot opens the ISO's largest squashfs, or the NixOS store.
 func findRoot(img *Image) (*Root, error) {
 	var found []string
@@ -51,7 +53,7 @@ func findRoot(img *Image) (*Root, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, errors.New("no squashfs in the ISO: its root file system cannot be looked into")
+		return nil, errNoSquashfs
 	}
 	slices.SortStableFunc(found, func(a, b string) int { return int(min(max(size(b)-size(a), -1), 1)) })
 	if i := slices.IndexFunc(found, func(s string) bool { return path.Base(s) == "nix-store.squashfs" }); i > 0 {
