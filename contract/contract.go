@@ -25,8 +25,10 @@ type Contract struct {
 	Announcements []Announcement `toml:"announcements"` // lines that appear on the console without being asked for
 	Alarms        []Alarm        `toml:"alarms"`        // lines that the image prints on its console when it is in trouble
 	Logs          []string       `toml:"logs"`          // files in the guest to save after a failure; globs
+	Checks        []Check        `toml:"checks"`        // checks of the contract's own, in the guest of clean-disk
+	Allow         []Allow        `toml:"allow"`         // waivers: findings that are known and allowed
 
-	source *source // where it was read from; nil where it was made in Go
+	source *origin // where it was read from; nil where it was made in Go
 }
 
 // Machine is what the image needs of the machine that it is booted on.

@@ -26,6 +26,11 @@ func (r *reader) fill(to reflect.Value, key string, n *node) {
 			r.add(n.line, key, "wanted a regular expression, found the string %s: %s", quoted(n.text), strings.TrimSuffix(why, ": `"+n.text+"`"))
 		}
 		return
+	case *Date:
+		if n.kind != unstable.String && n.kind != unstable.LocalDate || into.UnmarshalText([]byte(n.text)) != nil {
+			r.wanted("a day such as 2026-12-31", key, n)
+		}
+		return
 	case *string:
 		if n.kind != unstable.String {
 			r.wanted("a string", key, n)

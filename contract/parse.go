@@ -19,8 +19,8 @@ type fault struct {
 	key, says string
 }
 
-// source is where a contract was read from.
-type source struct {
+// origin is where a contract was read from.
+type origin struct {
 	file string
 	root *node
 }
@@ -34,7 +34,7 @@ const (
 // with it: the text's name and line, the key, what was wanted and what was found.
 // The contract is then what could be made of the text.
 func Parse(name string, text []byte) (Contract, error) {
-	c := Contract{source: &source{name, table(1)}}
+	c := Contract{source: &origin{name, table(1)}}
 	text = bytes.TrimPrefix(text, bom)
 	if why := noText(text); why != "" {
 		return c, fmt.Errorf("%s: %s", name, why)
@@ -73,15 +73,15 @@ func (r *reader) judge(faults []fault, root *node) {
 }
 
 // errorOf is faults as an error, in the order of their lines; nil for none.
-func (s *source) errorOf(faults []fault) error {
+func (o *origin) errorOf(faults []fault) error {
 	slices.SortStableFunc(faults, func(a, b fault) int { return cmp.Compare(a.line, b.line) })
 	var all []error
 	for i, f := range faults {
 		if i == maxFaults {
-			all = append(all, fmt.Errorf("%s: and %d more", s.file, len(faults)-i))
+			all = append(all, fmt.Errorf("%s: and %d more", o.file, len(faults)-i))
 			break
 		}
-		where := fmt.Sprintf("%s:%d", s.file, f.line)
+		where := fmt.Sprintf("%s:%d", o.file, f.line)
 		if f.key != "" {
 			where += ": " + f.key
 		}

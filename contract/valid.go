@@ -151,5 +151,6 @@ func (c Contract) faults() []fault {
 			add(key+"pattern", "is missing")
 		}
 	}
+	c.ownFaults(add)
 	return all
 }

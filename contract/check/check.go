@@ -37,6 +37,9 @@ type Check struct {
 	Runs bool
 	// Probe looks. It must return soon after its context ends.
 	Probe func(context.Context) Result
+	// Waive has the last word on what was found; nil leaves it. A finding that it
+	// makes a risk lets the checks be tried that need this one.
+	Waive func(Finding) Finding
 }
 
 // Result is what a probe saw.

@@ -79,6 +79,33 @@ func TestEachCheckIsProbedOnce(t *testing.T) {
 	assert.Equal(t, 1, times)
 }
 
+// TestWaive: a finding that is waived lets others be tried; one that is made
+// worse takes nothing back that came to pass.
+func TestWaive(t *testing.T) {
+	to := func(o Outcome) func(Finding) Finding {
+		return func(f Finding) Finding { f.Outcome, f.Risk = o, "waived "+string(f.Outcome); return f }
+	}
+	waived, untried, worse := fake("waived", Break("it bends")), fake("untried", Hold("tried"), "broken"), fake("worse", Hold("fine"))
+	waived.Waive, untried.Waive, worse.Waive = to(Risk), to(Unknown), to(Broken)
+	all, err := NewTable([]Check{
+		waived, fake("on waived", Hold("tried"), "waived"),
+		fake("broken", Break("it bends")), untried, fake("on untried", Hold("tried"), "untried"),
+		worse, fake("on worse", Hold("tried"), "worse"),
+	})
+	require.NoError(t, err)
+	for id, want := range map[string]Finding{
+		"waived":     {Outcome: Risk, Detail: "it bends", Risk: "waived broken"},
+		"on waived":  {Outcome: Holds, Detail: "tried"},
+		"untried":    {Outcome: Unknown, Detail: "not tried, because broken is broken", Because: "broken", Risk: "waived unknown"},
+		"on untried": {Outcome: Unknown, Detail: "not tried, because broken is broken", Because: "broken"},
+		"worse":      {Outcome: Broken, Detail: "fine", Risk: "waived holds"},
+		"on worse":   {Outcome: Holds, Detail: "tried"},
+	} {
+		got := all.Resolve(t.Context(), id)
+		assert.Equal(t, want, Finding{Outcome: got.Outcome, Detail: got.Detail, Because: got.Because, Risk: got.Risk}, id)
+	}
+}
+
 // TestCallerGivesUp: what the end of one caller's context made of a check, and
 // of those that need it, is not what the next one gets.
 func TestCallerGivesUp(t *testing.T) {
