@@ -64,6 +64,9 @@ func (r *reader) fill(to reflect.Value, key string, n *node) {
 		}
 		to.Set(reflect.MakeMap(to.Type()))
 		for _, name := range n.keys {
+			if r.full() {
+				return
+			}
 			value := reflect.New(to.Type().Elem()).Elem()
 			r.fill(value, join(key, name), n.by[name])
 			to.SetMapIndex(reflect.ValueOf(name), value)
@@ -101,6 +104,9 @@ func (r *reader) fillList(to reflect.Value, key string, n *node) {
 	}
 	to.Set(reflect.MakeSlice(to.Type(), len(n.list), len(n.list)))
 	for i, entry := range n.list {
+		if r.full() {
+			return
+		}
 		r.fill(to.Index(i), fmt.Sprintf("%s.%d", key, i+1), entry)
 	}
 }
@@ -119,6 +125,9 @@ func (r *reader) fillStruct(to reflect.Value, key string, n *node) {
 		}
 	}
 	for _, name := range n.keys {
+		if r.full() {
+			return
+		}
 		if field, ok := fields[name]; ok {
 			r.fill(field, join(key, name), n.by[name])
 		} else {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -28,6 +29,8 @@ type origin struct {
 const (
 	maxText   = 1 << 20 // bytes of a contract's text
 	maxFaults = 50      // that are told of one text
+	maxKept   = 1000    // faults after which no more are looked for
+	maxDepth  = 16      // of tables in tables; a contract has 4
 )
 
 // Parse decodes a contract. Its error has a line for each thing that is wrong
@@ -45,7 +48,7 @@ func Parse(name string, text []byte) (Contract, error) {
 		return c, fmt.Errorf("%s: is empty; the least that a contract says is: name = \"my-image\"", name)
 	}
 	r.fillStruct(reflect.ValueOf(&c).Elem(), "", root)
-	if !r.broken {
+	if !r.broken && !r.full() {
 		r.judge(c.faults(), root)
 	}
 	if r.faults == nil { // TOML forbids more than the tree shows
@@ -60,14 +63,37 @@ func Parse(name string, text []byte) (Contract, error) {
 	return c, c.source.errorOf(r.faults)
 }
 
-// judge adds what is wrong with the values, except where their types were wrong
-// already.
+// judge adds what is wrong with the values, except where something was wrong with
+// their types already: with the value's, with that of a table around it, or of
+// what is in it.
 func (r *reader) judge(faults []fault, root *node) {
-	told := len(r.faults)
+	told, within := map[string]bool{}, map[string]bool{}
+	for _, f := range r.faults {
+		told[f.key] = true
+		for key := range around(f.key) {
+			within[key] = true
+		}
+	}
 	for _, f := range faults {
-		within := func(a, b string) bool { return a == b || strings.HasPrefix(a, b+".") }
-		if !slices.ContainsFunc(r.faults[:told], func(other fault) bool { return within(other.key, f.key) || within(f.key, other.key) }) {
+		known := within[f.key]
+		for key := range around(f.key) {
+			known = known || told[key]
+		}
+		if !known {
 			r.add(root.lineOf(f.key), f.key, "%s", f.says)
+		}
+	}
+}
+
+// around are a key and those of the tables that it is in.
+func around(key string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for yield(key) {
+			dot := strings.LastIndexByte(key, '.')
+			if dot < 0 {
+				return
+			}
+			key = key[:dot]
 		}
 	}
 }
@@ -78,7 +104,7 @@ func (o *origin) errorOf(faults []fault) error {
 	var all []error
 	for i, f := range faults {
 		if i == maxFaults {
-			all = append(all, fmt.Errorf("%s: and %d more", o.file, len(faults)-i))
+			all = append(all, fmt.Errorf("%s: and more", o.file))
 			break
 		}
 		where := fmt.Sprintf("%s:%d", o.file, f.line)

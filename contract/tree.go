@@ -71,12 +71,12 @@ func read(text []byte) (*node, *reader) {
 	r.Reset(text)
 	root := table(1)
 	within, prefix := root, ""
-	for r.NextExpression() {
+	for !r.full() && r.NextExpression() {
 		switch e := r.Expression(); e.Kind {
 		case unstable.Table, unstable.ArrayTable:
 			within, prefix = r.open(root, e)
 		case unstable.KeyValue:
-			r.set(within, prefix, e)
+			r.set(within, prefix, e, 0)
 		}
 	}
 	if err := r.Error(); err != nil {
@@ -89,6 +89,9 @@ func read(text []byte) (*node, *reader) {
 	}
 	return root, r
 }
+
+// full says that there are more faults than anybody reads.
+func (r *reader) full() bool { return len(r.faults) >= maxKept }
 
 // lineAt is the line of an offset in the text.
 func (r *reader) lineAt(offset uint32) int {
@@ -139,7 +142,7 @@ func (r *reader) open(root *node, e *unstable.Node) (within *node, prefix string
 }
 
 // set puts what an expression key = value says into a table.
-func (r *reader) set(within *node, prefix string, e *unstable.Node) {
+func (r *reader) set(within *node, prefix string, e *unstable.Node, depth int) {
 	parts, line := r.key(e)
 	for i, part := range parts {
 		next := within.by[part]
@@ -149,7 +152,7 @@ func (r *reader) set(within *node, prefix string, e *unstable.Node) {
 			r.add(line, name, "is set a second time, after line %d", next.line)
 			return
 		case last:
-			within.put(part, r.value(name, e.Value(), line))
+			within.put(part, r.value(name, e.Value(), line, depth))
 		case next == nil:
 			next = table(line)
 			within.put(part, next)
@@ -158,7 +161,9 @@ func (r *reader) set(within *node, prefix string, e *unstable.Node) {
 	}
 }
 
-func (r *reader) value(name string, v *unstable.Node, line int) *node {
+// value is the tree of a value. Nothing in a contract is so deep as what is left
+// out of one: what is around that is of a wrong type.
+func (r *reader) value(name string, v *unstable.Node, line, depth int) *node {
 	if v.Raw.Length > 0 {
 		line = r.lineAt(v.Raw.Offset)
 	}
@@ -167,24 +172,27 @@ func (r *reader) value(name string, v *unstable.Node, line int) *node {
 	switch v.Kind {
 	case unstable.InlineTable:
 		n = table(line)
-		for children.Next() {
-			r.set(n, name, children.Node())
+		for depth < maxDepth && children.Next() {
+			r.set(n, name, children.Node(), depth+1)
 		}
 	case unstable.Array:
-		for children.Next() {
-			n.list = append(n.list, r.value(fmt.Sprintf("%s.%d", name, len(n.list)+1), children.Node(), line))
+		for depth < maxDepth && children.Next() {
+			n.list = append(n.list, r.value(fmt.Sprintf("%s.%d", name, len(n.list)+1), children.Node(), line, depth+1))
 		}
 	}
 	return n
 }
 
-// key is the parts of an expression's key, and its line.
+// key is the parts of an expression's key, as far as a contract could have them,
+// and its line.
 func (r *reader) key(e *unstable.Node) (parts []string, line int) {
 	for at := e.Key(); at.Next(); {
 		if line == 0 {
 			line = r.lineAt(at.Node().Raw.Offset)
 		}
-		parts = append(parts, string(at.Node().Data))
+		if len(parts) < maxDepth {
+			parts = append(parts, string(at.Node().Data))
+		}
 	}
 	return parts, line
 }
