@@ -57,7 +57,7 @@ type Console struct {
 type Login struct {
 	User string `toml:"user"` // who is logged in; left out, anybody will do
 	UID  int    `toml:"uid"`  // the user's number; 0 is not promised
-	// Automatic says that the console logs User in by itself.
+	// Automatic says that the console logs the user in by itself.
 	Automatic bool   `toml:"automatic"`
 	Password  string `toml:"password"` // what is answered where the login asks for one
 }

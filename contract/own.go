@@ -29,7 +29,7 @@ type Allow struct {
 	// Check is the one check that is allowed to be broken: an image check's id
 	// (image-boot-menu), or a scenario's (clean-disk/login).
 	Check string `toml:"check"`
-	// Tripwire is, instead, the one tripwire that may be touched.
+	// Tripwire is the one tripwire that may be touched, instead of a check.
 	Tripwire string  `toml:"tripwire"`
 	Line     Pattern `toml:"line"`   // of the line that may touch the tripwire, which needs one
 	Reason   string  `toml:"reason"` // why it is allowed
