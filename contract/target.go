@@ -61,3 +61,15 @@ func (t Target) FlakeDir() string {
 	}
 	return dir
 }
+
+// String names the target: what is audited, not how it is booted.
+func (t Target) String() string {
+	switch t.Kind {
+	case KindISO:
+		return "the image " + t.ISO
+	case KindFlake:
+		return "the flake " + t.Flake + "#" + t.Attr
+	default:
+		return "the stand-in image"
+	}
+}

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -145,4 +146,45 @@ func (w *Waivers) Left(booted bool) []check.Finding {
 		all = append(all, f)
 	}
 	return all
+}
+
+// Check is the row of a table that says what the waivers themselves have come to
+// ([Waivers.Left]): it comes after the checks, of which each whose name with the
+// prefix has a waiver is resolved before it. booted says that the table is that of
+// a boot, in which tripwires were watched for. A table of which nothing is allowed
+// has no such row: ok is false.
+func (w *Waivers) Check(prefix string, checks []check.Check, booted bool) (c check.Check, ok bool) {
+	c = check.Check{
+		ID: "image-waivers", Section: check.SectionImage, Condition: "each waiver of the contract is needed, and its last day is not over",
+		How: "compare what was found with the contract's [[allow]]", Remedy: "take out of the contract what is not needed, and mend what is allowed no more",
+		Timeout: time.Hour, // what it comes after has limits of its own
+	}
+	if prefix != "" {
+		c.ID, c.Section = "waivers", check.SectionRuntime
+	}
+	for _, a := range w.all {
+		ok = ok || booted && a.Tripwire != ""
+		for _, row := range checks {
+			if a.Check == prefix+row.ID {
+				c.After = append(c.After, row.ID)
+				ok = true
+			}
+		}
+	}
+	c.Probe = func(context.Context) check.Result { return w.result(booted) }
+	return c, ok
+}
+
+// result is what is left of the waivers, in one.
+func (w *Waivers) result(booted bool) check.Result {
+	left := w.Left(booted)
+	if len(left) == 0 {
+		return check.Hold("each is needed, or what it is about could not be told")
+	}
+	var details, evidence []string
+	for _, f := range left {
+		details = append(details, f.Detail)
+		evidence = append(evidence, f.How)
+	}
+	return check.Warn(strings.Join(details, "; "), left[0].Risk, left[0].FollowUp).With(strings.Join(evidence, "\n"))
 }

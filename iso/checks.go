@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,17 @@ import (
 // Subject is what the image checks look at.
 type Subject struct {
 	Contract contract.Contract
+	// Why says which profile the contract is, and by what that was told. Detected
+	// says that it was told by what the image holds, so that all the profile's
+	// marks must be there.
+	Why      string
+	Detected bool
+	// Unknown, when set, is why nobody can tell what the image promises. What
+	// depends on it cannot be told either.
+	Unknown error
+	// ProfileBefore is the profile of the same target when it was audited last, and
+	// "" where it has not been.
+	ProfileBefore string
 	// ISO is the image's path. It may build the image first; it is called once,
 	// and again after a call whose context ended.
 	ISO func(context.Context) (string, error)
@@ -35,7 +47,14 @@ const buildTimeout = 2 * time.Hour
 // by reading it, and the gaps that follow.
 func Checks(s Subject) []check.Check {
 	v := &view{Subject: s}
-	checks := append(append(v.flakeChecks(), v.imageChecks()...), v.gapChecks()...)
+	waivers := s.Contract.Waivers(time.Now())
+	checks := waivers.Over("", slices.Concat(v.flakeChecks(), v.imageChecks(), v.gapChecks()))
+	if s.Unknown != nil {
+		v.doubt(checks)
+	}
+	if c, ok := waivers.Check("", checks, false); ok {
+		checks = append(checks, c)
+	}
 	for i, c := range checks {
 		checks[i].Probe = func(ctx context.Context) check.Result {
 			r := c.Probe(ctx)
@@ -138,6 +157,12 @@ func (v *view) imageChecks() []check.Check {
 			}),
 		},
 		{
+			ID: profileCheck, Condition: "what the image promises is known, and it has what shows that", Needs: []string{"image-opens"},
+			How:    "BOOT_IMAGE_CONTRACT; else the marks of each profile, looked for in the flake, on the ISO and in its root file system",
+			Remedy: "put into the image what is missing, or name another profile with BOOT_IMAGE_CONTRACT",
+			Probe:  v.profile,
+		},
+		{
 			ID: "image-digest", Condition: "the image's digest and size are recorded", Needs: []string{"image-opens"},
 			How: "sha256sum of the file", Remedy: "make the file readable", Timeout: time.Minute,
 			Probe: v.digest,
@@ -175,7 +200,7 @@ func (v *view) imageChecks() []check.Check {
 		{
 			ID: "image-root-filesystem", Condition: "the root file system inside the image can be read", Needs: []string{"image-opens"},
 			How: "find the squashfs in the ISO and list its top folder", Remedy: "build the image again; without it only a boot can tell what is inside",
-			Probe: v.onImage(rootFilesystem),
+			Timeout: buildTimeout, Applies: v.hasRoot, Probe: v.onImage(rootFilesystem),
 		},
 		{
 			ID: "image-architecture", Condition: "kernel and programs are for the machine's processor", Needs: []string{"image-boot-files", "image-root-filesystem"},

@@ -18,7 +18,7 @@ func TestImage(t *testing.T) {
 	}
 	cfg, err := config.Load()
 	require.NoError(t, err)
-	subject, err := target.Image(cfg, t.Output())
+	subject, err := target.Image(t.Context(), cfg, t.Output())
 	require.NoError(t, err)
 	subject.Deadline, _ = t.Deadline()
 	checktest.Run(t, iso.Checks(subject))

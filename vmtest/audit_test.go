@@ -18,7 +18,7 @@ func TestVM(t *testing.T) {
 	}
 	cfg, err := config.Load()
 	require.NoError(t, err)
-	subject, err := target.Boot(cfg, t.Output())
+	subject, err := target.Boot(t.Context(), cfg, t.Output())
 	require.NoError(t, err)
 	scenario.Run(t, subject)
 }

@@ -34,7 +34,7 @@ type Settings struct {
 	// Keep lets QEMU outlive this process; else it is killed with it.
 	Keep bool
 	// Contract says which lines of the console are the image's own alarms and
-	// notices; the zero value is none.
+	// notices, and which tripwires it is allowed to touch; the zero value is none.
 	Contract contract.Contract
 	// Patience multiplies the limits of the console's silences; 0 is 1.
 	Patience float64
@@ -156,8 +156,13 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 		return fmt.Errorf("console: %w", err)
 	}
 	alarms, notices := known(vm.settings.Contract)
+	waivers := vm.settings.Contract.Waivers(time.Now())
 	vm.Console, err = serial.New(console, serial.Config{
 		Alarms: alarms, Notices: notices,
+		Allow: func(t watch.Trip) bool {
+			_, allowed := waivers.Trip(t.ID, t.Line)
+			return allowed
+		},
 		Recording: vm.settings.Recording, Patience: vm.settings.Patience, OnStage: vm.onStage, OnTrip: vm.onTrip,
 	})
 	if err != nil {

@@ -51,10 +51,11 @@ func runRun(ctx context.Context, args []string) int {
 
 // boot boots cfg's target and joins the terminal and its console.
 func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, keep string) error {
-	terms, err := contract.Load(cmp.Or(string(cfg.Contract), "pre-nixos"))
+	terms, why, err := target.Profile(ctx, cfg, os.Stderr)
 	if err != nil {
 		return err
 	}
+	fmt.Fprintln(os.Stderr, "contract", why)
 	image, err := target.ISO(ctx, cfg, os.Stderr)
 	if err != nil {
 		return err

@@ -29,6 +29,9 @@ type Check struct {
 	Applies func(context.Context) (whyNot string)
 	// Needs are IDs of earlier rows, without which the probe cannot look.
 	Needs []string
+	// After are IDs of earlier rows that are resolved first, whatever is found of
+	// them.
+	After []string
 	// Timeout ends Probe's context; 0 is [DefaultTimeout]. It counts from when
 	// the probe starts.
 	Timeout time.Duration

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"bootaudit/internal/once"
@@ -36,7 +37,7 @@ func NewTable(checks []Check) (*Table, error) {
 		if t.rows[c.ID] != nil {
 			return nil, fmt.Errorf("check %q stands twice in its table", c.ID)
 		}
-		for _, need := range c.Needs {
+		for _, need := range slices.Concat(c.Needs, c.After) {
 			if t.rows[need] == nil {
 				return nil, fmt.Errorf("check %q needs %q, which no earlier row defines", c.ID, need)
 			}
@@ -86,6 +87,9 @@ func (t *Table) look(ctx context.Context, c Check) resolved {
 		// What to do is said once, with the check to blame.
 		r.Because, r.Remedy, r.blame = blame.ID, "", blame
 		return r
+	}
+	for _, id := range c.After {
+		t.resolve(ctx, id)
 	}
 	if c.Runs {
 		select {

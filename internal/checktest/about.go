@@ -25,14 +25,10 @@ var about = sync.OnceValue(func() check.About {
 	if err != nil {
 		return a // each check says what is wrong
 	}
-	switch cfg.Target().Kind {
-	case contract.KindStandIn:
-		a.Target = "the stand-in image"
-	case contract.KindISO:
-		a.Target = "the image " + string(cfg.ISO)
-	case contract.KindFlake:
-		a.Target = "the flake " + cfg.Flake + "#" + cfg.Attr
-		a.Revision = revision(cfg.Target().FlakeDir())
+	target := cfg.Target()
+	a.Target = target.String()
+	if target.Kind == contract.KindFlake {
+		a.Revision = revision(target.FlakeDir())
 	}
 	return a
 })

@@ -25,7 +25,7 @@ type Config struct {
 	Attr        string `env:"BOOT_IMAGE_ATTR" envDefault:"bootImage" doc:"the flake's attribute that is the image"`
 	NixosConfig string `env:"BOOT_IMAGE_CONFIG" envDefault:"pre-installer" doc:"the flake's NixOS configuration that the image is made of"`
 	ISO         Path   `env:"BOOT_IMAGE_ISO" doc:"image to audit, instead of the stand-in"`
-	Contract    Path   `env:"BOOT_IMAGE_CONTRACT" doc:"TOML file with what the image promises, instead of the built-in pre-nixos contract"`
+	Contract    Terms  `env:"BOOT_IMAGE_CONTRACT" doc:"what the image promises: a profile's name, or a TOML file; unset, what the image holds decides"`
 	RootKey     Path   `env:"PRE_NIXOS_ROOT_KEY" doc:"public key file to embed for root, instead of the key kept in the cache folder"`
 	NewKey      bool   `env:"BOOT_IMAGE_NEW_KEY" doc:"make a new root key; the image's hash changes with it"`
 

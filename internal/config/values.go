@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"bootaudit/contract"
 	"bootaudit/internal/quote"
 )
 
@@ -25,6 +26,18 @@ func (p *Path) UnmarshalText(text []byte) error {
 	}
 	*p = Path(name)
 	return nil
+}
+
+// Terms names a contract: a profile, or else a file as [Path] has it.
+type Terms string
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (t *Terms) UnmarshalText(text []byte) error {
+	if _, profile := contract.Named(string(text)); profile {
+		*t = Terms(text)
+		return nil
+	}
+	return (*Path)(t).UnmarshalText(text)
 }
 
 // Seconds is a length of time written as a positive whole number of seconds.

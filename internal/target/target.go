@@ -85,15 +85,19 @@ func Host(cfg config.Config) prereq.Subject {
 	}
 }
 
-// Image is what the image checks look at.
-func Image(cfg config.Config, log io.Writer) (iso.Subject, error) {
-	terms, err := contract.Load(cmp.Or(string(cfg.Contract), "pre-nixos"))
+// Image is what the image checks look at. What it is held against, cfg names or
+// the image holds; for that it may have to be built.
+func Image(ctx context.Context, cfg config.Config, log io.Writer) (iso.Subject, error) {
+	p, err := profileOf(ctx, cfg, log)
 	if err != nil {
 		return iso.Subject{}, err
 	}
 	s := iso.Subject{
-		Contract: terms,
-		ISO:      func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },
+		Contract: p.Contract, Why: p.Why, Detected: p.detected, Unknown: p.unknown,
+		ISO: func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },
+	}
+	if p.detected {
+		s.ProfileBefore = remember(string(cfg.CacheDir), cfg.Target(), p.Contract.Name)
 	}
 	switch cfg.Target().Kind {
 	case contract.KindStandIn:
@@ -108,13 +112,13 @@ func Image(cfg config.Config, log io.Writer) (iso.Subject, error) {
 }
 
 // Boot is what the scenarios boot.
-func Boot(cfg config.Config, log io.Writer) (scenario.Subject, error) {
-	terms, err := contract.Load(cmp.Or(string(cfg.Contract), "pre-nixos"))
+func Boot(ctx context.Context, cfg config.Config, log io.Writer) (scenario.Subject, error) {
+	p, err := profileOf(ctx, cfg, log)
 	if err != nil {
 		return scenario.Subject{}, err
 	}
 	s := scenario.Subject{
-		Contract: terms, Target: cfg.Target(),
+		Contract: p.Contract, Unknown: p.unknown, Target: cfg.Target(),
 		ISO: func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },
 	}
 	switch s.Target.Kind {

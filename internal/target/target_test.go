@@ -41,12 +41,12 @@ func TestFlake(t *testing.T) {
 	cfg.RootKey = config.Path(filepath.Join(cache, "none.pub"))
 	_, err = Flake(cfg, io.Discard)
 	assert.ErrorContains(t, err, "none.pub: no such file")
-	_, err = Image(cfg, io.Discard)
+	_, err = Image(t.Context(), cfg, io.Discard)
 	assert.ErrorContains(t, err, "none.pub: no such file")
 }
 
 func TestSubject(t *testing.T) {
-	s, err := Image(config.Config{}, io.Discard)
+	s, err := Image(t.Context(), config.Config{CacheDir: config.Path(t.TempDir())}, io.Discard)
 	require.NoError(t, err)
 	assert.Equal(t, "pre-nixos", s.Contract.Name)
 	assert.Contains(t, s.KeyAtBoot, "opt/bootaudit/root-key")
@@ -54,6 +54,6 @@ func TestSubject(t *testing.T) {
 
 	bad := filepath.Join(t.TempDir(), "c.toml")
 	require.NoError(t, os.WriteFile(bad, []byte("name = 3\n"), 0o600))
-	_, err = Image(config.Config{Contract: config.Path(bad)}, io.Discard)
+	_, err = Image(t.Context(), config.Config{Contract: config.Terms(bad)}, io.Discard)
 	assert.ErrorContains(t, err, "c.toml:1: ")
 }

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,9 +12,12 @@ import (
 	"bootaudit/serial/watch"
 )
 
+// tripwires is the row about what the console warned of.
+const tripwires = "tripwires"
+
 // tripwireCheck looks for warnings on the console that ended no wait.
 func (s *session) tripwireCheck(need string) check.Check {
-	return s.seen(need, "tripwires", "the console shows no sign of trouble", "the table of tripwires on every line",
+	return s.seen(need, tripwires, "the console shows no sign of trouble", "the table of tripwires on every line",
 		"see what each line means in bootaudit explain serial.log", "boot",
 		func(context.Context) check.Result {
 			alarms := s.fleet.subject.Contract.Alarms
@@ -24,13 +28,18 @@ func (s *session) tripwireCheck(need string) check.Check {
 			if len(seen) == 0 {
 				return check.Hold(fmt.Sprintf("none of %d tripwires was touched", len(watch.Tripwires())+len(alarms)))
 			}
-			var words, lines []string
+			var words, lines, known []string
+			r := check.Result{Outcome: check.Risk}
 			for _, t := range seen {
 				words = append(words, fmt.Sprintf("%s: %s", t.ID, t.Means))
 				lines = append(lines, t.Line)
+				if why, allowed := s.waivers.Trip(t.ID, t.Line); allowed {
+					known = append(known, why)
+				} else {
+					r.Outcome, r.FollowUp = check.Broken, cmp.Or(r.FollowUp, t.Remedy)
+				}
 			}
-			r := check.Break(strings.Join(words, "; ")).With(strings.Join(lines, "\n"))
-			r.FollowUp = seen[0].Remedy
-			return r
+			r.Detail, r.Risk = strings.Join(words, "; "), strings.Join(known, "; ")
+			return r.With(strings.Join(lines, "\n"))
 		})
 }

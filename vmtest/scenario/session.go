@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/internal/once"
 	"bootaudit/iso"
@@ -45,7 +46,8 @@ type session struct {
 	// unneeded, when set, says why the subject does without this VM, once its
 	// image has been looked at.
 	unneeded func() string
-	faults   string // for the image's knob
+	faults   string            // for the image's knob
+	waivers  *contract.Waivers // of tripwires
 	// prepare, when set, puts on the disks what the scenario needs there.
 	prepare func(vmtest.Machine) error
 
@@ -71,7 +73,7 @@ func (f *fleet) boot(name string, cost time.Duration, keyless bool, machine vmte
 	}
 	terms := f.subject.Contract
 	machine.Account = serial.Account{User: terms.Login.User, Password: terms.Login.Password, RootBy: terms.Root.Methods}
-	s := &session{fleet: f, name: name, cost: cost, template: machine, keyless: keyless}
+	s := &session{fleet: f, name: name, cost: cost, template: machine, keyless: keyless, waivers: terms.Waivers(time.Now())}
 	s.Session = f.harness.Session(vmtest.Plan{
 		Name: name, Cost: cost, Contract: terms, RootKey: f.subject.RootKey,
 		Machine: s.plan, Prepare: s.prepareDisks, Provenance: f.subject.Provenance, KernelArgs: s.kernelArgs,
@@ -125,6 +127,9 @@ func (s *session) plan(ctx context.Context) (vmtest.Machine, error) {
 
 func (s *session) work(ctx context.Context) (vmtest.Machine, error) {
 	m, subject := s.template, s.fleet.subject
+	if subject.Unknown != nil {
+		return m, &check.Lack{Outcome: check.Unknown, Err: subject.Unknown}
+	}
 	path, err := subject.path(ctx)
 	if err != nil {
 		return m, err

@@ -1,0 +1,70 @@
+package iso
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"bootaudit/contract/check"
+)
+
+// profileCheck is the row about the image's profile.
+const profileCheck = "image-profile"
+
+// profile says which profile the image is of, and why; what it lacks of a profile
+// that was detected is broken.
+func (v *view) profile(ctx context.Context) check.Result {
+	if v.Unknown != nil {
+		return check.Doubt(v.Unknown.Error())
+	}
+	img, err := v.open(ctx)
+	if err != nil {
+		return noImage(err)
+	}
+	if v.Detected {
+		var missing []string
+		for _, m := range v.Contract.Marks {
+			if m.Attribute != "" {
+				continue // of the flake
+			}
+			there, err := img.Has(m)
+			switch {
+			case err != nil:
+				return check.Doubt(fmt.Sprintf("%s; whether it has %s: %v", v.Why, m, err))
+			case !there:
+				missing = append(missing, m.String())
+			}
+		}
+		if missing != nil {
+			return check.Break(fmt.Sprintf("%s; it lacks %s", v.Why, strings.Join(missing, ", ")))
+		}
+	}
+	if v.ProfileBefore != "" && v.ProfileBefore != v.Contract.Name {
+		return check.Warn(fmt.Sprintf("%s; when it was audited last it was %s", v.Why, v.ProfileBefore),
+			"what was asked of it then is asked no more", "see what took the marks away, or name the profile with BOOT_IMAGE_CONTRACT")
+	}
+	return check.Hold(v.Why)
+}
+
+// doubt lets what depends on the contract depend on its being known.
+func (v *view) doubt(checks []check.Check) {
+	for i, c := range checks {
+		if c.Applies != nil && !strings.HasPrefix(c.ID, "flake-") && c.ID != "image-root-filesystem" {
+			checks[i].Applies = nil
+			checks[i].Needs = append([]string{profileCheck}, c.Needs...)
+		}
+	}
+}
+
+// hasRoot says why an image has no root file system to look into.
+func (v *view) hasRoot(ctx context.Context) string {
+	img, err := v.open(ctx)
+	if err != nil || img.Root != nil {
+		return ""
+	}
+	err = img.ask(img.rootless)
+	if err != nil {
+		return ""
+	}
+	return "the image boots into its initrd, and has no other root file system"
+}
