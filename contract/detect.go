@@ -120,8 +120,12 @@ func decided(p Contract, t Target) string {
 	switch {
 	case t.Kind == KindStandIn && p.Name == "pre-nixos":
 		return "the stand-in plays that image"
-	case t.Kind == KindFlake && slices.ContainsFunc(p.Marks, func(m Mark) bool { return m.Attribute != "" && m.Attribute == t.Attr }):
-		return "the flake's attribute is " + t.Attr
+	case t.Kind == KindFlake:
+		// packages.x86_64-linux.bootImage is bootImage, too.
+		attr := t.Attr[strings.LastIndex(t.Attr, ".")+1:]
+		if slices.ContainsFunc(p.Marks, func(m Mark) bool { return m.Attribute != "" && m.Attribute == attr }) {
+			return "the flake's attribute is " + t.Attr
+		}
 	}
 	return ""
 }

@@ -70,6 +70,9 @@ func TestDetect(t *testing.T) {
 			"pre-nixos: the flake's attribute is bootImage", []Mark{unit, program}},
 		{"flake, unreadable image", Target{Kind: KindFlake, Attr: "bootImage"}, hasBut(root), "pre-nixos", "pre-nixos: the flake's attribute is bootImage", nil},
 		{"flake, no image yet", Target{Kind: KindFlake, Attr: "bootImage"}, nil, "pre-nixos", "pre-nixos: the flake's attribute is bootImage", nil},
+		{"flake, attribute in full", Target{Kind: KindFlake, Attr: "packages.x86_64-linux.bootImage"}, has(), "pre-nixos",
+			"pre-nixos: the flake's attribute is packages.x86_64-linux.bootImage", []Mark{unit, program}},
+		{"flake without an attribute", Target{Kind: KindFlake}, has(), "default", "default: the image has no mark of another profile", nil},
 		{"flake of somebody else", Target{Kind: KindFlake, Attr: "iso"}, has(), "default", "default: the image has no mark of another profile", nil},
 		{"attribute without a flake", Target{Kind: KindISO, Attr: "bootImage"}, has(), "default", "default: the image has no mark of another profile", nil},
 
