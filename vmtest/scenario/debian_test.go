@@ -19,6 +19,7 @@ import (
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
 	"bootaudit/internal/kept"
+	"bootaudit/internal/once"
 	"bootaudit/internal/queue"
 	"bootaudit/vmtest"
 )
@@ -39,18 +40,22 @@ func TestVMDebianLive(t *testing.T) {
 	t.Parallel()
 	harness := vmtest.NewHarness(t)
 	harness.Keep = true
+	// The build must not starve the guests that run meanwhile; and who has a guest
+	// must not wait for it.
+	var built once.Value[string]
 	sub := Subject{Contract: contract.DebianLive(), ISO: func(ctx context.Context) (string, error) {
-		// The build must not starve the guests that run meanwhile.
-		release, err := queue.CPUs(ctx, filepath.Join(string(cfg.CacheDir), "cpus"), runtime.GOMAXPROCS(0), 1, nil)
-		if err != nil {
-			return "", err
-		}
-		defer release()
-		image, err := fixtures.DebianLive(ctx, t.Output())
-		if err != nil {
-			return "", &check.Lack{Outcome: check.Absent, Err: err}
-		}
-		return image, nil
+		return built.Get(ctx, func(ctx context.Context) (string, error) {
+			release, err := queue.CPUs(ctx, filepath.Join(string(cfg.CacheDir), "cpus"), runtime.GOMAXPROCS(0), 1, nil)
+			if err != nil {
+				return "", err
+			}
+			defer release()
+			image, err := fixtures.DebianLive(ctx, t.Output())
+			if err != nil {
+				return "", &check.Lack{Outcome: check.Absent, Err: err}
+			}
+			return image, nil
+		})
 	}}
 	cache := string(cfg.CacheDir)
 	t.Cleanup(func() {
