@@ -19,6 +19,9 @@ type Target struct {
 	// MemoryMiB is the guest's RAM, CPUs how many it has, DiskMiB the size of a
 	// blank disk; 0 is what a scenario gives it.
 	MemoryMiB, CPUs, DiskMiB int
+	// Firmware is "bios" or "uefi"; "" is what the image has a boot entry for, and
+	// BIOS where it has both.
+	Firmware string
 	// Args are further arguments for QEMU.
 	Args []string
 }

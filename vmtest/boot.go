@@ -191,6 +191,8 @@ func (vm *VM) controlDevice() string {
 	switch {
 	case vm.Machine.ControlDevice != "":
 		return vm.Machine.ControlDevice
+	case vm.Machine.Control == UART && vm.Machine.Console == "ttyS1":
+		return "/dev/ttyS0"
 	case vm.Machine.Control == UART:
 		return "/dev/ttyS1"
 	}

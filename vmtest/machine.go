@@ -27,7 +27,7 @@ const (
 const (
 	IDE    = "ide"    // the chipset's own controller: AHCI on q35
 	Virtio = "virtio" // virtio-scsi for a CD, virtio-serial for the control line
-	UART   = "uart"   // a second serial port, /dev/ttyS1, for the control line
+	UART   = "uart"   // a second serial port for the control line
 	None   = "none"   // no control line: commands share the console
 )
 
@@ -56,12 +56,16 @@ type Machine struct {
 	TBSizeMiB int
 	// Firmware is BIOS (the default) or UEFI.
 	Firmware string
+	// Console is the serial port that is the guest's console, as the guest names
+	// it: ttyS0 (the default) or ttyS1.
+	Console string
 	// CDROM is the CD drive's bus: IDE (the default) or Virtio.
 	CDROM string
 	// Control is the control line's port: Virtio (the default), UART or None.
 	Control string
 	// ControlDevice is that port as the guest names it, default
-	// /dev/virtio-ports/bootaudit.control, or /dev/ttyS1 for a UART. A guest
+	// /dev/virtio-ports/bootaudit.control, or the serial port that is not the
+	// console for a UART. A guest
 	// without udev may have another name for it.
 	ControlDevice string
 	// Disks appear as /dev/vda, /dev/vdb and so on.
@@ -129,9 +133,10 @@ const (
 // tcgModel is the CPU model under TCG.
 const tcgModel = "max,la57=off"
 
-// For is m as it is to boot target's image: with the memory, CPUs, disks and
-// arguments that target asks for, and the network that the contract needs. A disk
-// whose size m says keeps it, and so does one that is no blank one.
+// For is m as it is to boot target's image: with the memory, CPUs, disks, firmware
+// and arguments that target asks for, and the console and network that the contract
+// needs. A disk whose size m says keeps it, and so does one that is no blank one, a
+// firmware and a console.
 func (m Machine) For(target contract.Target, terms contract.Contract) Machine {
 	m.MemoryMiB = target.Memory()
 	m.CPUs = cmp.Or(target.CPUs, m.CPUs)
@@ -141,6 +146,8 @@ func (m Machine) For(target contract.Target, terms contract.Contract) Machine {
 			m.Disks[i].MiB = target.DiskMiB
 		}
 	}
+	m.Firmware = cmp.Or(m.Firmware, target.Firmware)
+	m.Console = cmp.Or(m.Console, terms.Console.Device)
 	m.Outside = m.Outside || terms.Machine.Network == contract.Outside
 	m.Args = slices.Concat(m.Args, target.Args)
 	return m
@@ -154,6 +161,7 @@ func (m Machine) withDefaults() Machine {
 	m.Type = cmp.Or(m.Type, "q35")
 	m.TBSizeMiB = cmp.Or(m.TBSizeMiB, prereq.GuestTranslationsMiB)
 	m.Firmware = cmp.Or(m.Firmware, BIOS)
+	m.Console = cmp.Or(m.Console, "ttyS0")
 	m.CDROM = cmp.Or(m.CDROM, IDE)
 	m.Control = cmp.Or(m.Control, Virtio)
 	if m.CPU == "" {
@@ -182,6 +190,7 @@ func (m Machine) validate() error {
 	fields := []field{
 		{"Accelerator", m.Accelerator, []string{"kvm", "tcg"}},
 		{"Firmware", m.Firmware, []string{BIOS, UEFI}},
+		{"Console", m.Console, []string{"ttyS0", "ttyS1"}},
 		{"CDROM", m.CDROM, []string{IDE, Virtio}},
 		{"Control", m.Control, []string{Virtio, UART, None}},
 	}
@@ -230,13 +239,17 @@ func (m Machine) CommandLine() []string {
 	}
 	add("-chardev", server("monitor", port.Monitor), "-mon", "chardev=monitor,mode=control")
 	add("-chardev", server("console", port.Console)+",logfile="+opt(filepath.Join(m.Folder, record.TranscriptFile))+",logappend=off")
-	add("-device", "isa-serial,chardev=console")
+	console, other := "", ""
+	if m.Console == "ttyS1" {
+		console, other = ",index=1", ",index=0"
+	}
+	add("-device", "isa-serial,chardev=console"+console)
 	switch m.Control {
 	case Virtio:
 		add("-device", "virtio-serial-pci", "-chardev", server("control", port.Control),
 			"-device", "virtserialport,chardev=control,name="+controlName)
 	case UART:
-		add("-chardev", server("control", port.Control), "-device", "isa-serial,chardev=control")
+		add("-chardev", server("control", port.Control), "-device", "isa-serial,chardev=control"+other)
 	}
 	add("-device", "virtio-rng-pci")
 

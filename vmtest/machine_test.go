@@ -50,6 +50,7 @@ func TestCommandLine(t *testing.T) {
 		},
 		"virtio-cd":   func(m *Machine) { m.CDROM = Virtio },
 		"second-uart": func(m *Machine) { m.Control = UART },
+		"second-port": func(m *Machine) { m.Console, m.Control = "ttyS1", UART },
 		"kvm":         func(m *Machine) { m.Accelerator = "kvm"; m.Control = None },
 		"tuned": func(m *Machine) {
 			m.Type, m.CPU, m.TBSizeMiB, m.MemoryMiB, m.CPUs = "pc", "qemu64", 128, 2048, 4
@@ -102,5 +103,8 @@ func TestMachineForATarget(t *testing.T) {
 	assert.Equal(t, Machine{MemoryMiB: 2048, CPUs: 1, Disks: m.Disks, Args: []string{"-a"}}, got)
 	got = m.For(contract.Target{MemoryMiB: 512, CPUs: 4, DiskMiB: 128, Args: []string{"-b"}}, contract.Contract{Machine: contract.Machine{Network: contract.Outside}})
 	assert.Equal(t, Machine{MemoryMiB: 512, CPUs: 4, Outside: true, Disks: []Disk{{MiB: 128}, {MiB: 256}, {Base: "b.raw"}}, Args: []string{"-a", "-b"}}, got)
+	got = m.For(contract.Target{Firmware: UEFI}, contract.Contract{Console: contract.Console{Device: "ttyS1"}})
+	assert.Equal(t, UEFI, got.Firmware)
+	assert.Equal(t, "ttyS1", got.Console)
 	assert.Empty(t, m.Disks[0].MiB, "the template is as it was")
 }

@@ -33,6 +33,9 @@ func (s *Session) start(ctx context.Context) check.Result {
 		return unable(err)
 	}
 	machine.Name = name
+	if err := machine.withDefaults().validate(); err != nil {
+		return check.Doubt("not started: " + err.Error()) // asked for by who audits, not by the image
+	}
 	why := "asked for"
 	if machine.Accelerator == "" {
 		machine.Accelerator, why = prereq.Accelerator(ctx)

@@ -32,10 +32,11 @@ type Config struct {
 	Require bool `env:"BOOT_IMAGE_REQUIRE" doc:"fail, instead of skip, where something needed is missing or cannot be told"`
 	Debug   bool `env:"BOOT_IMAGE_DEBUG" doc:"keep the VM of a failed check and say how to attach to it"`
 
-	Memory   Count `env:"BOOT_IMAGE_VM_MEMORY" doc:"MiB of RAM of each guest; by itself the stand-in gets 1024, another image 2048"`
-	CPUs     Count `env:"BOOT_IMAGE_VM_CPUS" doc:"CPUs of each guest; by itself the one of clean-disk gets 2, the others 1"`
-	Disk     Count `env:"BOOT_IMAGE_VM_DISK" doc:"MiB of a blank disk of clean-disk and residue, instead of 4096"`
-	QEMUArgs Words `env:"BOOT_IMAGE_VM_QEMU_ARGS" doc:"further arguments for QEMU, quoted as for a shell"`
+	Memory   Count    `env:"BOOT_IMAGE_VM_MEMORY" doc:"MiB of RAM of each guest; by itself the stand-in gets 1024, another image 2048"`
+	CPUs     Count    `env:"BOOT_IMAGE_VM_CPUS" doc:"CPUs of each guest; by itself the one of clean-disk gets 2, the others 1"`
+	Disk     Count    `env:"BOOT_IMAGE_VM_DISK" doc:"MiB of a blank disk of clean-disk and residue, instead of 4096"`
+	Firmware Firmware `env:"BOOT_IMAGE_VM_FIRMWARE" doc:"bios or uefi; unset, what the image has a boot entry for, and BIOS where it has both"`
+	QEMUArgs Words    `env:"BOOT_IMAGE_VM_QEMU_ARGS" doc:"further arguments for QEMU, quoted as for a shell"`
 
 	SpawnTimeout Seconds `env:"BOOT_IMAGE_VM_SPAWN_TIMEOUT" envDefault:"900" doc:"whole seconds for one VM, from start to end"`
 	LoginTimeout Seconds `env:"BOOT_IMAGE_VM_LOGIN_TIMEOUT" envDefault:"300" doc:"whole seconds from start to the first shell prompt; more than 300 lengthen the silence limits in proportion"`
@@ -158,7 +159,7 @@ func blanksOut(environ map[string]string) map[string]string {
 
 // Target is what the configuration asks to audit.
 func (c Config) Target() contract.Target {
-	t := contract.Target{MemoryMiB: int(c.Memory), CPUs: int(c.CPUs), DiskMiB: int(c.Disk), Args: c.QEMUArgs}
+	t := contract.Target{MemoryMiB: int(c.Memory), CPUs: int(c.CPUs), DiskMiB: int(c.Disk), Firmware: string(c.Firmware), Args: c.QEMUArgs}
 	switch {
 	case c.Flake != "":
 		t.Kind, t.Flake, t.Attr, t.Config = contract.KindFlake, c.Flake, c.Attr, c.NixosConfig

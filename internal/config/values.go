@@ -69,6 +69,18 @@ func (c *Count) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Firmware is bios or uefi.
+type Firmware string
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (f *Firmware) UnmarshalText(text []byte) error {
+	switch *f = Firmware(text); *f {
+	case "", "bios", "uefi":
+		return nil
+	}
+	return fmt.Errorf("%q is neither bios nor uefi", text)
+}
+
 // Words are the words of a line that is quoted as for a shell.
 type Words []string
 

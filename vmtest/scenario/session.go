@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,7 +98,7 @@ func (s *session) look(ctx context.Context, topic string, look func(context.Cont
 // entry that boots by itself.
 func (s *session) kernelArgs() []string {
 	loader := "syslinux"
-	if s.template.Firmware == vmtest.UEFI {
+	if vm := s.VM(); vm != nil && vm.Machine.Firmware == vmtest.UEFI {
 		loader = "grub"
 	}
 	var args []string
@@ -142,6 +143,9 @@ func (s *session) work(ctx context.Context) (vmtest.Machine, error) {
 	s.image = image
 	m.ISO = path
 	m = m.For(subject.Target, subject.Contract)
+	if m.Firmware == "" && boots(image, "efi") && !boots(image, "bios") {
+		m.Firmware = vmtest.UEFI
+	}
 	s.keyed = image.Root != nil &&
 		len(image.Root.AuthorizedKeys(subject.Contract.RootKey.Files, subject.Contract.Name)) > 0
 	if subject.KeyAtBoot != "" && !s.keyless && subject.RootKey.Authorized != "" {
@@ -152,6 +156,11 @@ func (s *session) work(ctx context.Context) (vmtest.Machine, error) {
 		m.FWCfg = withEntry(m.FWCfg, subject.FaultAtBoot, s.faults)
 	}
 	return m, nil
+}
+
+// boots says whether an image has a boot entry for a platform, bios or efi.
+func boots(image *iso.Image, platform string) bool {
+	return slices.ContainsFunc(image.Boot, func(e iso.BootEntry) bool { return e.Bootable && e.Platform == platform })
 }
 
 // path is the image's, which may have to be built.

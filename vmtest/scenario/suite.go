@@ -7,7 +7,6 @@ import (
 
 	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/iso"
 	"bootaudit/vmtest"
 )
 
@@ -187,10 +186,13 @@ func existingStorage(f *fleet) Scenario {
 func uefi(f *fleet) Scenario {
 	s := f.boot("uefi", 60*time.Second, true, vmtest.Machine{CPUs: 1, Firmware: vmtest.UEFI})
 	s.unneeded = func() string {
-		if slices.ContainsFunc(s.image.Boot, func(e iso.BootEntry) bool { return e.Platform == "efi" }) {
-			return ""
+		switch {
+		case !boots(s.image, "efi"):
+			return "the image has no UEFI boot entry"
+		case f.subject.Target.Firmware == vmtest.UEFI, !boots(s.image, "bios"):
+			return "every boot of this image is by UEFI"
 		}
-		return "the image has no UEFI boot entry"
+		return ""
 	}
 	return Scenario{Name: "uefi", Cost: s.cost, Checks: []check.Check{s.bootedCheck(), s.firmwareCheck("booted")}, session: s,
 		About: "UEFI firmware, to a root shell"}
