@@ -37,6 +37,9 @@ func (v *view) ifAutomatic() func(context.Context) string {
 }
 
 func (v *view) ifPasswordless() func(context.Context) string {
+	if v.Contract.Login.User == "root" {
+		return check.Unless(false, "the contract logs root in")
+	}
 	return check.Unless(v.Contract.Root.Passwordless, "the contract's way to root asks for a password")
 }
 

@@ -91,7 +91,7 @@ var brokenISOs = map[string]map[string]string{
 	"no-serial-console":  {"image-console": `boot/grub/grub.cfg:6: "Small image" has no console=ttyS0 (it has tty0)`},
 	"tty0-last":          {"image-console": `isolinux/isolinux.cfg:6: console=tty0 comes last in "Small image"`},
 	"menu-waits":         {"image-boot-menu": "isolinux/isolinux.cfg has no timeout: it waits for a key for ever"},
-	"menu-default":       {"image-boot-menu": "isolinux/isolinux.cfg: its default names none of its 2 entries"},
+	"menu-default":       {"image-boot-menu": "isolinux/isolinux.cfg: its default is none of its 2 entries that boot Linux"},
 	"no-squashfs":        {"image-root-filesystem": "no squashfs in the ISO"},
 	"foreign-programs":   {"image-architecture": "/bin/sh is an aarch64 program"},
 	"command-missing":    {"image-commands": "2 of 18 commands are not in the image: disko, mdadm"},

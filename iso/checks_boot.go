@@ -86,7 +86,7 @@ func bootMenu(img *Image) check.Result {
 	for _, m := range img.Menus {
 		switch {
 		case m.Default < 0:
-			bad = append(bad, fmt.Sprintf("%s: its default names none of its %d entries", m.File, len(m.Entries)))
+			bad = append(bad, fmt.Sprintf("%s: its default is none of its %d entries that boot Linux", m.File, len(m.Entries)))
 		case m.Waits:
 			bad = append(bad, fmt.Sprintf("%s has no timeout: it waits for a key for ever", m.File))
 		default:
@@ -223,8 +223,11 @@ func rootFilesystem(img *Image) check.Result {
 	return check.Hold(fmt.Sprintf("%s, %d bytes, with %s", img.Root.File, img.Root.Size, list(img.Root.List("/"))))
 }
 
-// machineArch is the processor of the machine that vmtest builds.
+// machineArch is the processor of the machine that vmtest builds, which is an i386
+// as well.
 const machineArch = "x86_64"
+
+func fitsMachine(arch string) bool { return arch == machineArch || arch == "i386" }
 
 func architecture(img *Image) check.Result {
 	var bad []string
@@ -234,7 +237,7 @@ func architecture(img *Image) check.Result {
 			if err != nil {
 				return check.Doubt(err.Error())
 			}
-			if arch, err := kernelArch(head); err == nil && arch != machineArch {
+			if arch, err := kernelArch(head); err == nil && !fitsMachine(arch) {
 				bad = append(bad, fmt.Sprintf("%s: %s is an %s kernel", e.Where(), e.Kernel, arch))
 			}
 		}
@@ -246,7 +249,7 @@ func architecture(img *Image) check.Result {
 	if err != nil {
 		return check.Doubt("no shell found to tell by: " + err.Error())
 	}
-	if arch != machineArch {
+	if !fitsMachine(arch) {
 		bad = append(bad, fmt.Sprintf("%s is an %s program", file, arch))
 	}
 	if bad != nil {

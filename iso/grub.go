@@ -2,6 +2,8 @@ package iso
 
 import (
 	"path"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +18,7 @@ type grub struct {
 	entry   *Entry
 	entryAt int      // how many braces were open before the entry's own
 	titles  []string // of the submenus, each with those above it
+	top     []int    // where each entry of the outermost menu begins in menu.Entries; -1 is one that boots no Linux
 	opened  []bool   // per brace: it opened a submenu
 }
 
@@ -40,14 +43,18 @@ func parseGRUB(name string, r *reading) (Menu, error) {
 }
 
 // defaultEntry is the index of the entry that $default names by number, id or
-// title; the first when it names none that exists.
+// title; the first when it names none that exists, and -1 for one that boots no
+// Linux. Numbers count what the outermost menu shows, submenus among it.
 func (p *grub) defaultEntry() int {
 	if len(p.menu.Entries) == 0 {
 		return -1
 	}
 	def := p.vars["default"]
-	if n, err := strconv.Atoi(def); err == nil && n >= 0 && n < len(p.menu.Entries) {
-		return n
+	if n, err := strconv.Atoi(def); err == nil && n >= 0 && n < len(p.top) {
+		if at := p.top[n]; at < len(p.menu.Entries) {
+			return at
+		}
+		return -1
 	}
 	for i, e := range p.menu.Entries {
 		if def != "" && (e.ID == def || e.Title == def) {
@@ -97,14 +104,24 @@ func (p *grub) closeBrace() {
 	if p.entry != nil && depth == p.entryAt {
 		if p.entry.Kernel != "" {
 			p.menu.Entries = append(p.menu.Entries, *p.entry)
+		} else if len(p.titles) == 0 && len(p.top) > 0 {
+			p.top[len(p.top)-1] = -1
 		}
 		p.entry = nil
 	}
 }
 
+// beforeCommand are GRUB's words that a command may stand behind.
+var beforeCommand = []string{"if", "elif", "while", "until", "then", "else", "do", "!"}
+
+var variable = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+
 func (p *grub) command(words []string, line int) error {
-	for len(words) > 1 && (words[0] == "then" || words[0] == "else" || words[0] == "do") {
+	for len(words) > 1 && slices.Contains(beforeCommand, words[0]) {
 		words = words[1:]
+	}
+	if name, value, ok := strings.Cut(words[0], "="); ok && len(words) == 1 && variable.MatchString(name) {
+		p.vars[name] = value // as set has it
 	}
 	switch words[0] {
 	case "set":
@@ -124,10 +141,12 @@ func (p *grub) command(words []string, line int) error {
 		if len(p.titles) == maxBraces {
 			return p.over("more than %d submenus in one another", maxBraces)
 		}
+		p.shows()
 		p.titles = append(p.titles, p.below(title))
 	case "menuentry":
 		title, id := titleAndID(words[1:])
 		file := p.open[len(p.open)-1]
+		p.shows()
 		p.entryAt = len(p.opened)
 		p.entry = &Entry{ID: id, Title: p.below(title), File: file, Line: line}
 		return p.reading.entry(file)
@@ -149,6 +168,16 @@ func (p *grub) command(words []string, line int) error {
 	}
 	return nil
 }
+
+// shows counts an entry of the outermost menu, or a submenu there.
+func (p *grub) shows() {
+	if len(p.titles) == 0 && len(p.top) < maxTop {
+		p.top = append(p.top, len(p.menu.Entries))
+	}
+}
+
+// maxTop bounds the entries that are counted: more than that no number names.
+const maxTop = 10_000
 
 // below is a title behind those of the submenus that it stands in, cut where
 // nobody would read on.

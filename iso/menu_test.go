@@ -158,7 +158,7 @@ configfile /missing.cfg
 	e := m.Entries[0]
 	assert.Equal(t, "NixOS Installer ", e.Title)
 	assert.Equal(t, "boot/bzImage", e.Kernel)
-	assert.Equal(t, []string{"init=/nix/store/x/init", "root=LABEL=a b", "console=tty0", "console=ttyS0,115200n8", "loglevel=4"}, e.Args)
+	assert.Equal(t, []string{"findiso=", "init=/nix/store/x/init", "root=LABEL=a b", "console=tty0", "console=ttyS0,115200n8", "loglevel=4"}, e.Args)
 	assert.Equal(t, []string{"boot/initrd", "boot/microcode"}, e.Initrds)
 	assert.Equal(t, "boot/grub/grub.cfg:14", e.Where())
 	assert.Equal(t, "a b", e.Label())
@@ -297,4 +297,36 @@ func TestKinds(t *testing.T) {
 	assert.Equal(t, "i386", arch)
 	_, err = elfArch([]byte("\x7fELFxx"))
 	assert.True(t, err != nil && !errors.Is(err, fs.ErrNotExist))
+}
+
+// GRUB's own ways to say things: an assignment without set, a command that is a
+// condition, a default that counts what the menu shows.
+func TestGRUBAsPeopleWriteIt(t *testing.T) {
+	menu := func(head, tail string) Menu {
+		m, err := parseGRUB("boot/grub/grub.cfg", from(map[string]string{"boot/grub/grub.cfg": head + `
+if serial --unit=0 --speed=115200; then
+	terminal_output --append serial
+fi
+menuentry "Another disk" { chainloader (hd0)+1 }
+menuentry "Live" --id live { linux /live console=ttyS0 }
+submenu "More" {
+	menuentry "Safe" { linux /safe }
+	menuentry "Shell" { chainloader /shell.efi }
+}
+menuentry "Memory" { linux16 /memtest }
+` + tail}))
+		require.NoError(t, err)
+		return m
+	}
+	m := menu("timeout=15\ntimeout_style=menu\ndefault=live\n", "")
+	assert.False(t, m.Waits)
+	assert.Equal(t, 15*time.Second, m.Timeout)
+	assert.Equal(t, "serial --unit=0 --speed=115200", m.Serial)
+	assert.Equal(t, "Live", m.Entries[m.Default].Title)
+	for number, title := range map[string]string{"1": "Live", "2": "More>Safe", "3": "Memory", "9": "Live"} {
+		m := menu("set default="+number+"\n", "")
+		assert.Equal(t, title, m.Entries[m.Default].Title, number)
+	}
+	assert.Equal(t, -1, menu("default=0", "").Default, "boots no Linux")
+	assert.True(t, menu("echo timeout=3", "").Waits)
 }
