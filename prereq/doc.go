@@ -11,7 +11,7 @@
 // fails never hides the second. A check whose needs do not hold is not tried,
 // and names the one to blame.
 //
-// [Checks] is the table of the host; the README shows it. Its probes do the
+// [Checks] is the table of the host; docs/checks.md shows it. Its probes do the
 // real thing: a 1.5 KB guest is booted under TCG and KVM, it answers on a
 // forwarded port, nix builds a derivation. They see the host through one type
 // alone, so that tests can describe one as data. [Accelerator] is what guests

@@ -21,7 +21,7 @@ import (
 )
 
 func TestChecksComplete(t *testing.T) {
-	checks := hostChecks(host{}, Subject{}) // as the README's table is made
+	checks := hostChecks(host{}, Subject{}) // as docs/checks.md is made
 	_, err := check.NewTable(checks)
 	require.NoError(t, err)
 	for _, c := range checks {

@@ -2,7 +2,7 @@ package config
 
 import "reflect"
 
-// Variable is one row of the README's table of variables.
+// Variable is one row of the table in docs/environment.md.
 type Variable struct {
 	Name, Default, Doc string
 }
