@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -186,18 +185,4 @@ func variables(*testing.T) string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, value, v.Doc)
 	}
 	return b.String()
-}
-
-// TestMakefileTargets: every make target that the README names is one.
-func TestMakefileTargets(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	require.NoError(t, err)
-	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	require.NoError(t, err)
-	named := regexp.MustCompile("(?m)(?:^    |`)make ([a-z]+)").FindAllStringSubmatch(string(text), -1)
-	require.NotEmpty(t, named)
-	for _, m := range named {
-		target := regexp.MustCompile(`(?m)^` + m[1] + `:.*## `)
-		require.True(t, target.Match(makefile), "the README names make %s, and the Makefile has no such target", m[1])
-	}
 }
