@@ -50,6 +50,7 @@ type command struct {
 func (c command) String() string { return strings.Join(c.words, " ") }
 
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	p := &prover{all: t, bin: t.TempDir(), own: map[string]string{}}
 	seen := map[string]bool{}
 	for _, page := range pages(t) {
@@ -156,6 +157,7 @@ func literal(word *syntax.Word) string {
 
 // TestOneCheckIsRun runs the README's command for one check, as it stands there.
 func TestOneCheckIsRun(t *testing.T) {
+	t.Parallel()
 	const shown = "go test ./prereq -run TestHost/kvm"
 	assert.True(t, slices.ContainsFunc(readPage(t, "README.md").commands(t), func(c command) bool { return c.String() == shown }), "the README does not show %s", shown)
 	if testing.Short() {

@@ -18,6 +18,7 @@ import (
 // its commands are run, and they print what it shows. Nothing is written to the
 // tree: go gets the files as overlays.
 func TestAddingACheck(t *testing.T) {
+	t.Parallel()
 	p := readPage(t, tutorial)
 	blocks := p.goBlocks()
 	require.Len(t, blocks, 3, "the row, its probe, its cases")
