@@ -18,6 +18,7 @@ import (
 	"bootaudit/iso"
 	"bootaudit/prereq"
 	"bootaudit/vmtest"
+	"bootaudit/vmtest/scenario"
 )
 
 // prover proves commands, and keeps what several need.
@@ -88,7 +89,7 @@ func (p *prover) goTest(t *testing.T, c command) {
 func subtests(test string) (ids []string) {
 	switch test {
 	case "TestHost":
-		for _, c := range prereq.HostChecks(prereq.Host{}, config.Config{}) {
+		for _, c := range prereq.Describe(prereq.Subject{}) {
 			ids = append(ids, c.ID)
 		}
 	case "TestImage":
@@ -96,7 +97,7 @@ func subtests(test string) (ids []string) {
 			ids = append(ids, c.ID)
 		}
 	case "TestVM":
-		for _, s := range vmtest.NewSuite(vmtest.Subject{Contract: contract.PreNixOS()}, config.Config{}, vmtest.Watcher{}).Scenarios {
+		for _, s := range scenario.NewSuite(scenario.Subject{Contract: contract.PreNixOS()}, &vmtest.Harness{}).Scenarios {
 			ids = append(ids, s.Name)
 		}
 	}
