@@ -30,6 +30,9 @@ var rules = []struct {
 	{"bootaudit explain", (*prover).whole},              //
 	{"go run ./cmd/bootaudit", (*prover).bootaudit},     // its flags are in its own -h
 	{"go run ./fixtures/flake/write", (*prover).flake},  // run, with a file for the image
+	{"go run bootaudit/cmd/bootaudit", (*prover).bootaudit},
+	{"go mod edit", (*prover).modEdit}, // run, on a module of its own
+	{"go mod tidy", nil},               // asks for a network; TestOutside does what comes of it without
 	// What a system has. TestAddingACheck runs them.
 	{"git diff --stat", nil},
 	{"grep", nil},

@@ -43,6 +43,9 @@ var listed = regexp.MustCompile(`\bTest\w+\b`)
 // no package, does not compile, or is no flag of go test or of the package's tests
 // is an error. A test that the command selects exists, and its check.
 func (p *prover) goTest(t *testing.T, c command) {
+	if testing.Short() {
+		t.Skip("links the packages' tests, for seconds each")
+	}
 	list := "."
 	args := []string{"test", "-list", "."}
 	for i, word := range c.words[2:] {
@@ -167,7 +170,8 @@ func (p *prover) whole(t *testing.T, c command) {
 // bootaudit runs a command of ours as far as it comes where no VM is kept and no
 // image is there: that far, it has read its arguments.
 func (p *prover) bootaudit(t *testing.T, c command) {
-	args := c.words[slices.Index(c.words, "./cmd/bootaudit")+1:]
+	at := slices.IndexFunc(c.words, func(word string) bool { return strings.HasSuffix(word, "/cmd/bootaudit") })
+	args := c.words[at+1:]
 	require.NotEmpty(t, args, "%s:%d names no command of bootaudit", c.page, c.line)
 	help, status := p.run(t, t.TempDir(), args[0], "-h")
 	require.Equal(t, 0, status, "%s:%d shows %q\n%s", c.page, c.line, c, help)
@@ -185,8 +189,23 @@ func (p *prover) bootaudit(t *testing.T, c command) {
 	case "run":
 		out, status := p.run(t, t.TempDir(), args...)
 		assert.Equal(t, 2, status)
-		assert.Regexp(t, regexp.QuoteMeta(args[len(args)-1])+".*no such file", out, "%s:%d shows %q", c.page, c.line, c)
+		assert.Regexp(t, "no such file.*"+regexp.QuoteMeta(args[len(args)-1]), out, "%s:%d shows %q", c.page, c.line, c)
 	}
+}
+
+// modEdit edits a module that is made for it, as the words say.
+func (p *prover) modEdit(t *testing.T, c command) {
+	dir := t.TempDir()
+	for _, words := range [][]string{{"go", "mod", "init", "example.org/mine"}, c.words} {
+		cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s:%d shows %q\n%s", c.page, c.line, c, out)
+	}
+	edited, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	require.NoError(t, err)
+	assert.Contains(t, string(edited), "replace bootaudit => ")
+	assert.Contains(t, string(edited), "tool bootaudit/cmd/bootaudit")
 }
 
 // run runs bootaudit in dir, where it finds nothing of this user's, and no program:

@@ -18,6 +18,9 @@ import (
 // its commands are run, and they print what it shows. Nothing is written to the
 // tree: go gets the files as overlays.
 func TestAddingACheck(t *testing.T) {
+	if testing.Short() {
+		t.Skip("links a package's tests several times")
+	}
 	t.Parallel()
 	p := readPage(t, tutorial)
 	blocks := p.goBlocks()

@@ -39,27 +39,31 @@ func profileOf(ctx context.Context, cfg config.Config, log io.Writer) (profile, 
 		why := fmt.Sprintf("%s: BOOT_IMAGE_CONTRACT is %s", terms.Name, spec)
 		return profile{Choice: contract.Choice{Contract: terms, Why: why}}, err
 	}
-	choice, err := contract.Detect(cfg.Target(), look(ctx, cfg, log))
+	var closed error
+	choice, err := contract.Detect(cfg.Target(), look(ctx, cfg, log, &closed))
 	if err != nil {
+		if closed != nil {
+			err = fmt.Errorf("what the image promises is unknown: %w", closed)
+		}
 		return profile{Choice: contract.Choice{Contract: contract.Default()}, detected: true, unknown: err}, nil
 	}
 	return profile{Choice: choice, detected: true}, nil
 }
 
 // look looks for marks in cfg's image, which is opened when it is first asked: for
-// some targets nobody asks.
-func look(ctx context.Context, cfg config.Config, log io.Writer) func(contract.Mark) (bool, error) {
+// some targets nobody asks. closed gets what keeps it from being opened.
+func look(ctx context.Context, cfg config.Config, log io.Writer, closed *error) func(contract.Mark) (bool, error) {
 	var img *iso.Image
-	var err error
 	return func(m contract.Mark) (bool, error) {
-		if img == nil && err == nil {
-			var name string
-			if name, err = ISO(ctx, cfg, log); err == nil {
+		if img == nil && *closed == nil {
+			name, err := ISO(ctx, cfg, log)
+			if err == nil {
 				img, err = iso.Open(name)
 			}
+			*closed = err
 		}
-		if err != nil {
-			return false, err
+		if *closed != nil {
+			return false, *closed
 		}
 		return img.Has(m)
 	}

@@ -78,8 +78,8 @@ func TestUnknownProfile(t *testing.T) {
 	}
 	subject, err := Boot(t.Context(), cfg, io.Discard)
 	require.NoError(t, err)
-	assert.ErrorContains(t, subject.Unknown, "the image's profile is unknown: ")
-	assert.ErrorContains(t, subject.Unknown, "name the profile with BOOT_IMAGE_CONTRACT")
+	assert.ErrorContains(t, subject.Unknown, "what the image promises is unknown: ")
+	assert.ErrorContains(t, subject.Unknown, "torn.iso")
 }
 
 // Another profile than last time is said, once.
