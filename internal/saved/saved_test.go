@@ -296,7 +296,12 @@ func TestPacked(t *testing.T) {
 	}
 	_, err := read(t, "PK\x03\x04 and so on")
 	require.ErrorContains(t, err, "zip archive")
-	for name, file := range map[string]string{"gzip": "\x1f\x8b\x08 is not gzip\n", "xz": xzMagic[:5] + "\n"} {
+	for name, file := range map[string]string{"gzip": "\x1f\x8b\x08 is not gzip\n", "zstd": "\x28\xb5\x2f\xfd is not zstd\n", "xz": xzMagic + " is not xz\n"} {
+		_, err := read(t, file)
+		require.Error(t, err, name)
+		assert.Contains(t, err.Error(), name+" file", name)
+	}
+	for name, file := range map[string]string{"gzip": gzipMagic[:2] + "\n", "xz": xzMagic[:5] + "\n"} {
 		c, err := read(t, file)
 		require.NoError(t, err, name)
 		assert.Equal(t, int64(len(file)), c.bytes, name)

@@ -20,6 +20,8 @@ const (
 	// maxWindow is how far a packer may look back. xz -9 and zstd --ultra -22
 	// need 64 and 128 MiB; only what a file fills of it is touched.
 	maxWindow = 128 << 20
+	// gzipMagic is gzip's, with the one way to compress that there is.
+	gzipMagic = "\x1f\x8b\x08"
 )
 
 // Unpack is what r holds, unpacked if its beginning is that of a packed file
@@ -35,7 +37,7 @@ func unpack(r io.Reader, most int64) (*bufio.Reader, error) {
 	var kind string
 	var open func(io.Reader) (io.Reader, error)
 	switch {
-	case zipped(start):
+	case bytes.HasPrefix(start, []byte(gzipMagic)):
 		kind, open = "gzip", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }
 	case bytes.HasPrefix(start, []byte(xzMagic)):
 		kind, open = "xz", newXZ
@@ -50,19 +52,9 @@ func unpack(r io.Reader, most int64) (*bufio.Reader, error) {
 	}
 	unpacked, err := open(in)
 	if err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", kind, err)
+		return nil, fmt.Errorf("this begins like a %s file, and is none or a damaged one (%w): get it anew", kind, err)
 	}
 	return bufio.NewReaderSize(&bounded{in: unpacked, kind: kind, most: most, left: most}, Head), nil
-}
-
-// zipped is true of what unzips to something: two bytes do not make an archive.
-func zipped(start []byte) bool {
-	z, err := gzip.NewReader(bytes.NewReader(start))
-	if err != nil {
-		return false
-	}
-	_, err = io.ReadFull(z, make([]byte, 1))
-	return err == nil || errors.Is(err, io.EOF)
 }
 
 // bounded reads an unpacked file and says in its errors which packer's it is.
