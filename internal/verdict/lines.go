@@ -30,9 +30,12 @@ var signs = []struct {
 	// A boot has come to its end, without a login on this console.
 	settled: {[]string{"ulti-User", "ulti-user", "raphical", "Startup finished", "Runlevel", "motd-news", "utmp-runle"},
 		re(`Reached target .*(?:[Mm]ulti-[Uu]ser|[Gg]raphical)|Startup finished in |Update UTMP about System Runlevel|Record Runlevel Change in UTMP|Stopped motd-news|Finished systemd-update-utmp-runle`)},
+	// From here on u-root's shell asks with a lone >.
+	uroot: {[]string{"Welcome to u-root"},
+		re(`Welcome to u-root!`)},
 	// Lines that look fatal, and boots go on after them.
 	harmless: {[]string{"hwmatch", "error: ", "suppressed", "irmware", "access tty", "suspend/resume", "RDSEED", "ACPI "},
-		re(`hwmatch|error: no suitable video mode|error: file .*(?:\.pf2|fonts?/|locale).* not found|printk: .* suppressed|callbacks suppressed|Direct firmware load for|firmware: failed to load|can't access tty|Gave up waiting for suspend/resume device|RDSEED|ACPI (?:BIOS )?Error`)},
+		re(`hwmatch|error: no suitable video mode|error: (?:\S+\.c:\d+:)?file .*(?:\.pf2|fonts?/|locale).* not found|printk: .* suppressed|callbacks suppressed|Direct firmware load for|firmware: failed to load|can't access tty|Gave up waiting for suspend/resume device|RDSEED|ACPI (?:BIOS )?Error`)},
 }
 
 const (
@@ -44,6 +47,7 @@ const (
 	noExec
 	busybox
 	settled
+	uroot
 	harmless
 )
 

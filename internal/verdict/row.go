@@ -26,13 +26,18 @@ const (
 type row struct {
 	id, class string
 	weight    weight
-	rescue    bool // what is asked or answered after it is a rescue shell's
-	last      bool // only the console's last words mean it
+	rescue    bool   // what is asked or answered after it is a rescue shell's
+	last      bool   // only the console's last words mean it
+	panics    bool   // the kernel has stopped with it
+	past      string // the stage that a boot reaches only past it; "" for none, next for any further one
 	words     []string
 	pattern   *regexp.Regexp
 	means     string
 	remedy    string
 }
+
+// next is any stage after the one in which the line was seen.
+const next = "next"
 
 // mark is a kind of line that shows a stage.
 type mark struct {

@@ -51,6 +51,7 @@ type boot struct {
 	rescue   bool // what asks is a rescue shell
 	restarts bool // it has said so
 	settled  bool
+	uroot    bool // its shell asks with a lone >
 	events   []event
 	final    *event // the last line, where only that is telling
 }
@@ -78,6 +79,11 @@ func (r *Reader) Line(number int, offset int64, text []byte) {
 		r.restart()
 	}
 	b := &r.boot
+	if !b.kernel && r.is(begins, text) && bytes.Contains(text, []byte("Linux version")) {
+		b.kernel = true
+		b.pass(rank("kernel-load")) // GRUB says that it boots an entry before it fails to
+	}
+	b.uroot = b.uroot || r.is(uroot, text)
 	b.restarts = b.restarts || r.is(restarts, text)
 	b.final = nil
 	keep := func() Line {
@@ -93,7 +99,7 @@ func (r *Reader) Line(number int, offset int64, text []byte) {
 		if !row.pattern.Match(text) || r.is(harmless, text) {
 			continue
 		}
-		b.rescue = b.rescue || row.rescue || row.id == "rescue-shell"
+		b.rescue = b.rescue || row.rescue
 		switch {
 		case row.last:
 			b.final = &event{row, keep()}
@@ -137,7 +143,6 @@ func (r *Reader) again(text []byte) bool {
 	if kernel {
 		// Who prints the kernel's log in a shell does not start the machine.
 		again = (b.kernel || b.stage > rank("kernel-load")) && (b.stage < rank("login") || b.restarts || b.worst(end) != nil)
-		b.kernel = b.kernel || bytes.Contains(text, []byte("Linux version"))
 	}
 	return again
 }
@@ -180,7 +185,7 @@ func (r *Reader) stages(text []byte) {
 		reached = rank("initrd")
 	}
 	switch {
-	case asks(text), r.is(busybox, text) && b.worst(root) == nil, len(text) == 1 && bare.Match(text) && b.stage >= rank("login"):
+	case asks(text), r.is(busybox, text) && b.worst(root) == nil, len(text) == 1 && bare.Match(text) && b.stage >= rank("login"), b.uroot && lone.Match(text):
 		reached = rank("shell")
 	}
 	switch {
@@ -194,7 +199,7 @@ func (r *Reader) stages(text []byte) {
 		b.stage = rank("kernel-load")
 	}
 	if reached > b.stage {
-		b.events = slices.DeleteFunc(b.events, func(e event) bool { return reached >= e.row.passed(b.stage) })
+		b.pass(reached)
 	}
 	if reached >= rank("login") {
 		b.events = b.events[:0] // which it got past
@@ -205,6 +210,11 @@ func (r *Reader) stages(text []byte) {
 		reached = max(reached, rank("init"))
 	}
 	b.stage = max(b.stage, reached)
+}
+
+// pass forgets what the boot has got past, where it comes to a stage.
+func (b *boot) pass(reached int) {
+	b.events = slices.DeleteFunc(b.events, func(e event) bool { return reached >= e.row.passed(b.stage) })
 }
 
 // worst is the event that explains most, and at least so much; of several the
@@ -228,21 +238,19 @@ func (b *boot) worst(least weight) *event {
 // passed is the stage that a boot reaches only past what the row tells, where it
 // was seen in the stage of now.
 func (r *row) passed(now int) int {
-	switch r.class {
-	case "no-boot-medium", "firmware-crash", "secure-boot":
-		return rank("bootloader")
-	case "bootloader", "kernel-refused", "kernel-silent":
-		return rank("kernel-load")
-	case "kernel-crash", "stall":
+	switch r.past {
+	case next:
 		return now + 1
+	case "":
+		return len(stages)
 	}
-	return len(stages)
+	return rank(r.past)
 }
 
 // panicked says whether the kernel has ended the boot.
 func (b *boot) panicked() bool {
 	return slices.ContainsFunc(b.events, func(e event) bool {
-		return e.row.weight >= end && slices.Contains([]string{"kernel-crash", "memory", "init", "root-missing"}, e.row.class)
+		return e.row.weight >= end && (e.row.panics || slices.Contains([]string{"kernel-crash", "memory", "init", "root-missing"}, e.row.class))
 	})
 }
 
@@ -252,7 +260,7 @@ var afterLogin = []string{"kernel-crash", "memory", "init", "host"}
 // taken is what took a login back.
 func (b *boot) taken() *event {
 	for i := range b.events {
-		if e := &b.events[i]; e.row.weight >= end && slices.Contains(afterLogin, e.row.class) {
+		if e := &b.events[i]; e.row.weight >= end && (e.row.panics || slices.Contains(afterLogin, e.row.class)) {
 			return e
 		}
 	}
