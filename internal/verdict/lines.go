@@ -11,8 +11,8 @@ var signs = []struct {
 	restarts: {[]string{"reboot: ", "Rebooting in", "Restarting system", "sysrq: Resetting", "is going down"},
 		re(`reboot: |Rebooting in |Restarting system|sysrq: Resetting|The system is going down`)},
 	// A machine starts (again).
-	begins: {[]string{"SeaBIOS", "U-Boot", "coreboot", "Linux version", "Booting Linux on", "OpenSBI", "NOTICE:  B"},
-		re(`SeaBIOS \(|U-Boot (?:SPL|TPL) |^U-Boot 20|coreboot-\d.*(?:bootblock|romstage)|Linux version \d|Booting Linux on physical CPU|OpenSBI v\d|NOTICE:  BL[12]\b|NOTICE:  Booting Trusted`)},
+	begins: {[]string{"SeaBIOS", "U-Boot", "coreboot", "Linux version", "Booting Linux on", "OpenSBI", "NOTICE:  B", "LINUX ", "Welcome to GRUB", "systemd-boot"},
+		re(`SeaBIOS \(|^(?:ISO|SYS|EXT|PXE)LINUX \d|^Welcome to GRUB!|^systemd-boot \d|U-Boot (?:SPL|TPL) |^U-Boot 20|coreboot-\d.*(?:bootblock|romstage)|Linux version \d|Booting Linux on physical CPU|OpenSBI v\d|NOTICE:  BL[12]\b|NOTICE:  Booting Trusted`)},
 	// systemd runs in the initrd.
 	inInitrd: {[]string{"unning in init", "dracut-", "nitramfs)"},
 		re(`[Rr]unning in (?:initrd|initramfs)|Welcome to .*(?:dracut-|\([Ii]nitramfs\))`)},
@@ -33,6 +33,9 @@ var signs = []struct {
 	// From here on u-root's shell asks with a lone >.
 	uroot: {[]string{"Welcome to u-root"},
 		re(`Welcome to u-root!`)},
+	// The kernel is to say little.
+	hushed: {[]string{"quiet", "loglevel="},
+		re(`[Cc]ommand line: .*\b(?:quiet|loglevel=[0-4])\b`)},
 	// Lines that look fatal, and boots go on after them.
 	harmless: {[]string{"hwmatch", "error: ", "suppressed", "irmware", "access tty", "suspend/resume", "RDSEED", "ACPI "},
 		re(`hwmatch|error: no suitable video mode|error: (?:\S+\.c:\d+:)?file .*(?:\.pf2|fonts?/|locale).* not found|printk: .* suppressed|callbacks suppressed|Direct firmware load for|firmware: failed to load|can't access tty|Gave up waiting for suspend/resume device|RDSEED|ACPI (?:BIOS )?Error`)},
@@ -48,6 +51,7 @@ const (
 	busybox
 	settled
 	uroot
+	hushed
 	harmless
 )
 

@@ -26,18 +26,45 @@ const (
 type row struct {
 	id, class string
 	weight    weight
-	rescue    bool   // what is asked or answered after it is a rescue shell's
-	last      bool   // only the console's last words mean it
-	panics    bool   // the kernel has stopped with it
-	past      string // the stage that a boot reaches only past it; "" for none, next for any further one
-	words     []string
-	pattern   *regexp.Regexp
-	means     string
-	remedy    string
+	rescue    bool // what is asked or answered after it is a rescue shell's
+	last      bool // only the console's last words mean it
+	// final is why nothing that is awaited can come any more after it, "" where
+	// something may: only what is final ends a live wait. Ends tells which of the
+	// row's lines are, nil is all.
+	final string
+	ends  *regexp.Regexp
+	// unsaid: healthy boots print it, too; it is worth no note.
+	unsaid  bool
+	panics  bool   // the kernel has stopped with it
+	past    string // the stage that a boot reaches only past it; "" for none, next for any further one
+	words   []string
+	pattern *regexp.Regexp
+	means   string
+	remedy  string
 }
 
 // next is any stage after the one in which the line was seen.
 const next = "next"
+
+// Row is a kind of line that tells of trouble, as far as others need to know it.
+type Row struct {
+	ID, Class, Means, Remedy string
+	// Final is why nothing that is awaited can come any more after it; "" where
+	// something may.
+	Final string
+}
+
+// Row is what others may know of it.
+func (r *row) Row() Row { return Row{r.id, r.class, r.means, r.remedy, r.final} }
+
+// Rows are all of them, in the order of a boot.
+func Rows() []Row {
+	rows := make([]Row, len(all))
+	for i := range all {
+		rows[i] = all[i].Row()
+	}
+	return rows
+}
 
 // mark is a kind of line that shows a stage.
 type mark struct {
@@ -48,7 +75,7 @@ type mark struct {
 
 func re(pattern string) *regexp.Regexp { return regexp.MustCompile(pattern) }
 
-// all are the rows, in an order that does not matter: their weights do.
+// all are the rows, in the order of a boot.
 var all = func() (rows []row) {
 	for _, table := range [][]row{hostRows, firmwareRows, kernelRows, initrdRows, userRows} {
 		rows = append(rows, table...)

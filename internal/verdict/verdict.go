@@ -35,30 +35,28 @@ type Line struct {
 
 // Reader reads a console, line by line. The zero value is ready.
 type Reader struct {
+	// Saw, if set, is told of each line that tells of trouble: the first of its
+	// kind in a boot, each that is final, and each after which a person is awaited.
+	Saw func(Sign)
+
 	boot   boot
 	before *boot // the boot before this one, where it did not come to a login
 	boots  int   // that did not, one after the other
+	lines  int   // so far
+	starts int
+	quoted bool
+	kept   []event // what was known before it
 	found  []uint16
 	tried  []int
 }
 
-// boot is one boot of the machine.
-type boot struct {
-	stage    int
-	kernel   bool // its kernel has said which it is
-	initrd   bool // systemd runs in the initrd
-	switched bool // and has left it
-	rescue   bool // what asks is a rescue shell
-	restarts bool // it has said so
-	settled  bool
-	uroot    bool // its shell asks with a lone >
-	events   []event
-	final    *event // the last line, where only that is telling
-}
-
-type event struct {
-	row  *row
-	line Line
+// Sign is a line that tells of trouble.
+type Sign struct {
+	Row
+	Line Line
+	// Ends: nothing more can come after it. Waits: so long as it stays the last.
+	Ends, Waits bool
+	Unsaid      bool // healthy boots show it, too
 }
 
 // maxLine bounds what is looked at of a line, and maxText what is kept.
@@ -69,16 +67,29 @@ const (
 
 // Line reads the next line. Text is without escape sequences, and is not kept.
 func (r *Reader) Line(number int, offset int64, text []byte) {
+	r.read(Line{Number: number, Offset: offset}, text, false)
+}
+
+// Open looks at a line that has not ended, and will be read once it has.
+func (r *Reader) Open(offset int64, text []byte) {
+	r.read(Line{Offset: offset}, text, true)
+}
+
+func (r *Reader) read(at Line, text []byte, open bool) {
 	text = bytes.TrimRight(text[:min(len(text), maxLine)], " \t\r\x00")
 	if len(text) == 0 {
 		return
 	}
-	at := Line{Number: number, Offset: offset}
 	r.look(text)
-	if r.again(text) {
-		r.restart()
+	if !open {
+		r.lines++
+		if r.again(text) {
+			r.restart()
+		}
 	}
 	b := &r.boot
+	b.lines = r.lines
+	b.quiet = b.quiet || r.is(hushed, text)
 	if !b.kernel && r.is(begins, text) && bytes.Contains(text, []byte("Linux version")) {
 		b.kernel = true
 		b.pass(rank("kernel-load")) // GRUB says that it boots an entry before it fails to
@@ -96,15 +107,22 @@ func (r *Reader) Line(number int, offset int64, text []byte) {
 			continue
 		}
 		row := &all[i]
-		if !row.pattern.Match(text) || r.is(harmless, text) {
+		if open && !row.last && !row.rescue || b.late(row) || !row.pattern.Match(text) || r.is(harmless, text) {
 			continue
 		}
 		b.rescue = b.rescue || row.rescue
+		ends := row.final != "" && (row.ends == nil || row.ends.Match(text))
+		known := slices.IndexFunc(b.events, func(e event) bool { return e.row == row })
 		switch {
 		case row.last:
-			b.final = &event{row, keep()}
-		case !slices.ContainsFunc(b.events, func(e event) bool { return e.row == row }):
-			b.events = append(b.events, event{row, keep()})
+			b.final = &event{row, keep(), r.lines, r.lines}
+		case known < 0:
+			b.events = append(b.events, event{row, keep(), r.lines, r.lines})
+		default:
+			b.events[known].last = r.lines
+		}
+		if r.Saw != nil && (known < 0 || ends) {
+			r.Saw(Sign{row.Row(), keep(), ends && !row.last, row.last && (ends || row.class == "waits-for-person"), row.unsaid})
 		}
 	}
 }
@@ -128,14 +146,14 @@ func (r *Reader) is(sign int, text []byte) bool {
 // again says whether the machine starts again with this line.
 func (r *Reader) again(text []byte) bool {
 	b := &r.boot
-	if b.restarts || b.panicked() {
+	if b.restarts || b.panicked() && !r.quoted {
 		for _, i := range r.tried {
 			if m := i - len(all); m >= 0 && m < len(marks) && rank(marks[m].stage) <= rank("bootloader") && marks[m].pattern.Match(text) {
 				return true
 			}
 		}
 	}
-	if !r.is(begins, text) {
+	if r.quoted || !r.is(begins, text) {
 		return false
 	}
 	kernel := bytes.Contains(text, []byte("Linux version")) || bytes.Contains(text, []byte("Booting Linux on"))
@@ -158,6 +176,43 @@ func (r *Reader) restart() {
 		r.boots = 0
 	}
 	r.boot = boot{}
+	r.starts++
+	r.quoted, r.kept = false, nil
+}
+
+// Starts is how often the machine has started again.
+func (r *Reader) Starts() int { return r.starts }
+
+// Loops is true of a machine that starts for the third time without having come
+// to a login.
+func (r *Reader) Loops() bool { return r.boots >= 2 }
+
+// Stage is how far the boot has come, by a name of those in [Verdict].
+func (r *Reader) Stage() string { return stages[r.boot.stage] }
+
+// Quiet is true where the kernel was told to say little, as far as the console
+// shows its command line.
+func (r *Reader) Quiet() bool { return r.boot.quiet }
+
+// Spoken is true where the kernel has said which it is.
+func (r *Reader) Spoken() bool { return r.boot.kernel }
+
+// Answered tells that a shell has answered, whatever its prompt looks like.
+func (r *Reader) Answered() {
+	b := &r.boot
+	b.stage, b.events, b.settled = rank("shell"), nil, true
+}
+
+// Quote tells that what is read from now on is the output of a command, which
+// may show another boot's words, until Quote(false): then it is forgotten.
+func (r *Reader) Quote(on bool) {
+	switch {
+	case on && !r.quoted:
+		r.kept = slices.Clone(r.boot.events)
+	case !on && r.quoted:
+		r.boot.events, r.boot.restarts, r.kept = r.kept, false, nil
+	}
+	r.quoted = on
 }
 
 // stages notes how far the boot has come with a line.
@@ -210,61 +265,6 @@ func (r *Reader) stages(text []byte) {
 		reached = max(reached, rank("init"))
 	}
 	b.stage = max(b.stage, reached)
-}
-
-// pass forgets what the boot has got past, where it comes to a stage.
-func (b *boot) pass(reached int) {
-	b.events = slices.DeleteFunc(b.events, func(e event) bool { return reached >= e.row.passed(b.stage) })
-}
-
-// worst is the event that explains most, and at least so much; of several the
-// first, but for a kernel's fault that the kernel outlived.
-func (b *boot) worst(least weight) *event {
-	var worst *event
-	for i := range b.events {
-		e := &b.events[i]
-		switch {
-		case e.row.weight < least:
-		case worst == nil, e.row.weight > worst.row.weight, e.row.weight == worst.row.weight && worst.row.class == "kernel-crash":
-			worst = e
-		}
-	}
-	if worst == nil && b.final != nil && b.final.row.weight >= least {
-		worst = b.final
-	}
-	return worst
-}
-
-// passed is the stage that a boot reaches only past what the row tells, where it
-// was seen in the stage of now.
-func (r *row) passed(now int) int {
-	switch r.past {
-	case next:
-		return now + 1
-	case "":
-		return len(stages)
-	}
-	return rank(r.past)
-}
-
-// panicked says whether the kernel has ended the boot.
-func (b *boot) panicked() bool {
-	return slices.ContainsFunc(b.events, func(e event) bool {
-		return e.row.weight >= end && (e.row.panics || slices.Contains([]string{"kernel-crash", "memory", "init", "root-missing"}, e.row.class))
-	})
-}
-
-// afterLogin are the classes of what can take a login back.
-var afterLogin = []string{"kernel-crash", "memory", "init", "host"}
-
-// taken is what took a login back.
-func (b *boot) taken() *event {
-	for i := range b.events {
-		if e := &b.events[i]; e.row.weight >= end && (e.row.panics || slices.Contains(afterLogin, e.row.class)) {
-			return e
-		}
-	}
-	return nil
 }
 
 // Verdict is about what was read so far.
