@@ -113,7 +113,7 @@ var bootRows = []bootRow{
 		"control-line": `risk: commands share the console`}},
 	{"panic", "firmware\nmenu 8\nkernel\nuntil_there systemd\nsay '[    2.000000] Kernel panic - not syncing: fake'\nhalt", nil, map[string]string{
 		"systemd": `broken: kernel-panic: the kernel panicked \(stage reached: initrd\)`}},
-	{"emergency", "firmware\nmenu 8\nkernel\nsystemd\nuntil_there login\nsay 'Press Enter for maintenance'\nhalt", nil, map[string]string{
+	{"emergency", "firmware\nmenu 8\nkernel\nsystemd\nuntil_there login\nsay 'Press Enter for maintenance'; printf '(or press Control-D to continue): '\nhalt", nil, map[string]string{
 		"login": `broken: emergency-mode: `}},
 	{"nothing boots", "halt", set("firmware", "SeaBIOS\nNo bootable device.\n"), map[string]string{
 		"bootloader": `broken: no-bootable-device: `}},

@@ -36,9 +36,12 @@ var signs = []struct {
 	// The kernel is to say little.
 	hushed: {[]string{"quiet", "loglevel="},
 		re(`[Cc]ommand line: .*\b(?:quiet|loglevel=[0-4])\b`)},
+	// systemd shows for what it waits.
+	spins: {[]string{"job is running"},
+		re(`^\[[ *]{6}\] `)},
 	// Lines that look fatal, and boots go on after them.
-	harmless: {[]string{"hwmatch", "error: ", "suppressed", "irmware", "access tty", "suspend/resume", "RDSEED", "ACPI "},
-		re(`hwmatch|error: no suitable video mode|error: (?:\S+\.c:\d+:)?file .*(?:\.pf2|fonts?/|locale).* not found|printk: .* suppressed|callbacks suppressed|Direct firmware load for|firmware: failed to load|can't access tty|Gave up waiting for suspend/resume device|RDSEED|ACPI (?:BIOS )?Error`)},
+	harmless: {[]string{"hwmatch", "error: ", ": info: ", ": warning: ", "suppressed", "irmware", "access tty", "suspend/resume", "RDSEED", "ACPI "},
+		re(`hwmatch|^\S*qemu\S*: .*(?:info|warning): |error: no suitable video mode|error: (?:\S+\.c:\d+:)?file .*(?:\.pf2|fonts?/|locale).* not found|printk: .* suppressed|callbacks suppressed|Direct firmware load for|firmware: failed to load|can't access tty|Gave up waiting for suspend/resume device|RDSEED|ACPI (?:BIOS )?Error`)},
 }
 
 const (
@@ -52,6 +55,7 @@ const (
 	settled
 	uroot
 	hushed
+	spins
 	harmless
 )
 

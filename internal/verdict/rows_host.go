@@ -15,7 +15,7 @@ var hostRows = []row{
 		pattern: re(`Failed to get (?:shared )?"\w+" lock|another process using the image`),
 		means:   "QEMU did not start: another process holds the disk image", remedy: "stop the other VM, or give each VM an overlay of its own"},
 	{id: "qemu-refused", class: "host", weight: reason, words: []string{"qemu-system-", "qemu-kvm"},
-		final:   "QEMU has ended",
+		final: "QEMU has ended", ends: re(`: (?:-\w[\w-]*.*: |cannot set up guest memory|[Cc]ould not (?:open|initialize|set up|load)|invalid accelerator|unable to |failed to (?:[^i]|initialize [^k]))`),
 		pattern: re(`(?:qemu-system-\S+|qemu-kvm): (?:-\w[\w-]*.*: |cannot set up guest memory|Could not (?:open|initialize|set up)|could not load|unable to |failed to |invalid accelerator)`),
 		means:   "QEMU refused its command line or its host", remedy: "read QEMU's message; it names the option"},
 	{id: "qemu-assertion", class: "host", weight: reason, words: []string{"ssertion"},

@@ -6,7 +6,7 @@ var userRows = []row{
 		pattern: re(`Timed out waiting for device|\.device: Job \S+/start timed out`),
 		means:   "a device that something waits for did not appear", remedy: "see which unit needs it: /etc/fstab without nofail, a console= without its driver"},
 	{id: "emergency-mode", class: "service", weight: end, rescue: true, words: []string{"emergency mode", "Give root password", "for maintenance", "for system maintenance", "rescue mode", "Cannot open access to console", "Control-D"},
-		final: "only a person leaves it", ends: re(`^You are in (?:emergency|rescue) mode|^(?:Give root password|Press Enter) for (?:system )?maintenance|^Cannot open access to console|Entering emergency mode\.`),
+		final: "only a person leaves it", ends: re(`^You are in (?:emergency|rescue) mode|^(?:Give root password|Press Enter) for (?:system )?maintenance|press Control-D to continue|^Cannot open access to console|Entering emergency mode\.`),
 		pattern: re(`You are in (?:emergency|rescue) mode|(?:Give root password|Press Enter) for (?:system )?maintenance|Cannot open access to console|press Control-D to continue`),
 		means:   "systemd ended in emergency mode", remedy: "see the unit that failed before it, and what needs that"},
 	{id: "init-crashed", class: "service", weight: reason, words: []string{"default.target", "Freezing execution", "reload daemon", "freezing.", "Caught <"},

@@ -56,6 +56,7 @@ type Sign struct {
 	Line Line
 	// Ends: nothing more can come after it. Waits: so long as it stays the last.
 	Ends, Waits bool
+	Rescue      bool // a person may get past it
 	Unsaid      bool // healthy boots show it, too
 }
 
@@ -96,12 +97,17 @@ func (r *Reader) read(at Line, text []byte, open bool) {
 	}
 	b.uroot = b.uroot || r.is(uroot, text)
 	b.restarts = b.restarts || r.is(restarts, text)
-	b.final = nil
+	// What the kernel or a spinner prints under a question is no answer.
+	stands := b.final != nil && b.final.row.class == "waits-for-person" && text[0] == '[' && (stamped(text) || r.is(spins, text))
+	if !stands {
+		b.final = nil
+	}
 	keep := func() Line {
 		at.Text = string(text[:min(len(text), maxText)])
 		return at
 	}
 	r.stages(text)
+	var seen []Sign
 	for _, i := range r.tried {
 		if i >= len(all) {
 			continue
@@ -114,6 +120,8 @@ func (r *Reader) read(at Line, text []byte, open bool) {
 		ends := row.final != "" && (row.ends == nil || row.ends.Match(text))
 		known := slices.IndexFunc(b.events, func(e event) bool { return e.row == row })
 		switch {
+		case row.last && stands:
+			continue
 		case row.last:
 			b.final = &event{row, keep(), r.lines, r.lines}
 		case known < 0:
@@ -122,8 +130,11 @@ func (r *Reader) read(at Line, text []byte, open bool) {
 			b.events[known].last = r.lines
 		}
 		if r.Saw != nil && (known < 0 || ends) {
-			r.Saw(Sign{row.Row(), keep(), ends && !row.last, row.last && (ends || row.class == "waits-for-person"), row.unsaid})
+			seen = append(seen, Sign{row.Row(), keep(), ends && !row.last, row.last && (ends || row.class == "waits-for-person"), row.rescue, row.unsaid})
 		}
+	}
+	for _, s := range seen {
+		r.Saw(s) // when all that the line tells is known
 	}
 }
 
@@ -196,6 +207,9 @@ func (r *Reader) Quiet() bool { return r.boot.quiet }
 
 // Spoken is true where the kernel has said which it is.
 func (r *Reader) Spoken() bool { return r.boot.kernel }
+
+// Settled is true of a boot that has come to its end.
+func (r *Reader) Settled() bool { return r.boot.settled }
 
 // Answered tells that a shell has answered, whatever its prompt looks like.
 func (r *Reader) Answered() {

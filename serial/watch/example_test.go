@@ -16,5 +16,5 @@ func ExampleWatch() {
 	// Output:
 	// stage: bootloader
 	// stage: kernel-load
-	// trip: init-missing - there is no init to start
+	// trip: init-missing - there is no init that can run, or it died
 }

@@ -2,27 +2,23 @@ package watch
 
 import (
 	"bytes"
-	"strconv"
-	"time"
+	"regexp"
+	"strings"
 
 	"bootaudit/internal/screen"
+	"bootaudit/internal/verdict"
 )
 
 // line looks at a line that has ended.
 func (w *Watch) line(l screen.Line) {
-	w.seen = 0
+	w.seen, w.stale = 0, 0
 	text := bytes.TrimRight(l.Text, " \t")
 	if len(text) == 0 {
 		return
 	}
-	if w.stage == Shell && restarting.Match(text) {
-		w.restarts = true
-	}
 	w.progress(text)
 	w.last = append(w.last[:0], text[:min(len(text), maxTripLine)]...)
-	found := tables.find(l.Text)
-	w.milestone(milestoneOf(l.Text, found, w.reached), l)
-	w.trip(text, l, found)
+	w.read(text, l)
 	for _, a := range w.cfg.Alarms {
 		if !w.tripped[a.ID] && a.Pattern.Match(text) {
 			row := Tripwire{ID: a.ID, Means: a.Means, Remedy: a.Remedy}
@@ -32,40 +28,106 @@ func (w *Watch) line(l screen.Line) {
 	}
 }
 
-// endless matches systemd's spinner where it turns for a job that has no limit,
-// with how long that has run. One that has a limit ends, and says so. Systemd
-// cuts the middle out of a line that is too long.
-var endless = re(`A (?:start|stop) job is .*\((?:(\d{1,4})h )?(?:(\d{1,2})min )?(?:(\d{1,2})s )?/ no limit\)`)
-
-// progress notes when the boot last got on: with any line but the spinner of an
-// endless job, and with the start of such a job.
-func (w *Watch) progress(text []byte) {
-	job := endless.FindSubmatch(text)
-	w.spins = job != nil
-	if !w.spins {
-		w.moved = w.heard
-		return
+// read looks at a line, which may be open.
+func (w *Watch) read(text []byte, l screen.Line) {
+	open := l.End == screen.Open && !w.closed
+	w.reader.Quote(w.asked || w.command)
+	asks := w.asking
+	w.asking, w.open = nil, open
+	if open {
+		w.reader.Open(l.Offset, l.Text)
+	} else {
+		w.reader.Line(0, l.Offset, l.Text)
 	}
-	var ran time.Duration
-	for i, unit := range []time.Duration{time.Hour, time.Minute, time.Second} {
-		n, _ := strconv.Atoi(string(job[i+1])) // "" is none
-		ran += time.Duration(n) * unit
+	if starts := w.reader.Starts(); starts != w.starts {
+		w.starts = starts
+		w.restart(l, text)
 	}
-	if began := w.heard.Add(-ran); began.After(w.moved) {
-		w.moved = began
+	switch a := w.asking; {
+	case a != nil:
+		a.since = w.heard
+		// What the kernel or a spinner writes into the line answers nothing.
+		a.answered = !a.rescue && (l.End == screen.CRLF || l.End == screen.LF) && !stamped.Match(text)
+		if asks != nil && asks.sign.ID == a.sign.ID && asks.sign.Line.Offset == l.Offset {
+			a.since = asks.since
+		}
+	case asks != nil && Stage(w.reader.Stage()) == asks.stage && (asks.rescue || isNoise(text)):
+		w.asking = asks // it stands above
+		if asks.rescue {
+			asks.since = w.heard
+		}
+	}
+	found := tables.find(l.Text)
+	if !isNoise(text) {
+		w.resting = found.has(rest) && rests(text)
+		w.entered = w.entered || found.has(rest) && enters.Match(text)
+	}
+	if m := milestoneOf(l.Text, found, w.reached); m >= 0 {
+		if milestones[m].stage == Shell {
+			w.prompt(l)
+		}
+		w.mark(m, l)
+	}
+	w.move(l, text)
+	if found.has(loops) && !w.stage.Reached(Shell) && !open && l.End != screen.Cut && loginAgain.Match(text) {
+		if w.counts++; w.counts > logins {
+			w.touch(loginLoop.trip(w, l.Offset, string(text)))
+		}
 	}
 }
 
-var restarting = re(`^(?:\[ *\d+\.\d{6}\] )?(?:reboot: |Rebooting in |sysrq: Resetting)`)
+// isNoise is true of what the kernel or a spinner prints under a prompt that waits.
+func isNoise(text []byte) bool { return (text[0] == '[' || text[0] == '<') && noise.Match(text) }
 
-func (w *Watch) milestone(i int, l screen.Line) {
-	if i < 0 {
+var noise = re(`^(?:<\d>)?\[ *\d+\.\d{6}\]|^\[[ *]{6}\](?: |$)`)
+
+// stamped matches a kernel's message that begins within a line.
+var stamped = re(`\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? .*$`)
+
+// rests is true of a line after which nothing comes before somebody types: the
+// kernel may have ended it.
+func rests(text []byte) bool {
+	if bytes.Contains(text, []byte("press Enter to activate this console")) {
+		return true
+	}
+	if bytes.HasSuffix(text, []byte("login:")) {
+		return true
+	}
+	at := stamped.FindIndex(text)
+	return at != nil && waits.Match(bytes.TrimRight(text[:at[0]], " "))
+}
+
+// enters matches a login by a name, typed or not.
+var enters = re(`login: [^\s\[]`)
+
+func re(s string) *regexp.Regexp { return regexp.MustCompile(s) }
+
+// saw is told of a line that tells of trouble.
+func (w *Watch) saw(s verdict.Sign) {
+	// A rescue's prompt that is open is waited at; its other words a person may have
+	// got past by now.
+	if s.Waits || s.Ends && s.Rescue && !w.open {
+		if w.asked || w.command {
+			return // it is read, not asked
+		}
+		w.asking = &asking{sign: s, stage: Stage(w.reader.Stage()), since: w.heard, rescue: s.Rescue}
+		if s.Waits {
+			return
+		}
+		s.Ends = false
+	}
+	row := Tripwire{ID: s.ID, Means: s.Means, Remedy: s.Remedy}
+	line := s.Line
+	if s.Ends {
+		if v := w.reader.Verdict(); v.Verdict == verdict.Fails {
+			row = Tripwire{ID: v.ID, Means: v.Means, Remedy: v.Remedy, Fatal: true}
+			line = v.Cause
+		}
+	}
+	if !row.Fatal && s.Unsaid {
 		return
 	}
-	if milestones[i].stage == Shell {
-		w.prompt(l)
-	}
-	w.reach(i, l)
+	w.touch(row.trip(w, line.Offset, line.Text))
 }
 
 // prompt looks at a line that begins with a shell's prompt: a command behind it
@@ -74,7 +136,7 @@ func (w *Watch) prompt(l screen.Line) {
 	end, _ := PromptEnd(l.Text)
 	typed := bytes.TrimSpace(l.Text[end:])
 	if !w.asked {
-		w.held = nil
+		w.forget()
 	}
 	// A kernel message may have been printed behind the prompt.
 	if len(typed) > 0 {
@@ -84,13 +146,19 @@ func (w *Watch) prompt(l screen.Line) {
 	}
 }
 
+// forget drops what was seen in a command's output, which was no news.
+func (w *Watch) forget() {
+	w.held = nil
+	w.reader.Quote(false)
+}
+
 // sequence looks at a control sequence: a line editor turns bracketed paste on
 // with its prompt, whatever that looks like, and off when Enter is pressed.
 func (w *Watch) sequence(csi []byte) {
 	switch string(csi) {
 	case "?2004h":
 		if w.command = false; !w.asked {
-			w.held = nil
+			w.forget()
 		}
 	case "?2004l":
 		w.command = true
@@ -107,7 +175,7 @@ func (w *Watch) peek(quiet bool) {
 		return
 	}
 	switch text[len(text)-1] {
-	case ':', '$', '#', '>', ')', ']':
+	case ':', '$', '#', '>', ')', ']', '?':
 	default:
 		if !quiet {
 			return
@@ -118,79 +186,69 @@ func (w *Watch) peek(quiet bool) {
 		return
 	}
 	w.seen = len(open.Text)
-	found := tables.find(open.Text)
-	w.milestone(milestoneOf(open.Text, found, w.reached), open)
-	w.trip(text, open, found)
+	w.read(text, open)
 }
 
 // waits matches an open line that waits for a person.
 var waits = re(`(?:login|[Pp]assword(?: for \S+)?):$|[$#>]$|\(END\)$`)
 
-func (w *Watch) reach(i int, l screen.Line) {
-	m := milestones[i]
-	if i <= w.reached {
-		if i > restart || w.stage.rank() <= Menu.rank() || (w.asked || w.command) && !w.restarts {
-			return
-		}
-		// Back at the beginning: the machine has started again.
-		w.release()
-		w.command, w.restarts = false, false
-		counts := w.counts["reboot-loop"]
-		clear(w.tripped)
-		clear(w.counts)
-		w.counts["reboot-loop"] = counts
+// early matches what systemd says before it says that it runs in an initrd.
+var early = re(`systemd\[1\]: (?:systemd \d|Detected )`)
+
+// move notes a stage that the reader has seen the boot reach.
+func (w *Watch) move(l screen.Line, text []byte) {
+	stage := Stage(w.reader.Stage())
+	if stage == w.stage || w.stage.Reached(stage) || stage == Init && early.Match(text) {
+		return
 	}
-	r := Reached{Stage: m.stage, Milestone: m.name, At: w.heard, Line: string(l.Text), Offset: l.Offset}
-	if w.cfg.OnStage != nil && m.stage != w.stage {
+	w.stage, w.moved = stage, w.heard
+	if stage == Shell {
+		w.counts, w.entered = 0, false
+	}
+	if w.cfg.OnStage != nil {
+		r := Reached{Stage: stage, Milestone: string(stage), At: w.heard, Line: string(l.Text), Offset: l.Offset}
 		w.events = append(w.events, func() { w.cfg.OnStage(r) })
-	}
-	if w.cfg.OnMilestone != nil {
-		w.events = append(w.events, func() { w.cfg.OnMilestone(r) })
-	}
-	if m.stage != w.stage {
-		w.moved = w.heard
-	}
-	w.reached, w.stage = i, m.stage
-	if w.stage == Shell {
-		clear(w.counts)
 	}
 }
 
-func (w *Watch) trip(text []byte, l screen.Line, found rows) {
-	if found == (rows{}) {
+// mark notes a milestone. A shell's prompt in a rescue is none.
+func (w *Watch) mark(i int, l screen.Line) {
+	if i <= w.reached || milestones[i].stage == Shell && w.reader.Stage() != string(Shell) {
 		return
 	}
-	for i := range tripwires {
-		t := &tripwires[i]
-		if !found.has(len(milestones)+i) || w.tripped[t.ID] ||
-			t.before != "" && w.stage.Reached(t.before) || !t.pattern.Match(text) || t.except != nil && t.except.Match(text) {
-			continue
-		}
-		if l.End == screen.Open && !t.prompt && !w.closed {
-			continue // it will be seen again when it has ended
-		}
-		if t.times > 0 {
-			if w.counts[t.ID]++; w.counts[t.ID] < t.times {
-				continue
-			}
-		}
-		if w.touch(t.trip(w, l.Offset, string(text))) {
-			return // the first row that matches a line names it
-		}
+	w.reached = i
+	if w.cfg.OnMilestone != nil {
+		r := Reached{Stage: milestones[i].stage, Milestone: milestones[i].name, At: w.heard, Line: string(l.Text), Offset: l.Offset}
+		w.events = append(w.events, func() { w.cfg.OnMilestone(r) })
+	}
+}
+
+// restart begins another boot.
+func (w *Watch) restart(l screen.Line, text []byte) {
+	w.release()
+	w.command, w.resting, w.entered = false, false, false
+	w.reached, w.stage, w.counts = -1, "", 0
+	loops := w.tripped[rebootLoop.ID]
+	clear(w.tripped)
+	w.tripped[rebootLoop.ID] = loops
+	if w.reader.Loops() {
+		w.touch(rebootLoop.trip(w, l.Offset, string(text)))
 	}
 }
 
 // touch delivers a trip, unless it must be held.
-func (w *Watch) touch(trip Trip) (delivered bool) {
+func (w *Watch) touch(trip Trip) {
 	if w.asked || w.command {
-		if len(w.held) < len(tripwires) {
+		if len(w.held) < maxHeld {
 			w.held = append(w.held, trip)
 		}
-		return false
+		return
 	}
 	w.deliver(trip)
-	return true
 }
+
+// maxHeld bounds what a command's output may show.
+const maxHeld = 100
 
 func (w *Watch) release() {
 	for _, t := range w.held {
@@ -200,10 +258,14 @@ func (w *Watch) release() {
 }
 
 func (w *Watch) deliver(t Trip) {
-	if w.tripped[t.ID] {
+	key := t.ID
+	if t.Fatal {
+		key = strings.ToUpper(key) // there may have been word of it before
+	}
+	if w.tripped[key] {
 		return
 	}
-	w.tripped[t.ID] = true
+	w.tripped[key] = true
 	if w.cfg.OnTrip != nil {
 		w.events = append(w.events, func() { w.cfg.OnTrip(t) })
 	}

@@ -37,15 +37,17 @@ func (f *prefilter) find(line []byte) rows {
 	return r
 }
 
-// tables is the prefilter of both tables: the rows of milestones, then those of
-// tripwires.
+// tables is the prefilter of the milestones' rows, and of two more.
 var tables = func() *prefilter {
 	var table [][]string
 	for _, m := range milestones {
 		table = append(table, m.words)
 	}
-	for _, t := range tripwires {
-		table = append(table, t.words)
-	}
-	return newPrefilter(table)
+	return newPrefilter(append(table,
+		[]string{"(automatic login)", "Login timed out", "Login incorrect"},
+		[]string{"activate this console", "login:", "assword"}))
 }()
+
+// loops is the place of the lines that a console may log in with again, rest of
+// those after which it may wait for somebody.
+var loops, rest = len(milestones), len(milestones) + 1

@@ -4,7 +4,7 @@ import "regexp"
 
 // prompt matches a shell's prompt at the beginning of a visible line; the rest of
 // the line is what was typed.
-var prompt = regexp.MustCompile(`^(?:\[?(?:\][0-2];[^$#\]]*)?[\w.-]+@[\w.-]+(?::| )[^$#\]]{0,200}\]?|[\w.-]*sh-\d[\d.]*|[~/][\w./-]*)([$#])(?: |$)`)
+var prompt = regexp.MustCompile(`^(?:\[?(?:\][0-2];[^$#\]]*)?[\w.-]+@[\w.-]+(?::| )[^$#\]]{0,200}\]?|[\w.-]*sh-\d[\d.]*|(?:[\w.-]+:)?[~/][\w./-]* ?)([$#])(?: |$)`)
 
 // PromptEnd is where the shell's prompt at the beginning of line ends and what
 // is typed begins.

@@ -44,8 +44,8 @@ type Reached struct {
 	Offset    int64
 }
 
-// milestone is a kind of line that shows a boot to have reached a stage. There
-// may be several to one stage, in the order of a boot.
+// milestone is a kind of line that has a name of its own within a boot: stages
+// themselves are the verdict's.
 type milestone struct {
 	name    string
 	stage   Stage
@@ -80,20 +80,16 @@ var milestones = []milestone{
 
 // milestoneOf is the place of line's milestone in the table, or -1. A line that is
 // an autologin is also a login: the last match counts. It leaves out those that
-// are no news after the given one: all up to it, save for the first, by which a
-// machine that starts again is known.
+// are no news after the given one.
 func milestoneOf(line []byte, found rows, reached int) int {
 	last := len(milestones) - 1
 	if _, ok := PromptEnd(line); ok {
 		return last
 	}
-	for i := last - 1; i >= 0; i-- {
-		if (i > reached || i <= restart) && found.has(i) && milestones[i].pattern.Match(line) {
+	for i := last - 1; i > reached; i-- {
+		if found.has(i) && milestones[i].pattern.Match(line) {
 			return i
 		}
 	}
 	return -1
 }
-
-// restart is the last milestone that, seen again, means a new boot.
-const restart = 1

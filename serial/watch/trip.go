@@ -2,7 +2,6 @@ package watch
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -10,11 +9,13 @@ import (
 // Trip is a tripwire that was touched.
 type Trip struct {
 	ID, Means, Remedy string
-	Fatal             bool
-	Line              string // the line that touched it, or what was silent
-	Stage             Stage
-	At                time.Time
-	Offset            int64 // of the line's first byte in the stream
+	// Fatal: nothing that is awaited will come any more. The ID is then the cause's,
+	// of which there may have been word before.
+	Fatal  bool
+	Line   string // the line that touched it, or what was silent
+	Stage  Stage
+	At     time.Time
+	Offset int64 // of the line's first byte in the stream
 }
 
 // Tripwire is a line on a console, or a silence, that has a name.
@@ -22,29 +23,18 @@ type Tripwire struct {
 	ID     string // kebab-case, unique, never reused
 	Means  string // what has happened
 	Remedy string // what to do about it
-	// Fatal: nothing that is awaited will come any more.
+	// Fatal: nothing that is awaited will come any more. It is false of a line
+	// that healthy boots may have, too, however bad it looks.
 	Fatal bool
 
-	// words are looked for before pattern is tried: with one of them at least
-	// in every line that matches, a flood of other lines stays cheap.
-	words   []string
-	pattern *regexp.Regexp
-	except  *regexp.Regexp // a line that matches it, too, does not count
-	// before: it counts only until this stage has been reached ("" is always).
-	before Stage
-	// prompt: it is a line that waits for input, and so has no end.
-	prompt bool
-	// times the pattern must be seen, without a shell between; 0 is once.
-	times int
 	// silence in stage trips when it lasts longer than this.
 	silent  Stage
 	silence time.Duration
+	spoken  bool // the kernel has said something
+	settled bool // the last target was reached
 	// spins: a spinner that turns for a job without a limit is a silence, too.
 	spins bool
 }
-
-// Tripwires is a copy of the table, in the order of a boot.
-func Tripwires() []Tripwire { return slices.Clone(tripwires) }
 
 // Alarm is a line of trouble that one image is known for, as those of [Tripwires]
 // are of any. It ends no wait.

@@ -46,10 +46,10 @@ var tripCases = map[string]struct{ trips, harmless []string }{
 		[]string{banner + "Failed to load ldlinux.c32\r\n", banner + "isolinux.bin missing or corrupt.\r\n", banner + "No DEFAULT or UI configuration directive found!\r\n"},
 		[]string{banner + "Loading ldlinux.c32... ok\r\n", atShell + "grep isolinux.bin missing\r\n"}},
 	"grub-error": {
-		[]string{"Welcome to GRUB!\r\nerror: no such device: 1234.\r\n", "Welcome to GRUB!\r\nerror: file `/boot/bzImage' not found.\r\n"},
+		[]string{"Welcome to GRUB!\r\nerror: no such device: 1234.\r\n", "Welcome to GRUB!\r\nerror: file `/boot/bzImage' not found.\r\n", "grub rescue> "},
 		[]string{"Welcome to GRUB!\r\nerror: no suitable video mode found.\r\nBooting in blind mode\r\n", atLogin + "error: file `x' not found.\r\n"}},
 	"bootloader-prompt": {
-		[]string{"Welcome to GRUB!\r\ngrub> ", "grub rescue> "},
+		[]string{"Welcome to GRUB!\r\ngrub> ", "U-Boot 2023.01 (Jan 01 2023)\r\n=> "},
 		// ISOLINUX's prompt goes on by itself when there is a timeout.
 		[]string{banner + "boot: ", atShell + "cat grub\r\ngrub> "}},
 	"kernel-not-started": {
@@ -59,10 +59,13 @@ var tripCases = map[string]struct{ trips, harmless []string }{
 		[]string{loaded + "[    1.234567] VFS: Cannot open root device \"sda1\" or unknown-block(0,0)\r\n", loaded + "[    1.234567] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n"},
 		[]string{stage1 + "[   10.654175] /dev/root: Can't open blockdev\r\n"}},
 	"init-missing": {
-		[]string{loaded + "[    2.345678] Kernel panic - not syncing: No working init found.\r\n", stage1 + "stage 2 init script (/mnt-root/init) not found\r\n"},
+		[]string{loaded + "[    2.345678] Kernel panic - not syncing: No working init found.\r\n", loaded + "[    3.456789] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\r\n"},
 		[]string{atLogin + "service: No init found in the archive, skipped\r\n"}},
+	"no-stage-2": {
+		[]string{stage1 + "stage 2 init script (/mnt-root/init) not found\r\n"},
+		[]string{stage1 + "stage 2 init script (/init) is run\r\n"}},
 	"kernel-panic": {
-		[]string{loaded + "[    3.456789] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\r\n", loaded + "[    3.456789][    T1] Kernel panic - not syncing: sysrq triggered crash\r\n",
+		[]string{loaded + "[    3.456789][    T1] Kernel panic - not syncing: sysrq triggered crash\r\n",
 			atShell + "[  190.123456] Kernel panic - not syncing: Fatal exception\r\n", loaded + "Kernel panic - not syncing: early\r\n"},
 		[]string{loaded + "[    0.000000] Command line: panic=1 boot.panic_on_fail\r\n", atShell + "grep 'Kernel panic - not syncing' log\r\n", atLogin + "docs: Kernel panic - not syncing means trouble\r\n"}},
 	"kernel-oops": {
@@ -99,8 +102,8 @@ var tripCases = map[string]struct{ trips, harmless []string }{
 		[]string{stage1 + "modprobe: FATAL: Module virtio_foo not found in directory /lib/modules/6.1\r\n"},
 		[]string{stage1 + "loading module loop...\r\n"}},
 	"initrd-shell": {
-		[]string{stage1 + "(initramfs) ", stage1 + "An error occurred in stage 1 of the boot process, which must mount the\r\n", stage1 + "\r\nBusyBox v1.36.1 (Debian) built-in shell (ash)\r\n", stage1 + "dracut:/# "},
-		[]string{loaded + "[    0.0] Command line: boot.shell_on_fail\r\n", atLogin + "[   OK  ] interactive shell ready\r\n"}},
+		[]string{stage1 + "(initramfs) ", stage1 + "An error occurred in stage 1 of the boot process, which must mount the\r\n", stage1 + "dracut:/# "},
+		[]string{stage1 + "\r\nBusyBox v1.36.1 (Debian) built-in shell (ash)\r\n", loaded + "[    0.0] Command line: boot.shell_on_fail\r\n", atLogin + "[   OK  ] interactive shell ready\r\n"}},
 	"dracut-fatal": {
 		[]string{stage1 + "[  180.123456] dracut-initqueue[300]: Warning: Could not boot.\r\n", stage1 + "dracut: FATAL: No or empty root= argument\r\n", stage1 + "[    3.1] dracut: Refusing to continue\r\n"},
 		[]string{stage1 + "[    3.123456] dracut: dracut-059\r\n"}},
@@ -169,32 +172,26 @@ func trips(console string) []string {
 }
 
 func TestTripwires(t *testing.T) {
-	require.GreaterOrEqual(t, len(tripwires), 25)
+	require.GreaterOrEqual(t, len(Tripwires()), 60)
 	seen := map[string]bool{}
-	for _, row := range tripwires {
+	for _, row := range Tripwires() {
 		require.False(t, seen[row.ID], "%s stands twice", row.ID)
 		seen[row.ID] = true
 		assert.NotEmpty(t, row.Means, row.ID)
 		assert.NotEmpty(t, row.Remedy, row.ID)
-		if row.pattern == nil {
-			assert.NotZero(t, row.silence, row.ID)
-			continue
-		}
-		t.Run(row.ID, func(t *testing.T) {
-			c, ok := tripCases[row.ID]
-			require.True(t, ok, "it has no cases")
+	}
+	for id, c := range tripCases {
+		t.Run(id, func(t *testing.T) {
+			require.True(t, seen[id], "there is no such tripwire")
 			require.NotEmpty(t, c.trips)
 			require.NotEmpty(t, c.harmless)
 			for _, console := range c.trips {
-				assert.Contains(t, trips(console), row.ID, "%q", console)
+				assert.Contains(t, trips(console), id, "%q", console)
 			}
 			for _, console := range c.harmless {
-				assert.NotContains(t, trips(console), row.ID, "%q", console)
+				assert.NotContains(t, trips(console), id, "%q", console)
 			}
 		})
-	}
-	for id := range tripCases {
-		assert.True(t, seen[id], "there is no tripwire %s", id)
 	}
 }
 
@@ -362,6 +359,48 @@ func TestABannerThatACommandPrintsIsNoRestart(t *testing.T) {
 	assert.Equal(t, Shell, w.Stage())
 	w.Write([]byte("\x1b[?2004h[root@nixos:~]# reboot\r\n\x1b[?2004l\r[  200.123456] reboot: Restarting system\r\n" + banner))
 	assert.Equal(t, Bootloader, w.Stage())
+}
+
+// A kernel that was told to say little may be silent for as long as it likes: it
+// is worth a note, and ends no wait.
+func TestAQuietKernelsSilenceIsNotFinal(t *testing.T) {
+	for console, quiet := range map[string]bool{
+		loaded: true,
+		loaded + "[    0.000000] Kernel command line: ro quiet\r\n":                    false,
+		stage1 + "[    0.000000] Kernel command line: console=ttyS0 loglevel=3 ro\r\n": false,
+		banner + "Kernel command line: ro quiet\r\nLoading /boot/bzImage... ok\r\n":    false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var seen []Trip
+			w := New(Config{Quiet: quiet, OnTrip: func(trip Trip) { seen = append(seen, trip) }})
+			w.Write([]byte(console))
+			for range 3600 {
+				time.Sleep(time.Second)
+				assert.Nil(t, w.Idle(time.Now()), "%q", console)
+			}
+			require.Len(t, seen, 1, "%q", console)
+			assert.False(t, seen[0].Fatal)
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := New(Config{})
+		w.Write([]byte(loaded + "[    0.000000] Kernel command line: ro loglevel=7\r\n"))
+		time.Sleep(time.Hour)
+		assert.NotNil(t, w.Idle(time.Now()))
+	})
+}
+
+// What was seen on the way is what a silence after it is called.
+func TestASilenceIsNamedByItsCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(Config{})
+		w.Write([]byte(stage2 + "[ TIME ] Timed out waiting for device /dev/sdb1.\r\n[  OK  ] Reached target Swaps.\r\n"))
+		time.Sleep(time.Hour)
+		trip := w.Idle(time.Now())
+		require.NotNil(t, trip)
+		assert.Equal(t, "device-timeout", trip.ID)
+		assert.Contains(t, trip.Line, "nothing for 5m0s; shown by: [ TIME ] Timed out waiting")
+	})
 }
 
 func TestPatienceScalesSilence(t *testing.T) {

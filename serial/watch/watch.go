@@ -1,12 +1,11 @@
 package watch
 
 import (
-	"bytes"
-	"fmt"
 	"sync"
 	"time"
 
 	"bootaudit/internal/screen"
+	"bootaudit/internal/verdict"
 )
 
 // Config says who is told. The callbacks are called from Write, Idle and
@@ -21,6 +20,10 @@ type Config struct {
 	OnMilestone func(Reached)
 	// Alarms are what this image in particular prints when it is in trouble.
 	Alarms []Alarm
+	// Quiet: the kernel was told to say little (quiet, a low loglevel), and its
+	// silence ends no wait. That is also seen on a console that shows the kernel's
+	// command line.
+	Quiet bool
 	// Patience multiplies every silence limit; 0 is 1. The limits in the table
 	// are for an emulated CPU.
 	Patience float64
@@ -38,6 +41,7 @@ type Watch struct {
 
 	mu      sync.Mutex
 	lines   screen.Lines
+	reader  verdict.Reader
 	stage   Stage
 	reached int       // the last milestone, by its place; -1 is none
 	heard   time.Time // when the last byte came
@@ -49,21 +53,20 @@ type Watch struct {
 	command bool      // a command was typed at a prompt that has not come back
 	held    []Trip
 	tripped map[string]bool
-	counts  map[string]int
+	counts  int // of logins
+	starts  int // of the machine, after the first
 	closed  bool
-	// restarts: the kernel has said that the machine will start again. Without
-	// that, a bootloader's banner in a command's output is only a text.
-	restarts bool
-	waiting  bool // the open line is a prompt that waits for us
-	seen     int  // bytes of the open line that peek has looked at
+	asking  *asking
+	open    bool // the line that is being read
+	waiting bool // the open line is a prompt that waits for us
+	entered bool // somebody has logged in, and there was no shell yet
+	resting bool // the last words before the kernel's were
+	seen    int  // bytes of the open line that peek has looked at
+	stale   int  // and those that were read as if it had ended
 
 	events  []func()
 	telling bool // somebody calls them
 }
-
-// heldFor is the silence after which a trip in a command's output is believed:
-// the command's prompt did not come back.
-const heldFor = 3 * time.Second
 
 // New starts to watch a console from its first byte.
 func New(cfg Config) *Watch {
@@ -73,8 +76,9 @@ func New(cfg Config) *Watch {
 	if cfg.Patience == 0 {
 		cfg.Patience = 1
 	}
-	w := &Watch{cfg: cfg, tripped: map[string]bool{}, counts: map[string]int{}, reached: -1, heard: cfg.Now()}
+	w := &Watch{cfg: cfg, tripped: map[string]bool{}, reached: -1, heard: cfg.Now()}
 	w.moved = w.heard
+	w.reader.Saw = w.saw
 	w.lines.Each = w.line
 	w.lines.Sequence = w.sequence
 	return w
@@ -98,7 +102,8 @@ func (w *Watch) Asked(on bool) {
 	defer w.mu.Unlock()
 	w.asked = on
 	if !on {
-		w.command, w.held = false, nil
+		w.command = false
+		w.forget()
 	}
 }
 
@@ -109,7 +114,10 @@ func (w *Watch) ShellAnswered() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.stage.Reached(Shell) {
-		w.reach(len(milestones)-1, w.lines.Open())
+		open := w.lines.Open()
+		w.reader.Answered()
+		w.mark(len(milestones)-1, open)
+		w.move(open, open.Text)
 	}
 }
 
@@ -128,54 +136,6 @@ func (w *Watch) Stage() Stage {
 	return w.stage
 }
 
-// Idle is the trip of a silence that has lasted too long for the stage reached,
-// or nil. It is to be called from time to time.
-func (w *Watch) Idle(now time.Time) *Trip {
-	defer w.tell()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	quiet, still := now.Sub(w.heard), now.Sub(w.moved)
-	w.peek(true)
-	if quiet >= heldFor && len(w.held) > 0 {
-		trip := w.held[0]
-		w.release()
-		return &trip
-	}
-	if w.waiting {
-		return nil
-	}
-	for _, t := range tripwires {
-		limit := time.Duration(float64(t.silence) * w.cfg.Patience)
-		lasted, what := quiet, "nothing"
-		if t.spins {
-			lasted, what = still, "no progress"
-		}
-		if limit == 0 || t.silent != w.stage || lasted < limit || t.spins && (!w.spins || quiet > spinnerStops) {
-			continue
-		}
-		if w.stage == "" && w.lines.Offset() > 0 {
-			return nil // it talks, in words that are not known
-		}
-		open := w.lines.Open()
-		line := open.Text
-		if len(bytes.TrimSpace(line)) == 0 {
-			line = w.last
-		}
-		trip := t.trip(w, open.Offset, fmt.Sprintf("%s for %s; last line: %s", what, limit.Round(time.Second), line))
-		trip.At = now.Add(-lasted)
-		if !w.silent {
-			w.silent = true
-			w.deliver(trip)
-		}
-		return &trip
-	}
-	return nil
-}
-
-// spinnerStops is the silence after which systemd's spinner, which turns every
-// second at least, does no longer.
-const spinnerStops = 10 * time.Second
-
 // Close ends the stream: the last line counts as it is, and what was held is
 // delivered, since no prompt came after it.
 func (w *Watch) Close() error {
@@ -185,6 +145,9 @@ func (w *Watch) Close() error {
 	w.closed = true
 	w.lines.Flush()
 	w.release()
+	if a := w.asking; a != nil && a.sign.Final != "" && !a.answered && !w.asked && !w.command {
+		w.deliver(w.prompted(a))
+	}
 	return nil
 }
 

@@ -46,7 +46,8 @@ var looks = map[string]look{
 				return r
 			}
 			for _, trip := range s.Trips() {
-				if trip.Fatal {
+				// The guest may outlive these two.
+				if trip.Fatal || trip.ID == "out-of-memory" || trip.ID == "kernel-oops" {
 					return check.Break(trip.ID + ": " + trip.Means)
 				}
 			}
