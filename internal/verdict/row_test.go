@@ -100,13 +100,10 @@ var others = map[string][][2]string{
 }
 
 func tripped(line string) (ids []string) {
-	var r Reader
+	r := Reader{Saw: func(s Sign) { ids = append(ids, s.ID) }}
 	r.Line(1, 0, []byte(line))
-	for _, e := range r.boot.events {
-		ids = append(ids, e.row.id)
-	}
-	if r.boot.final != nil {
-		ids = append(ids, r.boot.final.row.id)
+	if f := r.boot.final; f != nil {
+		ids = append(ids, f.row.id)
 	}
 	return ids
 }

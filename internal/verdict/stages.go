@@ -1,9 +1,6 @@
 package verdict
 
-import (
-	"bytes"
-	"regexp"
-)
+import "regexp"
 
 // stages are in the order of a boot; "" is before all.
 var stages = []string{"", "firmware", "bootloader", "menu", "kernel-load", "initrd", "init", "login", "shell"}
@@ -35,6 +32,17 @@ var marks = []mark{
 		re(`^[\x00-\x20]{0,8}[\w.-]+ login:|^ ?login: ?\w|\S login: \S+ \(automatic login\)|\(none\) login:|Please press Enter to activate this console|^Login incorrect|^Password: ?$|^\S.*(?:Linux|Yocto|Debian|Ubuntu|Poky|OpenEmbedded|Fedora|Arch).* \S+ tty(?:S|AMA|mxc|1)\w*$|^\S.* hvc0$`)},
 }
 
+// ranks are those of the marks' stages.
+var ranks = func() []int {
+	var ranks []int
+	for _, m := range marks {
+		ranks = append(ranks, rank(m.stage))
+	}
+	return ranks
+}()
+
+var login, initRank, shell = rank("login"), rank("init"), rank("shell")
+
 // prompts are how shells ask, each at a line's beginning.
 var prompts = regexp.MustCompile(`^[\x00-\x20]{0,8}(?:\[?[\w.-]+@[\w.()-]+(?::| )[^$#\]>]{0,80}\]?[$#](?: |$)|[\w.-]*sh-\d[\d.]*[$#](?: |$)|(?:~|/[\w./-]*|[\w.-]+:[~/][\w./-]*) ?[$#](?: |$)|[A-Z][A-Z-]{3,20}>(?: |$))`)
 
@@ -50,5 +58,10 @@ var lone = regexp.MustCompile(`^>(?: |$)`)
 // asks says whether a line begins with a shell's prompt.
 func asks(line []byte) bool {
 	line = line[:min(len(line), 160)]
-	return bytes.ContainsAny(line, "#$>") && prompts.Match(line) && !notPrompts.Match(line)
+	for i, b := range line {
+		if (b == '#' || b == '$' || b == '>') && (i+1 == len(line) || line[i+1] == ' ') {
+			return prompts.Match(line) && !notPrompts.Match(line)
+		}
+	}
+	return false
 }

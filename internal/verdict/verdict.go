@@ -113,12 +113,12 @@ func (r *Reader) read(at Line, text []byte, open bool) {
 			continue
 		}
 		row := &all[i]
-		if open && !row.last && !row.rescue || b.late(row) || !row.pattern.Match(text) || r.is(harmless, text) {
+		known := slices.IndexFunc(b.events, func(e event) bool { return e.row == row })
+		if open && !row.last && !row.rescue || b.late(row) || !r.matters(row, known >= 0) || !row.pattern.Match(text) || r.is(harmless, text) {
 			continue
 		}
 		b.rescue = b.rescue || row.rescue
 		ends := row.final != "" && (row.ends == nil || row.ends.Match(text))
-		known := slices.IndexFunc(b.events, func(e event) bool { return e.row == row })
 		switch {
 		case row.last && stands:
 			continue
@@ -136,6 +136,18 @@ func (r *Reader) read(at Line, text []byte, open bool) {
 	for _, s := range seen {
 		r.Saw(s) // when all that the line tells is known
 	}
+}
+
+// matters says whether a line of a row would change anything: a flood of lines
+// that were seen before must stay cheap.
+func (r *Reader) matters(row *row, known bool) bool {
+	switch {
+	case r.Saw == nil && (row.weight == hint || row.weight == trouble && !row.last && r.boot.stage >= rank("login")):
+		return false
+	case !known, row.last, row.class == "stall", row.class == "kernel-crash" && row.weight > hint, row.class == "waits-for-person":
+		return true
+	}
+	return r.Saw != nil && row.final != ""
 }
 
 // look finds the rows and marks that may be on the line.
@@ -159,7 +171,7 @@ func (r *Reader) again(text []byte) bool {
 	b := &r.boot
 	if b.restarts || b.panicked() && !r.quoted {
 		for _, i := range r.tried {
-			if m := i - len(all); m >= 0 && m < len(marks) && rank(marks[m].stage) <= rank("bootloader") && marks[m].pattern.Match(text) {
+			if m := i - len(all); m >= 0 && m < len(marks) && ranks[m] <= rank("bootloader") && marks[m].pattern.Match(text) {
 				return true
 			}
 		}
@@ -237,8 +249,14 @@ func (r *Reader) stages(text []byte) {
 		reached = rank("kernel-load")
 	}
 	for _, i := range r.tried {
-		if m := i - len(all); m >= 0 && m < len(marks) && marks[m].pattern.Match(text) {
-			reached = max(reached, rank(marks[m].stage))
+		m := i - len(all)
+		if m < 0 || m >= len(marks) {
+			continue
+		}
+		// A login shows each time that what was before is passed.
+		shows := ranks[m]
+		if (shows > max(reached, b.stage) || shows == login && len(b.events) > 0) && (shows != initRank || !b.initrd) && marks[m].pattern.Match(text) {
+			reached = max(reached, shows)
 		}
 	}
 	switch {
@@ -254,6 +272,7 @@ func (r *Reader) stages(text []byte) {
 		reached = rank("initrd")
 	}
 	switch {
+	case b.stage == shell && len(b.events) == 0 && !b.rescue:
 	case asks(text), r.is(busybox, text) && b.worst(root) == nil, len(text) == 1 && bare.Match(text) && b.stage >= rank("login"), b.uroot && lone.Match(text):
 		reached = rank("shell")
 	}

@@ -77,9 +77,27 @@ func (w *Watch) read(text []byte, l screen.Line) {
 }
 
 // isNoise is true of what the kernel or a spinner prints under a prompt that waits.
-func isNoise(text []byte) bool { return (text[0] == '[' || text[0] == '<') && noise.Match(text) }
-
-var noise = re(`^(?:<\d>)?\[ *\d+\.\d{6}\]|^\[[ *]{6}\](?: |$)`)
+func isNoise(text []byte) bool {
+	if len(text) > 3 && text[0] == '<' && text[2] == '>' {
+		text = text[3:] // a level
+	}
+	if text[0] != '[' {
+		return false
+	}
+	// Each line of a kernel's log comes here: a pattern is too slow.
+	i := 1
+	for i < len(text) && (text[i] == ' ' || text[i] >= '0' && text[i] <= '9') {
+		i++
+	}
+	if i+7 < len(text) && text[i] == '.' {
+		return text[i+7] == ']'
+	}
+	spins := 1
+	for spins < len(text) && (text[spins] == ' ' || text[spins] == '*') {
+		spins++
+	}
+	return spins == 7 && len(text) > 7 && text[7] == ']'
+}
 
 // stamped matches a kernel's message that begins within a line.
 var stamped = re(`\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? .*$`)
