@@ -15,13 +15,17 @@ import (
 
 // analyzer gathers the facts from what the guest printed, line by line.
 type analyzer struct {
-	lines screen.Lines
-	watch *watch.Watch
-	boot  verdict.Reader
-	ended int // lines, so far
-	now   moment
-	times []tick // of what is still to come, in a file that tells
-	out   Report
+	lines  screen.Lines
+	watch  *watch.Watch
+	boot   verdict.Reader
+	ended  int // lines, so far
+	last   Numbered
+	starts int      // of the machine
+	ending []byte   // the last line
+	stood  []moment // when each stage of the boot was reached
+	now    moment
+	times  []tick // of what is still to come, in a file that tells
+	out    Report
 	// number is the number of the file's line that an offset is in.
 	number func(offset int64) int
 
@@ -121,6 +125,7 @@ func (a *analyzer) finish() Report {
 	v := a.boot.Verdict()
 	a.out.Verdict, a.out.Stage, a.out.Class = v.Verdict, v.Stage, v.Class
 	a.out.CauseLine, a.out.CauseText, a.out.Means, a.out.Remedy = v.Cause.Number, v.Cause.Text, v.Means, v.Remedy
+	a.tell(v)
 	return a.out
 }
 
@@ -192,11 +197,15 @@ func (a *analyzer) ready() {
 
 // line looks at one line of the guest.
 func (a *analyzer) line(l screen.Line) {
-	a.boot.Line(cmp.Or(a.number(l.Offset), a.ended+1), l.Offset, l.Text)
+	number := cmp.Or(a.number(l.Offset), a.ended+1)
+	a.boot.Line(number, l.Offset, l.Text)
+	a.timed()
 	text := bytes.TrimRight(l.Text, " \t")
 	if len(text) == 0 {
 		return
 	}
+	a.ending = append(a.ending[:0], text[:min(len(text), maxEnding)]...)
+	a.last.Number = number
 	if l.End == screen.CRLF {
 		a.feeds[l.Feeds]++
 	}

@@ -17,43 +17,72 @@ import (
 func (r Report) Page() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", r.headline())
-	if r.Verdict == verdict.Fails {
-		fmt.Fprintf(&b, "What to do: %s\n", r.Remedy)
-		if r.CauseLine > 0 {
-			fmt.Fprintf(&b, "Shown by line %d: %s\n", r.CauseLine, plain.Line(r.CauseText))
-		}
-	}
-	// The causes that have a name are of what the verdict does not look at.
-	cause := r.explain()
-	told := r.Verdict == verdict.Fails && (r.Cause == "none" || !slices.ContainsFunc(Causes, func(c Cause) bool { return c.ID == r.Cause }))
-	if !told {
-		fmt.Fprintf(&b, "%s\n", sentence(cause.Means))
-	}
-	if cause.Remedy != "" && !told {
-		fmt.Fprintf(&b, "What to do: %s\n", cause.Remedy)
-	}
-	if shown, ok := r.evidence("cause"); ok && !told {
-		fmt.Fprintf(&b, "Shown by byte %d: %s\n", shown.Offset, plain.Line(shown.Line))
-	}
+	r.cause(&b)
 	if r.Problem != "" {
 		fmt.Fprintf(&b, "The file could not be read to its end: %s\n", plain.Line(r.Problem))
 	}
-	fmt.Fprintf(&b, "\nStages reached\n")
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, stage := range r.Stages {
-		when := ""
-		if at, ok := r.Moments[stage]; ok {
-			when = time.Duration(at * float64(time.Second)).Round(100 * time.Millisecond).String()
+	if r.Verdict == verdict.Unclear && r.Last != nil {
+		fmt.Fprintf(&b, "Its last line is line %d: %s\nThe open question: %s\n", r.Last.Number, short(plain.Line(r.Last.Line)), r.Question)
+	}
+	if len(r.Reached) > 0 {
+		fmt.Fprintf(&b, "\nStages of the boot\n")
+		table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		for _, s := range r.Reached {
+			when := ""
+			if s.Seconds != nil {
+				when = time.Duration(*s.Seconds * float64(time.Second)).Round(100 * time.Millisecond).String()
+			}
+			fmt.Fprintf(table, "  %s\t%s\tline %d\t%s\n", s.Stage, when, s.Number, short(plain.Line(s.Line)))
 		}
-		shown, _ := r.evidence("stage " + stage)
-		fmt.Fprintf(table, "  %s\t%s\tbyte %d\t%s\n", stage, when, shown.Offset, short(plain.Line(shown.Line)))
+		table.Flush()
 	}
-	table.Flush()
-	if len(r.Stages) == 0 {
-		fmt.Fprintf(&b, "  none: nothing of a boot was recognised\n")
+	if len(r.Stages) > 0 {
+		r.facts(&b)
 	}
-	fmt.Fprintf(&b, "\nFacts\n")
-	table = tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	if len(r.Noticed) > 0 {
+		fmt.Fprintf(&b, "\nNoticed\n")
+		for _, t := range r.Noticed {
+			fmt.Fprintf(&b, "  %s (%s), line %d: %s\n    %s\n", t.ID, t.Means, t.Number, short(plain.Line(t.Line)), t.Remedy)
+		}
+	}
+	fmt.Fprintf(&b, "\n%d bytes of console, format: %s\n", r.Bytes, r.Format)
+	return b.String()
+}
+
+// cause says what ended the boot, or what was wrong in one that came to its end:
+// that is of what the verdict does not look at.
+func (r Report) cause(b *strings.Builder) {
+	if r.Verdict == verdict.Fails {
+		fmt.Fprintf(b, "What to do: %s\n", r.Remedy)
+		if r.CauseLine > 0 {
+			b.WriteByte('\n')
+		}
+		around := r.Around
+		if len(around) == 0 && r.CauseLine > 0 {
+			around = []Numbered{{r.CauseLine, r.CauseText}}
+		}
+		for _, line := range around {
+			mark := ' '
+			if line.Number == r.CauseLine {
+				mark = '>'
+			}
+			fmt.Fprintf(b, "%c %6d  %s\n", mark, line.Number, plain.Line(line.Line))
+		}
+	}
+	i := slices.IndexFunc(Causes, func(c Cause) bool { return c.ID == r.Cause })
+	if i < 0 || r.Cause == "none" || r.Verdict == verdict.Fails && slices.ContainsFunc(verdict.Rows(), func(row verdict.Row) bool { return row.ID == r.Cause }) {
+		return
+	}
+	fmt.Fprintf(b, "%s\nWhat to do: %s\n", sentence(Causes[i].Means), Causes[i].Remedy)
+	if shown, ok := r.evidence("cause"); ok {
+		fmt.Fprintf(b, "Shown by line %d: %s\n", shown.Number, plain.Line(shown.Line))
+	}
+}
+
+// facts are what a shell, the network and the disks had to say.
+func (r Report) facts(b *strings.Builder) {
+	var facts strings.Builder
+	table := tabwriter.NewWriter(&facts, 0, 0, 2, ' ', 0)
 	root := "no uid 0 shell was held"
 	if r.Root {
 		root = "a uid 0 shell was held"
@@ -67,20 +96,19 @@ func (r Report) Page() string {
 		{"switched off", "shutdown", string(r.Shutdown)},
 	} {
 		where := ""
-		if shown, ok := r.evidence(f.key); ok {
-			where = fmt.Sprintf("byte %d\t%s", shown.Offset, short(plain.Line(shown.Line)))
+		shown, ok := r.evidence(f.key)
+		if !ok && (f.key != "root" || !slices.Contains(r.Stages, "shell")) {
+			continue
+		}
+		if ok {
+			where = fmt.Sprintf("line %d\t%s", shown.Number, short(plain.Line(shown.Line)))
 		}
 		fmt.Fprintf(table, "  %s\t%s\t%s\n", f.name, plain.Line(f.value), where)
 	}
 	table.Flush()
-	if len(r.Trips) > 0 {
-		fmt.Fprintf(&b, "\nNoticed on the way\n")
-		for _, t := range r.Trips {
-			fmt.Fprintf(&b, "  %s (%s), byte %d: %s\n    %s\n", t.ID, t.Means, t.Offset, short(plain.Line(t.Line)), t.Remedy)
-		}
+	if facts.Len() > 0 {
+		fmt.Fprintf(b, "\nFacts\n%s", facts.String())
 	}
-	fmt.Fprintf(&b, "\n%d bytes of console, format: %s\n", r.Bytes, r.Format)
-	return b.String()
 }
 
 // headline is the verdict in one sentence.
@@ -89,35 +117,18 @@ func (r Report) headline() string {
 	if stage == "" {
 		stage = "no stage that is known"
 	}
-	switch r.Verdict {
-	case verdict.Boots:
+	switch {
+	case r.Bytes == 0:
+		return "The file is empty: no byte came from the console. See QEMU's own messages, and that the serial port is the one that was saved."
+	case r.Verdict == verdict.Boots:
 		return fmt.Sprintf("It boots: it came to %s.", stage)
-	case verdict.Fails:
+	case r.Verdict == verdict.Fails:
 		return fmt.Sprintf("It fails, and came to %s (%s): %s", stage, r.Class, sentence(r.Means))
+	case r.Stage == "" && len(r.Trips) == 0:
+		return "Unclear: nothing of a boot was recognised in this file. Check that it is a serial console's transcript or an asciicast of one."
 	default:
 		return fmt.Sprintf("Unclear: the console ends in %s, and shows neither a login nor what would keep it from one.", stage)
 	}
-}
-
-// explain is the cause in words.
-func (r Report) explain() Cause {
-	if r.Bytes == 0 && r.Cause == "none" {
-		return Cause{Means: "the file is empty: no byte came from the console",
-			Remedy: "see QEMU's own messages, and that the serial port is the one that was saved"}
-	}
-	if len(r.Stages) == 0 && r.Cause == "none" {
-		return Cause{Means: "nothing of a boot was recognised in this file",
-			Remedy: "check that it is a serial console's transcript or an asciicast of one"}
-	}
-	if i := slices.IndexFunc(Causes, func(c Cause) bool { return c.ID == r.Cause }); i >= 0 {
-		return Causes[i]
-	}
-	for _, t := range r.Trips {
-		if t.ID == r.Cause {
-			return Cause{ID: t.ID, Means: t.Means, Remedy: t.Remedy}
-		}
-	}
-	return Cause{ID: r.Cause, Means: r.Cause}
 }
 
 func (r Report) evidence(fact string) (Evidence, bool) {

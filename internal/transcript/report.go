@@ -33,6 +33,16 @@ type Report struct {
 	Means     string `json:"cause_means,omitempty"`
 	Remedy    string `json:"cause_remedy,omitempty"`
 
+	// Reached are the stages of that boot, Noticed is what was seen on the way,
+	// its cause apart.
+	Reached []Reached `json:"reached,omitempty"`
+	Noticed []Tripped `json:"noticed,omitempty"`
+	// Around are the lines before and after the cause's, with it.
+	Around []Numbered `json:"around,omitempty"`
+	// Last is the console's last line, Question what an unclear one leaves open.
+	Last     *Numbered `json:"last,omitempty"`
+	Question string    `json:"question,omitempty"`
+
 	Format   string             `json:"format"` // "raw", "no carriage returns" or "asciicast"
 	Bytes    int64              `json:"bytes"`  // of the console
 	Moments  map[string]float64 `json:"moments,omitempty"`
@@ -40,6 +50,19 @@ type Report struct {
 	Trips    []Tripped          `json:"trips,omitempty"`
 	// Problem is why the file could not be read to its end.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Reached is a stage, with the line that showed it.
+type Reached struct {
+	Stage   string   `json:"stage"`
+	Seconds *float64 `json:"seconds,omitempty"` // since the start, where the file tells
+	Numbered
+}
+
+// Numbered is a line of the file, from 1.
+type Numbered struct {
+	Number int    `json:"number"`
+	Line   string `json:"line"`
 }
 
 // Evidence is a line that shows a fact.

@@ -15,7 +15,24 @@ type boot struct {
 	quiet    bool // the kernel was told to say little
 	lines    int  // of all boots
 	events   []event
+	reached  []Reached
 	final    *event // the last line, where only that is telling
+}
+
+// Reached is a stage, and the line that showed it.
+type Reached struct {
+	Stage string
+	Line  Line
+}
+
+// mark notes that a line has changed the stage.
+func (b *boot) mark(was int, keep func() Line) {
+	for n := len(b.reached); n > 0 && rank(b.reached[n-1].Stage) > b.stage; n = len(b.reached) {
+		b.reached = b.reached[:n-1] // it was another's word for an earlier one
+	}
+	if b.stage > was {
+		b.reached = append(b.reached, Reached{stages[b.stage], keep()})
+	}
 }
 
 type event struct {

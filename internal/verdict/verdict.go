@@ -31,6 +31,9 @@ type Line struct {
 	Number int   // from 1
 	Offset int64 // of its first byte
 	Text   string
+	// Around are the lines before and after it, of those that are not empty; nil
+	// where it is no event's.
+	Around *Around
 }
 
 // Reader reads a console, line by line. The zero value is ready.
@@ -40,6 +43,7 @@ type Reader struct {
 	Saw func(Sign)
 
 	boot   boot
+	around context
 	before *boot // the boot before this one, where it did not come to a login
 	boots  int   // that did not, one after the other
 	lines  int   // so far
@@ -103,10 +107,17 @@ func (r *Reader) read(at Line, text []byte, open bool) {
 		b.final = nil
 	}
 	keep := func() Line {
-		at.Text = string(text[:min(len(text), maxText)])
+		if at.Text == "" {
+			at.Text = string(text[:min(len(text), maxText)])
+			if !open {
+				at.Around = r.around.begin()
+			}
+		}
 		return at
 	}
+	was := b.stage
 	r.stages(text)
+	b.mark(was, keep)
 	var seen []Sign
 	for _, i := range r.tried {
 		if i >= len(all) {
@@ -135,6 +146,9 @@ func (r *Reader) read(at Line, text []byte, open bool) {
 	}
 	for _, s := range seen {
 		r.Saw(s) // when all that the line tells is known
+	}
+	if !open {
+		r.around.add(at, text)
 	}
 }
 
@@ -212,6 +226,9 @@ func (r *Reader) Loops() bool { return r.boots >= 2 }
 
 // Stage is how far the boot has come, by a name of those in [Verdict].
 func (r *Reader) Stage() string { return stages[r.boot.stage] }
+
+// Reached are the stages of this boot, in their order.
+func (r *Reader) Reached() []Reached { return r.boot.reached }
 
 // Quiet is true where the kernel was told to say little, as far as the console
 // shows its command line.
