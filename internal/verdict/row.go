@@ -50,12 +50,13 @@ const next = "next"
 type Row struct {
 	ID, Class, Means, Remedy string
 	// Final is why nothing that is awaited can come any more after it; "" where
-	// something may.
+	// something may. Some: only some of its lines are final.
 	Final string
+	Some  bool
 }
 
 // Row is what others may know of it.
-func (r *row) Row() Row { return Row{r.id, r.class, r.means, r.remedy, r.final} }
+func (r *row) Row() Row { return Row{r.id, r.class, r.means, r.remedy, r.final, r.ends != nil} }
 
 // Rows are all of them, in the order of a boot.
 func Rows() []Row {
