@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"bootaudit/contract"
 	"bootaudit/internal/screen"
 	"bootaudit/internal/verdict"
 	"bootaudit/serial/watch"
@@ -15,9 +14,11 @@ import (
 
 // analyzer gathers the facts from what the guest printed, line by line.
 type analyzer struct {
-	lines  screen.Lines
-	watch  *watch.Watch
-	boot   verdict.Reader
+	lines   screen.Lines
+	boot    verdict.Reader
+	trips   trips
+	reached int // the last milestone, by its place
+
 	ended  int // lines, so far
 	last   Numbered
 	starts int      // of the machine
@@ -47,25 +48,9 @@ func newAnalyzer() *analyzer {
 	a.out.Stages = []string{}
 	a.lines.Each = a.line
 	a.lines.Sequence = a.sequence
-	var alarms []watch.Alarm
-	for _, al := range contract.PreNixOS().Alarms {
-		alarms = append(alarms, watch.Alarm{ID: al.ID, Means: al.Means, Remedy: al.Remedy, Pattern: al.Pattern.Regexp})
-	}
-	a.watch = watch.New(watch.Config{
-		Alarms: alarms,
-		Now:    func() time.Time { return a.now.instant() },
-		OnMilestone: func(r watch.Reached) {
-			if r.Milestone == "autologin" {
-				a.stage("issue", r.Offset, r.Line)
-			}
-			a.stage(r.Milestone, r.Offset, r.Line)
-		},
-		OnTrip: func(t watch.Trip) {
-			if len(a.out.Trips) < 100 {
-				a.out.Trips = append(a.out.Trips, Tripped{t.ID, t.Means, t.Remedy, t.Fatal, t.Offset, a.number(t.Offset), cut(t.Line)})
-			}
-		},
-	})
+	a.reached = -1
+	a.trips.seen = map[string]bool{}
+	a.boot.Saw = a.saw
 	return a
 }
 
@@ -85,7 +70,6 @@ func (a *analyzer) guest(p []byte) {
 			n = i + 1
 		}
 		n = a.tick(n)
-		a.watch.Write(p[:n])
 		a.lines.Write(p[:n])
 		a.out.Bytes += int64(n)
 		if p[n-1] == '\n' {
@@ -112,17 +96,16 @@ func (a *analyzer) at(t time.Duration) { a.now = moment{true, t} }
 
 // skip counts what was sent.
 func (a *analyzer) skip(n int) {
-	a.watch.Skip(n)
 	a.lines.Skip(n)
 	a.out.Bytes += int64(n)
 }
 
 func (a *analyzer) finish() Report {
 	a.lines.Flush()
-	a.watch.Close()
 	a.storage.end(a)
-	a.out.Cause = a.cause()
 	v := a.boot.Verdict()
+	a.settle(v)
+	a.out.Cause = a.cause()
 	a.out.Verdict, a.out.Stage, a.out.Class = v.Verdict, v.Stage, v.Class
 	a.out.CauseLine, a.out.CauseText, a.out.Means, a.out.Remedy = v.Cause.Number, v.Cause.Text, v.Means, v.Remedy
 	a.tell(v)
@@ -192,13 +175,16 @@ const unknown = "?"
 func (a *analyzer) ready() {
 	a.command = ""
 	a.lan.ready()
-	a.watch.Asked(false)
+	a.trips.held = nil // what a command shows is no news
 }
 
 // line looks at one line of the guest.
 func (a *analyzer) line(l screen.Line) {
 	number := cmp.Or(a.number(l.Offset), a.ended+1)
 	a.boot.Line(number, l.Offset, l.Text)
+	if starts := a.boot.Starts(); starts != a.starts {
+		a.again(starts, l)
+	}
 	a.timed()
 	text := bytes.TrimRight(l.Text, " \t")
 	if len(text) == 0 {
@@ -220,11 +206,14 @@ func (a *analyzer) line(l screen.Line) {
 		if len(typed) > 0 && !watch.Stamped(typed) {
 			a.command = string(typed)
 			a.asked.note(a.command)
-			a.watch.Asked(true)
 		}
 		a.rootPrompt(text, l)
 	}
 	in := wordsOf(text)
+	_, shells := watch.PromptEnd(text)
+	a.milestone(l, in, shells)
+	a.logins(l, text, in)
+	a.alarms(l, text)
 	if in.has(wordPS1) {
 		if set := ps1.FindSubmatch(text); set != nil {
 			a.ps1 = bytes.Clone(set[1])

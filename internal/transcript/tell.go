@@ -9,11 +9,8 @@ import (
 // maxEnding bounds what is kept of the console's last line.
 const maxEnding = 400
 
-// timed notes when the stages of the boot were reached, restarts included.
+// timed notes when the stages of the boot were reached.
 func (a *analyzer) timed() {
-	if starts := a.boot.Starts(); starts != a.starts {
-		a.starts, a.stood = starts, a.stood[:0]
-	}
 	reached := len(a.boot.Reached())
 	a.stood = a.stood[:min(len(a.stood), reached)]
 	for len(a.stood) < reached {
@@ -24,7 +21,7 @@ func (a *analyzer) timed() {
 // tell adds to the verdict what a person needs to judge it.
 func (a *analyzer) tell(v verdict.Verdict) {
 	for i, r := range a.boot.Reached() {
-		reached := Reached{Stage: r.Stage, Numbered: numbered(r.Line)}
+		reached := Reached{Stage: r.Stage, Numbered: inFile(r.Line)}
 		if a.stood[i].known {
 			s := a.stood[i].at.Seconds()
 			reached.Seconds = &s
@@ -39,7 +36,7 @@ func (a *analyzer) tell(v verdict.Verdict) {
 	}
 	if around := v.Cause.Around; around != nil {
 		for _, line := range slices.Concat(around.Before, []verdict.Line{v.Cause}, around.After) {
-			a.out.Around = append(a.out.Around, numbered(line))
+			a.out.Around = append(a.out.Around, inFile(line))
 		}
 	}
 	if len(a.ending) > 0 {
@@ -51,7 +48,7 @@ func (a *analyzer) tell(v verdict.Verdict) {
 	}
 }
 
-func numbered(l verdict.Line) Numbered { return Numbered{l.Number, l.Text} }
+func inFile(l verdict.Line) Numbered { return Numbered{l.Number, l.Text} }
 
 // open are the questions that a console leaves that ends in a stage.
 var open = map[string]string{

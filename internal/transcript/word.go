@@ -36,18 +36,35 @@ const (
 	wordLoading
 	wordLoaded
 	wordSystemctl
+	wordLoginAgain
+	firstMilestone // and the others after it
 )
 
-var factWords = words.New([]string{
-	wordAutologin: "(automatic login)", wordAnnounced: "LAN IPv4", wordLANStatus: "LAN_IPV4=",
-	wordInet: "inet ", wordAddress: "Address: ", wordLease: "DHCPv4 address", wordIface: ": ", wordLANQuoted: `"lan"`,
-	wordState: "STATE=", wordDetail: "DETAIL=", wordReason: "REASON=", wordNotice: "pre-nixos: ",
-	wordUnit: "Pre-NixOS setup", wordService: "pre-nixos.service: ", wordActive: "Active: ",
-	wordNoDevices: "o_devices", wordPlan: "o devices", wordDisko: `"disko": {}`,
-	wordReboot: "reboot: ", wordPowerDown: "Power down.", wordPower: "ower", wordUID: "uid=0", wordID: "$(id -u)",
-	wordPS1: "PS1='", wordVersion: "boot image version", wordStamp: "] ",
-	wordLoading: "Loading ", wordLoaded: "EFI stub: ", wordSystemctl: " systemctl ",
-})
+// factWords looks for the words of facts, then for those of milestones; wordOf is
+// what each stands for.
+var factWords, wordOf = func() (*words.Matcher, []word) {
+	list := []string{
+		wordAutologin: "(automatic login)", wordAnnounced: "LAN IPv4", wordLANStatus: "LAN_IPV4=",
+		wordInet: "inet ", wordAddress: "Address: ", wordLease: "DHCPv4 address", wordIface: ": ", wordLANQuoted: `"lan"`,
+		wordState: "STATE=", wordDetail: "DETAIL=", wordReason: "REASON=", wordNotice: "pre-nixos: ",
+		wordUnit: "Pre-NixOS setup", wordService: "pre-nixos.service: ", wordActive: "Active: ",
+		wordNoDevices: "o_devices", wordPlan: "o devices", wordDisko: `"disko": {}`,
+		wordReboot: "reboot: ", wordPowerDown: "Power down.", wordPower: "ower", wordUID: "uid=0", wordID: "$(id -u)",
+		wordPS1: "PS1='", wordVersion: "boot image version", wordStamp: "] ",
+		wordLoading: "Loading ", wordLoaded: "EFI stub: ", wordSystemctl: " systemctl ", wordLoginAgain: "(automatic login)",
+	}
+	var of []word
+	for i := range list {
+		of = append(of, word(i))
+	}
+	list, of = append(list, "Login timed out", "Login incorrect"), append(of, wordLoginAgain, wordLoginAgain)
+	for i, m := range milestones {
+		for _, w := range m.words {
+			list, of = append(list, w), append(of, firstMilestone+word(i))
+		}
+	}
+	return words.New(list), of
+}()
 
 // wordSet is what is in a line.
 type wordSet uint64
@@ -63,9 +80,9 @@ func (s wordSet) has(any ...word) bool {
 
 func wordsOf(text []byte) wordSet {
 	var s wordSet
-	var buf [32]uint16
+	var buf [48]uint16
 	for _, id := range factWords.Find(text, buf[:0]) {
-		s |= 1 << id
+		s |= 1 << wordOf[id]
 	}
 	return s
 }

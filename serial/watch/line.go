@@ -57,16 +57,13 @@ func (w *Watch) read(text []byte, l screen.Line) {
 			asks.since = w.heard
 		}
 	}
-	found := tables.find(l.Text)
+	found := kinds(text)
 	if !isNoise(text) {
 		w.resting = found.has(rest) && rests(text)
 		w.entered = w.entered || found.has(rest) && enters.Match(text)
 	}
-	if m := milestoneOf(l.Text, found, w.reached); m >= 0 {
-		if milestones[m].stage == Shell {
-			w.prompt(l)
-		}
-		w.mark(m, l)
+	if end, ok := PromptEnd(l.Text); ok {
+		w.prompt(l, end)
 	}
 	w.move(l, text)
 	if found.has(loops) && !w.stage.Reached(Shell) && !open && l.End != screen.Cut && loginAgain.Match(text) {
@@ -150,8 +147,7 @@ func (w *Watch) saw(s verdict.Sign) {
 
 // prompt looks at a line that begins with a shell's prompt: a command behind it
 // owns what is printed until the prompt is back.
-func (w *Watch) prompt(l screen.Line) {
-	end, _ := PromptEnd(l.Text)
+func (w *Watch) prompt(l screen.Line, end int) {
 	typed := bytes.TrimSpace(l.Text[end:])
 	if !w.asked {
 		w.forget()
@@ -224,20 +220,8 @@ func (w *Watch) move(l screen.Line, text []byte) {
 		w.counts, w.entered = 0, false
 	}
 	if w.cfg.OnStage != nil {
-		r := Reached{Stage: stage, Milestone: string(stage), At: w.heard, Line: string(l.Text), Offset: l.Offset}
+		r := Reached{Stage: stage, At: w.heard, Line: string(l.Text), Offset: l.Offset}
 		w.events = append(w.events, func() { w.cfg.OnStage(r) })
-	}
-}
-
-// mark notes a milestone. A shell's prompt in a rescue is none.
-func (w *Watch) mark(i int, l screen.Line) {
-	if i <= w.reached || milestones[i].stage == Shell && w.reader.Stage() != string(Shell) {
-		return
-	}
-	w.reached = i
-	if w.cfg.OnMilestone != nil {
-		r := Reached{Stage: milestones[i].stage, Milestone: milestones[i].name, At: w.heard, Line: string(l.Text), Offset: l.Offset}
-		w.events = append(w.events, func() { w.cfg.OnMilestone(r) })
 	}
 }
 
@@ -245,7 +229,7 @@ func (w *Watch) mark(i int, l screen.Line) {
 func (w *Watch) restart(l screen.Line, text []byte) {
 	w.release()
 	w.command, w.resting, w.entered = false, false, false
-	w.reached, w.stage, w.counts = -1, "", 0
+	w.stage, w.counts = "", 0
 	loops := w.tripped[rebootLoop.ID]
 	clear(w.tripped)
 	w.tripped[rebootLoop.ID] = loops

@@ -16,8 +16,6 @@ type Config struct {
 	Now     func() time.Time // nil is time.Now
 	OnStage func(Reached)    // each stage, once per boot
 	OnTrip  func(Trip)       // each tripwire, once per boot
-	// OnMilestone is told of every milestone, of which a stage may have several.
-	OnMilestone func(Reached)
 	// Alarms are what this image in particular prints when it is in trouble.
 	Alarms []Alarm
 	// Quiet: the kernel was told to say little (quiet, a low loglevel), and its
@@ -43,7 +41,6 @@ type Watch struct {
 	lines   screen.Lines
 	reader  verdict.Reader
 	stage   Stage
-	reached int       // the last milestone, by its place; -1 is none
 	heard   time.Time // when the last byte came
 	silent  bool      // Idle has reported this silence
 	moved   time.Time // when the boot last got on, a job that has no limit apart
@@ -76,7 +73,7 @@ func New(cfg Config) *Watch {
 	if cfg.Patience == 0 {
 		cfg.Patience = 1
 	}
-	w := &Watch{cfg: cfg, tripped: map[string]bool{}, reached: -1, heard: cfg.Now()}
+	w := &Watch{cfg: cfg, tripped: map[string]bool{}, heard: cfg.Now()}
 	w.moved = w.heard
 	w.reader.Saw = w.saw
 	w.lines.Each = w.line
@@ -116,7 +113,6 @@ func (w *Watch) ShellAnswered() {
 	if !w.stage.Reached(Shell) {
 		open := w.lines.Open()
 		w.reader.Answered()
-		w.mark(len(milestones)-1, open)
 		w.move(open, open.Text)
 	}
 }
