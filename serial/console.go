@@ -36,6 +36,8 @@ type Config struct {
 	// Notices match, from their beginning, the lines that this image writes to
 	// its console unasked: a prompt above them still waits.
 	Notices []*regexp.Regexp
+	// Quiet: the kernel was told to say little, and its silence ends no wait.
+	Quiet bool
 	// Patience multiplies the silence limits of [watch.Tripwires]; 0 is 1. More
 	// than 1 also makes the console wait longer for answers; less makes it no
 	// hastier.
@@ -98,7 +100,7 @@ func New(rw io.ReadWriteCloser, cfg Config) (*Console, error) {
 	// That the guest no longer reads is seen by those who wait for its answer.
 	c.out = newOutlet(rw, func(error) {})
 	c.screen = screen.New(screen.Config{Cols: cfg.Cols, Rows: cfg.Rows, Reply: func(p []byte) { c.out.offer(append([]byte(nil), p...)) }})
-	c.watch = watch.New(watch.Config{OnStage: c.onStage, OnTrip: c.onTrip, Alarms: cfg.Alarms, Patience: cfg.Patience})
+	c.watch = watch.New(watch.Config{OnStage: c.onStage, OnTrip: c.onTrip, Alarms: cfg.Alarms, Quiet: cfg.Quiet, Patience: cfg.Patience})
 	c.work.Go(c.pump)
 	c.work.Go(c.idle)
 	return c, nil

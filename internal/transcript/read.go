@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"bootaudit/internal/cast"
 	"bootaudit/internal/saved"
@@ -107,6 +106,3 @@ func readRaw(in *bufio.Reader, start []byte) (Report, error) {
 func writer(w io.Writer) func([]byte) {
 	return func(p []byte) { _, _ = w.Write(p) }
 }
-
-// instant is the moment as the clock of the watch.
-func (m moment) instant() time.Time { return time.Unix(0, 0).Add(m.at) }
