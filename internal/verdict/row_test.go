@@ -83,6 +83,8 @@ var told = map[string][2]string{
 
 // others are further kinds of lines of some rows, and what looks like them.
 var others = map[string][][2]string{
+	"kvm-unusable":       {{"KVM internal error. Suberror: 1", "KVM internal errors are rare"}},
+	"dracut-fatal":       {{"[    3.1] dracut: Refusing to continue", "dracut refuses nothing"}},
 	"qemu-assertion":     {{"ERROR:../system/cpus.c:504:qemu_mutex_lock_iothread_impl: assertion failed: (!qemu_mutex_iothread_locked())", "ERROR: assertion failed in test 4"}},
 	"signature-refused":  {{"Failed to verify required signature 'key-dev'", "Verified required signature 'key-dev'"}, {"error: bad shim signature.", "a bad shim signature is an error"}},
 	"efi-exception":      {{`"Synchronous Abort" handler, esr 0x96000004, far 0x0`, "A synchronous abort is handled"}, {"data abort", "a data abort handler is set"}},
@@ -93,7 +95,7 @@ var others = map[string][][2]string{
 		{" -- System halted", "[   99.0] reboot: System halted"},
 	},
 	"no-kernel-console": {{"[    0.000000] bootconsole [uart0] disabled", "[    0.000000] printk: bootconsole [uart0] enabled"}},
-	"grub-error":        {{"error: ../../grub-core/fs/fshelp.c:257:file `/boot/vmlinuz' not found.", "error: ../../grub-core/fs/fshelp.c:257:file `/boot/grub/fonts/unicode.pf2' not found."}},
+	"grub-error":        {{"error: you need to load the kernel first.", "you need to load the kernel first"}, {"grub rescue> ", "the grub rescue> prompt"}, {"error: ../../grub-core/fs/fshelp.c:257:file `/boot/vmlinuz' not found.", "error: ../../grub-core/fs/fshelp.c:257:file `/boot/grub/fonts/unicode.pf2' not found."}},
 	"loader-memory":     {{"Not enough memory to load specified image.", "Enough memory to load it"}},
 	"cpu-too-old":       {{"[    3.0] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000004", "[    3.0] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000400"}},
 	"panic-nfs":         {{"[   99.1] VFS: Unable to mount root fs via SMB.", "[   99.1] VFS: Unable to mount root fs on unknown-block(0,0)"}},
@@ -134,4 +136,28 @@ func containsAny(line string, words []string) bool {
 		}
 	}
 	return false
+}
+
+// What is final says so of a line that is, and of none that only looks like it; a
+// row without a reason never does.
+func TestFinalRows(t *testing.T) {
+	for _, row := range all {
+		ends := 0
+		for _, lines := range append(others[row.id], told[row.id]) {
+			for i, line := range lines {
+				r := Reader{Saw: func(s Sign) {
+					if s.ID != row.id {
+						return
+					}
+					assert.False(t, s.Ends && s.Final == "", line)
+					if (s.Ends || s.Waits) && s.Final != "" {
+						ends++
+						assert.Zero(t, i, "%s only looks like it", line)
+					}
+				}}
+				r.Line(1, 0, []byte(line))
+			}
+		}
+		assert.Equal(t, row.final != "", ends > 0, row.id)
+	}
 }

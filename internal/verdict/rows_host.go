@@ -3,8 +3,8 @@ package verdict
 // hostRows are of QEMU and what is around the guest.
 var hostRows = []row{
 	{id: "kvm-unusable", class: "host", weight: reason, words: []string{"KVM", "kvm"},
-		final: "QEMU holds a machine still whose CPU KVM could not run", ends: re(`KVM internal error|kvm run failed`),
-		pattern: re(`Could not access KVM kernel module|failed to initialize kvm|KVM PV command \d+ .* failed|KVM internal error|kvm run failed|kvm_init_vcpu failed`),
+		final: "QEMU holds a machine still whose CPU KVM could not run", ends: re(`KVM internal error\. Suberror|kvm run failed`),
+		pattern: re(`Could not access KVM kernel module|failed to initialize kvm|KVM PV command \d+ .* failed|KVM internal error\. Suberror|kvm run failed|kvm_init_vcpu failed`),
 		means:   "QEMU could not run the guest on KVM", remedy: "run on a host whose KVM works, or emulate: -accel tcg"},
 	{id: "host-port-taken", class: "host", weight: reason, words: []string{"host forwarding rule", "Address already in use"},
 		final:   "QEMU has ended",
