@@ -4,19 +4,20 @@ import "slices"
 
 // boot is one boot of the machine.
 type boot struct {
-	stage    int
-	kernel   bool // its kernel has said which it is
-	initrd   bool // systemd runs in the initrd
-	switched bool // and has left it
-	rescue   bool // what asks is a rescue shell
-	restarts bool // it has said so
-	settled  bool
-	uroot    bool // its shell asks with a lone >
-	quiet    bool // the kernel was told to say little
-	lines    int  // of all boots
-	events   []event
-	reached  []Reached
-	final    *event // the last line, where only that is telling
+	stage     int
+	kernel    bool // its kernel has said which it is
+	initrd    bool // systemd runs in the initrd
+	switched  bool // and has left it
+	rescue    bool // what asks is a rescue shell
+	restarts  bool // it has said so
+	settled   bool
+	settledAt int  // the line that said so
+	uroot     bool // its shell asks with a lone >
+	quiet     bool // the kernel was told to say little
+	lines     int  // of all boots
+	events    []event
+	reached   []Reached
+	final     *event // the last line, where only that is telling
 }
 
 // Reached is a stage, and the line that showed it.

@@ -290,7 +290,7 @@ func (r *Reader) stages(text []byte) {
 	}
 	switch {
 	case b.stage == shell && len(b.events) == 0 && !b.rescue:
-	case asks(text), r.is(busybox, text) && b.worst(root) == nil, len(text) == 1 && bare.Match(text) && b.stage >= rank("login"), b.uroot && lone.Match(text):
+	case asks(text), r.is(busybox, text) && b.stage >= login, len(text) == 1 && bare.Match(text) && b.stage >= rank("login"), b.uroot && lone.Match(text):
 		reached = rank("shell")
 	}
 	switch {
@@ -311,7 +311,7 @@ func (r *Reader) stages(text []byte) {
 		b.settled = true
 	}
 	if !b.initrd && r.is(settled, text) {
-		b.settled = true
+		b.settled, b.settledAt = true, r.lines
 		reached = max(reached, rank("init"))
 	}
 	b.stage = max(b.stage, reached)
@@ -326,7 +326,12 @@ func (r *Reader) Verdict() Verdict {
 	case b.settled:
 		v.Verdict = Boots
 		if cause = b.taken(); cause == nil && b.stage < rank("login") {
-			cause = b.worst(reason)
+			// What systemd ends in may come after its last words of a boot.
+			if cause = b.worst(reason); cause == nil {
+				if e := b.worst(end); e != nil && e.last > b.settledAt {
+					cause = e
+				}
+			}
 		}
 	default:
 		cause = b.worst(trouble)

@@ -55,6 +55,8 @@ func TestVerdicts(t *testing.T) {
 		"no init":                     {initrds + "[    3.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\n", Fails, "initrd", "init", "init-missing"},
 		"old CPU":                     {inits + "/lib64/libc.so.6: CPU ISA level is lower than required\n[    3.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00007f00\n", Fails, "init", "cpu-too-old", "cpu-too-old"},
 		"emergency":                   {inits + "[ TIME ] Timed out waiting for device dev-sdb1.device.\nYou are in emergency mode. After logging in, type\nGive root password for maintenance\n", Fails, "init", "device-missing", "device-timeout"},
+		"an emergency at the end":     {inits + "[  OK  ] Finished Record Runlevel Change in UTMP.\nYou are in emergency mode. After logging in, type\nPress Enter for maintenance\n", Fails, "init", "service", "emergency-mode"},
+		"an initrd's shell":           {initrds + "\nBusyBox v1.35.0 (Debian) built-in shell (ash)\n\n(initramfs) ", Fails, "initrd", "root-missing", "initrd-shell"},
 		"a person went on":            {inits + "You are in emergency mode. After logging in, type\nPress Enter to continue\n\nhost login: root\nroot@host:~# ", Boots, "shell", None, ""},
 		"passphrase":                  {initrds + "Please unlock disk sda2_crypt: ", Fails, "initrd", "waits-for-person", "passphrase"},
 		"a passphrase that was given": {strings.Replace(shells, "Welcome to Debian", "Please unlock disk sda2_crypt: \nWelcome to Debian", 1), Boots, "shell", None, ""},
