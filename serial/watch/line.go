@@ -39,9 +39,10 @@ func (w *Watch) read(text []byte, l screen.Line) {
 	} else {
 		w.reader.Line(0, l.Offset, l.Text)
 	}
-	if starts := w.reader.Starts(); starts != w.starts {
-		w.starts = starts
-		w.restart(l, text)
+	again := w.reader.Starts() != w.starts
+	if again {
+		w.starts = w.reader.Starts()
+		w.restart()
 	}
 	switch a := w.asking; {
 	case a != nil:
@@ -66,6 +67,9 @@ func (w *Watch) read(text []byte, l screen.Line) {
 		w.prompt(l, end)
 	}
 	w.move(l, text)
+	if again && w.reader.Loops() {
+		w.touch(rebootLoop.trip(w, l.Offset, string(text)))
+	}
 	if found.has(loops) && !w.stage.Reached(Shell) && !open && l.End != screen.Cut && loginAgain.Match(text) {
 		if w.counts++; w.counts > logins {
 			w.touch(loginLoop.trip(w, l.Offset, string(text)))
@@ -226,16 +230,13 @@ func (w *Watch) move(l screen.Line, text []byte) {
 }
 
 // restart begins another boot.
-func (w *Watch) restart(l screen.Line, text []byte) {
+func (w *Watch) restart() {
 	w.release()
 	w.command, w.resting, w.entered = false, false, false
 	w.stage, w.counts = "", 0
 	loops := w.tripped[rebootLoop.ID]
 	clear(w.tripped)
 	w.tripped[rebootLoop.ID] = loops
-	if w.reader.Loops() {
-		w.touch(rebootLoop.trip(w, l.Offset, string(text)))
-	}
 }
 
 // touch delivers a trip, unless it must be held.

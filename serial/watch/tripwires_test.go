@@ -390,6 +390,16 @@ func TestAQuietKernelsSilenceIsNotFinal(t *testing.T) {
 	})
 }
 
+// A loop is told of in the stage in which the machine has started again.
+func TestARebootLoopHasItsStage(t *testing.T) {
+	var seen []Trip
+	w := New(Config{OnTrip: func(trip Trip) { seen = append(seen, trip) }})
+	w.Write([]byte(strings.Repeat(stage1, 3)))
+	require.Len(t, seen, 1)
+	assert.Equal(t, "reboot-loop", seen[0].ID)
+	assert.Equal(t, Bootloader, seen[0].Stage)
+}
+
 // What was seen on the way is what a silence after it is called.
 func TestASilenceIsNamedByItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

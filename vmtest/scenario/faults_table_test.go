@@ -179,7 +179,7 @@ func shown(look, cause, sign string) find { return find{look: look, cause: cause
 // faultCases are in the order of a boot, but for what takes longest: that comes
 // last, since go test starts the last of parallel tests first.
 var faultCases = []faultCase{
-	{faults: "initrd-panic", gate: true, stage: watch.KernelLoad, finds: []find{broken("boot", `^kernel-panic: `)}},
+	{faults: "initrd-panic", gate: true, stage: watch.KernelLoad, finds: []find{broken("boot", `^init-missing: `)}},
 	{faults: "initrd-shell", gate: true, stage: watch.KernelLoad, finds: []find{broken("boot", `^initrd-shell: `)}},
 	{faults: "stage-1-error", stage: watch.Initrd, finds: []find{broken("boot", `^(root-device-missing|root-not-mounted|initrd-shell): `)}},
 	// On a slow host the silence is over its limit before the login comes.
