@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"bootaudit/contract/check"
@@ -76,7 +77,7 @@ func (s *Session) start(ctx context.Context) check.Result {
 	if late() { // after the image's build, and the queue
 		return h.noTime(name, cost)
 	}
-	settings := Settings{Contract: s.plan.Contract, Keep: h.Keep, Patience: h.patience(), OnStage: s.onStage, OnTrip: s.onTrip}
+	settings := Settings{Contract: s.plan.Contract, Keep: h.Keep, Patience: h.patience(), Quiet: slices.Contains(s.kernelArgs(), "quiet"), OnStage: s.onStage, OnTrip: s.onTrip}
 	if s.cast != nil {
 		settings.Recording = s.cast
 	}

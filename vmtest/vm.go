@@ -38,6 +38,8 @@ type Settings struct {
 	Contract contract.Contract
 	// Patience multiplies the limits of the console's silences; 0 is 1.
 	Patience float64
+	// Quiet says that the kernel was told to say little: its silence ends no wait.
+	Quiet bool
 	// Recording gets the console as an asciicast.
 	Recording io.Writer
 	// OnStage and OnTrip are told what the console shows; they must not wait.
@@ -163,7 +165,7 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 			_, allowed := waivers.Trip(t.ID, t.Line)
 			return allowed
 		},
-		Recording: vm.settings.Recording, Patience: vm.settings.Patience, OnStage: vm.onStage, OnTrip: vm.onTrip,
+		Recording: vm.settings.Recording, Patience: vm.settings.Patience, Quiet: vm.settings.Quiet, OnStage: vm.onStage, OnTrip: vm.onTrip,
 	})
 	if err != nil {
 		return errors.Join(err, console.Close())

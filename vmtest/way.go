@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -50,7 +49,7 @@ func (s *Session) speaks(ctx context.Context, stage watch.Stage) check.Result {
 	switch last := lastConsole(args); {
 	case last != "" && device != "" && last != device:
 		// As it looks.
-	case last != "" && (slices.Contains(args, "quiet") || slices.ContainsFunc(args, quietLevel)):
+	case last != "" && slices.Contains(args, "quiet"): // loglevel= silences the kernel alone
 		return check.Hold(fmt.Sprintf("%s after %.1f s, and nothing of the kernel before: its command line says quiet", at.Stage, at.At.Sub(s.vm.Started).Seconds())).With(r.Evidence)
 	case s.linesBefore(at) > issueLines:
 		return check.Hold(fmt.Sprintf("%s after %.1f s; what came before is of an init that is not known", at.Stage, at.At.Sub(s.vm.Started).Seconds())).With(r.Evidence)
@@ -76,12 +75,6 @@ func lastConsole(args []string) (device string) {
 		}
 	}
 	return device
-}
-
-// quietLevel is true of a loglevel= that lets errors through at most.
-func quietLevel(arg string) bool {
-	level, err := strconv.Atoi(strings.TrimPrefix(arg, "loglevel="))
-	return strings.HasPrefix(arg, "loglevel=") && err == nil && level <= 4
 }
 
 // linesBefore is how many lines the console had between a stage and the one

@@ -37,7 +37,7 @@ var rules = []rule{
 	{"contract", []string{"contract/check", "internal/near"}, "a promise is data"},
 	{"prereq", []string{"contract", "contract/check", "fixtures", "internal/command", "internal/microguest", "internal/mirror", "internal/nix", "internal/quote", "internal/tools"}, "the host is checked before there is an image"},
 	{"iso", []string{"contract", "contract/check", "internal/command", "internal/nix", "internal/once", "internal/squashfs"}, "an image is opened without booting it"},
-	{"serial/watch", []string{"internal/screen", "internal/verdict", "internal/words"}, "a saved console is read without a live one"},
+	{"serial/watch", []string{"internal/screen", "internal/verdict"}, "a saved console is read without a live one"},
 	{"serial", []string{"serial/watch", "internal/screen", "internal/cast", "internal/quote"}, "a console knows nothing of QEMU or images"},
 	{"fixtures", []string{"internal/command", "internal/config", "internal/mirror", "internal/nix", "internal/tools"}, "the stand-in is an image like any other"},
 	{"fixtures/smalliso", []string{"internal/command"}, "a small image is files"},

@@ -102,6 +102,9 @@ func (s *session) kernelArgs() []string {
 		loader = "grub"
 	}
 	var args []string
+	if s.image == nil {
+		return nil
+	}
 	for _, m := range s.image.Menus {
 		if m.Default < 0 || m.Default >= len(m.Entries) {
 			continue
