@@ -83,7 +83,7 @@ func TestDocsErrors(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Parse("my.toml", []byte("name = 'x'\ncomands = ['ls']\n\n\n\n\n[login]\nuser = 'x'\nuid = 'many'\n\n\n\n\n\n[[units]]\nname = 'a.service'\ntype = 'one-shot'\n"))
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		assert.Contains(t, string(text), "\n    "+line+"\n")
+		assert.Contains(t, string(text), "\n"+line+"\n")
 	}
 }
 
