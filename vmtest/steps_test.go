@@ -97,8 +97,11 @@ var bootRows = []bootRow{
 	}, map[string]string{
 		"kernel":  `broken: nothing was heard of it: `,
 		"systemd": `broken: nothing was heard of it: `}},
-	{"an init that nobody knows", "firmware\nmenu 8\nkernel\nfor i in 1 2 3 4 5 6 7 8 9 10 11 12; do say \"service $i is up\"; done\nautologin nixos 1000", nil, map[string]string{
-		"systemd": `holds: login after N s; what came before is of an init that is not known$`}},
+	{"an init that nobody knows", "firmware\nmenu 8\nkernel\nfor i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do say \"service $i is up\"; done\nautologin nixos 1000", nil, map[string]string{
+		"systemd": `holds: login after N s; what came after the kernel is of an init that is not known$`}},
+	{"a long issue, and no kernel", "firmware\nmenu 8\nfor i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do say \"welcome $i\"; done\nautologin nixos 1000", nil, map[string]string{
+		"kernel":  `broken: nothing was heard of it: `,
+		"systemd": `broken: nothing was heard of it: `}},
 	{"nobody is promised", fakevm.ToLogin + "ask nixos 1000 secret", little, map[string]string{
 		"login":        `holds: the console asks who logs in after N s$`,
 		"root":         `not needed: the console asks who logs in, and nobody is named to log in as$`,

@@ -51,14 +51,16 @@ func (s *Session) speaks(ctx context.Context, stage watch.Stage) check.Result {
 		// As it looks.
 	case last != "" && slices.Contains(args, "quiet"): // loglevel= silences the kernel alone
 		return check.Hold(fmt.Sprintf("%s after %.1f s, and nothing of the kernel before: its command line says quiet", at.Stage, at.At.Sub(s.vm.Started).Seconds())).With(r.Evidence)
-	case s.linesBefore(at) > issueLines:
-		return check.Hold(fmt.Sprintf("%s after %.1f s; what came before is of an init that is not known", at.Stage, at.At.Sub(s.vm.Started).Seconds())).With(r.Evidence)
+	case stage == watch.Init && !s.vm.stageAt(watch.Initrd).Stage.Reached(watch.Init) &&
+		(last != "" && last == device || s.linesBefore(at) > issueLines):
+		return check.Hold(fmt.Sprintf("%s after %.1f s; what came after the kernel is of an init that is not known", at.Stage, at.At.Sub(s.vm.Started).Seconds())).With(r.Evidence)
 	}
 	return past(check.Break(fmt.Sprintf("nothing was heard of it: after the boot loader the console was silent until the %s; the last console= on the kernel's command line is not the serial port", at.Stage)), r.Evidence)
 }
 
-// issueLines is how many lines a getty may print before its prompt.
-const issueLines = 10
+// issueLines is how many lines a getty may print before its prompt: those are no
+// word of an init's.
+const issueLines = 15
 
 func (s *Session) kernelArgs() []string {
 	if s.plan.KernelArgs == nil {
