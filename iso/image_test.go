@@ -3,8 +3,6 @@ package iso_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"bootaudit/internal/checktest"
 	"bootaudit/internal/config"
 	"bootaudit/internal/target"
@@ -17,9 +15,13 @@ func TestImage(t *testing.T) {
 		t.Skip("-short: an image may have to be built")
 	}
 	cfg, err := config.Load()
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	subject, err := target.Image(t.Context(), cfg, t.Output())
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	subject.Deadline, _ = t.Deadline()
 	checktest.Run(t, iso.Checks(subject))
 }

@@ -3,8 +3,6 @@ package prereq_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"bootaudit/internal/checktest"
 	"bootaudit/internal/config"
 	"bootaudit/internal/target"
@@ -14,7 +12,9 @@ import (
 // TestHost is the host's part of an audit: what it finds is this machine's.
 func TestHost(t *testing.T) {
 	cfg, err := config.Load()
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if testing.Short() {
 		t.Skip("looks at this machine and boots QEMU")
 	}

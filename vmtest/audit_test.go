@@ -3,8 +3,6 @@ package vmtest_test
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"bootaudit/internal/config"
 	"bootaudit/internal/target"
 	"bootaudit/vmtest/scenario"
@@ -17,8 +15,12 @@ func TestVM(t *testing.T) {
 		t.Skip("boots the image in QEMU; -short asks for no boot")
 	}
 	cfg, err := config.Load()
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	subject, err := target.Boot(t.Context(), cfg, t.Output())
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	scenario.Run(t, subject)
 }

@@ -25,7 +25,7 @@ type Plan struct {
 	// Prepare, when set, puts on the machine's disks what must be there.
 	Prepare func(Machine) error
 	// KernelArgs, when set, is the kernel's command line as the image's boot menu
-	// has it, asked once the VM has started.
+	// has it, asked once Machine has been.
 	KernelArgs func() []string
 	// Contract is what the boot is held against.
 	Contract contract.Contract
@@ -82,18 +82,29 @@ func (h *Harness) Session(plan Plan) *Session {
 // VM is the VM; nil before it has started.
 func (s *Session) VM() *VM { return s.vm }
 
-// Say adds a line to the VM's log.
-func (s *Session) Say(format string, args ...any) { s.record.Say(format, args...) }
+// Say adds a line to the VM's log, once there is a VM.
+func (s *Session) Say(format string, args ...any) {
+	if s.record != nil {
+		s.record.Say(format, args...)
+	}
+}
 
 // Save keeps what was found out about a failure in a file of the VM's folder,
-// named after the label, and returns its path.
+// named after the label, and returns its path: "" before there is a VM.
 func (s *Session) Save(label, ext string, content []byte) string {
+	if s.record == nil {
+		return ""
+	}
 	return s.record.Save(label, ext, content)
 }
 
 // Timed notes that the VM has come so far just now; what is one of "storage",
-// "address" and "ssh".
-func (s *Session) Timed(what string) { s.record.Timed(s.vm.Started, what) }
+// "address" and "ssh". Before there is a VM it notes nothing.
+func (s *Session) Timed(what string) {
+	if s.vm != nil {
+		s.record.Timed(s.vm.Started, what)
+	}
+}
 
 // Settle says whether the VM has failed, whatever its checks said: what is broken
 // may be what was to be shown.

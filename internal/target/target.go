@@ -117,6 +117,9 @@ func Boot(ctx context.Context, cfg config.Config, log io.Writer) (scenario.Subje
 	if err != nil {
 		return scenario.Subject{}, err
 	}
+	if p.unknown == nil {
+		fmt.Fprintf(log, "held against %s\n", p.Why)
+	}
 	s := scenario.Subject{
 		Contract: p.Contract, Unknown: p.unknown, Target: cfg.Target(),
 		ISO: func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },

@@ -58,11 +58,7 @@ func TestVMFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots the stand-in in QEMU with each of its faults; -short asks for no boot")
 	}
-	cfg, err := config.Load()
-	require.NoError(t, err)
-	if cfg.Target().Kind != contract.KindStandIn {
-		t.Skip("the faults are the stand-in's, and another image is audited")
-	}
+	cfg := withoutImage(t)
 	t.Parallel()
 	table := faultTable{}
 	t.Cleanup(func() {

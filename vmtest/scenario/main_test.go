@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
 	"bootaudit/fixtures"
+	"bootaudit/internal/config"
 	"bootaudit/internal/fakevm"
 	"bootaudit/vmtest"
 )
@@ -30,6 +32,19 @@ func golden(t *testing.T, name, got string) {
 	want, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), got, "if it should have changed: go test ./vmtest/scenario -short -run %s -update", t.Name())
+}
+
+// withoutImage is what the environment says, where it names no image: a boot of
+// an image of ours is no part of another's audit.
+func withoutImage(t *testing.T) config.Config {
+	cfg, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Target().Kind != contract.KindStandIn {
+		t.Skip("another image is audited")
+	}
+	return cfg
 }
 
 // fakeHarness keeps all that a session writes in a folder of g's.

@@ -55,6 +55,8 @@ type session struct {
 	planned once.Value[vmtest.Machine]
 	image   *iso.Image // closed; its fields stay
 	keyed   bool       // the image has a root key
+	// firmware is what the machine boots by.
+	firmware string
 
 	// What a check leaves for later ones. The VM has one look at a time.
 	status   map[string]string // of the provisioning, once read
@@ -98,7 +100,7 @@ func (s *session) look(ctx context.Context, topic string, look func(context.Cont
 // entry that boots by itself.
 func (s *session) kernelArgs() []string {
 	loader := "syslinux"
-	if vm := s.VM(); vm != nil && vm.Machine.Firmware == vmtest.UEFI {
+	if s.firmware == vmtest.UEFI {
 		loader = "grub"
 	}
 	var args []string
@@ -149,6 +151,7 @@ func (s *session) work(ctx context.Context) (vmtest.Machine, error) {
 	if m.Firmware == "" && boots(image, "efi") && !boots(image, "bios") {
 		m.Firmware = vmtest.UEFI
 	}
+	s.firmware = m.Firmware
 	s.keyed = image.Root != nil &&
 		len(image.Root.AuthorizedKeys(subject.Contract.RootKey.Files, subject.Contract.Name)) > 0
 	if subject.KeyAtBoot != "" && !s.keyless && subject.RootKey.Authorized != "" {
