@@ -228,6 +228,9 @@ func (vm *VM) Run(ctx context.Context, command string) (serial.Result, error) {
 	ctx, cancel := vm.bound(ctx)
 	defer cancel()
 	result, err := vm.Root.Run(ctx, command)
+	if errors.Is(err, context.DeadlineExceeded) {
+		vm.ranOut(ctx)
+	}
 	return result, vm.explain(err)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -135,9 +136,16 @@ func (s *Session) Do(ctx context.Context, topic string, look func(context.Contex
 			fmt.Errorf("the VM's %s are over (BOOT_IMAGE_VM_SPAWN_TIMEOUT)", limit))
 		defer cancel()
 	}
+	if s.vm != nil {
+		s.vm.short.Store(false)
+	}
 	r := look(ctx)
-	if r.Outcome == check.Broken && errors.Is(context.Cause(ctx), errNoTime) {
+	short := errors.Is(context.Cause(ctx), errNoTime) || s.vm != nil && s.vm.short.Load()
+	if r.Outcome == check.Broken && short {
 		r.Outcome = check.Unknown // our time was up, not the guest's
+		if !strings.Contains(r.Detail, errNoTime.Error()) {
+			r.Detail += "; " + errNoTime.Error()
+		}
 	}
 	switch {
 	case r.Outcome == check.Broken && !r.Past:

@@ -85,6 +85,7 @@ func (s *Session) start(ctx context.Context) check.Result {
 	if err != nil {
 		return unable(err)
 	}
+	vm.until = h.deadline()
 	s.vm = vm
 	s.begins(vm.Started)
 	s.record.Update(func(m *record.Metadata) { s.describe(m) })

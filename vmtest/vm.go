@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -74,6 +75,9 @@ type VM struct {
 	stages   []watch.Reached // of this boot and those before it
 	trip     *watch.Trip     // the first fatal one
 	changed  chan struct{}   // closed when stages or trip have changed
+
+	until time.Time   // go test's deadline for looks at the guest; zero is never
+	short atomic.Bool // a command had less time than it might need, because of it
 }
 
 // ErrEnded is wrapped by what fails because QEMU has ended.
@@ -210,6 +214,14 @@ func (vm *VM) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(vm.alive, func() { cancel(context.Cause(vm.alive)) })
 	return ctx, func() { stop(); cancel(nil) }
+}
+
+// ranOut notes that the guest was given up on by ctx's deadline, where that is go
+// test's. The guest ends a command a moment before, so that ctx has no cause yet.
+func (vm *VM) ranOut(ctx context.Context) {
+	if d, ok := ctx.Deadline(); ok && !vm.until.IsZero() && !d.Before(vm.until) {
+		vm.short.Store(true)
+	}
 }
 
 // Done is closed when QEMU has ended.

@@ -50,7 +50,11 @@ func (vm *VM) wait(ctx context.Context, call ...string) (Wait, error) {
 	if err != nil {
 		return Wait{}, fmt.Errorf("%s: %w", strings.Join(call, " "), err)
 	}
-	return parseWait(string(result.Stdout))
+	w, err := parseWait(string(result.Stdout))
+	if w.Verdict == "timeout" {
+		vm.ranOut(ctx)
+	}
+	return w, err
 }
 
 func parseWait(out string) (Wait, error) {
