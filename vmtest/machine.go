@@ -27,6 +27,7 @@ const (
 const (
 	IDE    = "ide"    // the chipset's own controller: AHCI on q35
 	Virtio = "virtio" // virtio-scsi for a CD, virtio-serial for the control line
+	USB    = "usb"    // a disk that is a stick
 	UART   = "uart"   // a second serial port for the control line
 	None   = "none"   // no control line: commands share the console
 )
@@ -42,6 +43,9 @@ type Machine struct {
 	Name string
 	// ISO is the image in the CD drive, or empty for none.
 	ISO string
+	// Kernel, when set, is a kernel that the machine loads itself, without a boot
+	// loader, with Initrd (or none) and the command line Cmdline.
+	Kernel, Initrd, Cmdline string
 	// MemoryMiB is the guest's RAM, default 1024; CPUs default to 2.
 	MemoryMiB, CPUs int
 	// Accelerator is "kvm" or "tcg". Start fills in the best that works here.
@@ -68,7 +72,8 @@ type Machine struct {
 	// console for a UART. A guest
 	// without udev may have another name for it.
 	ControlDevice string
-	// Disks appear as /dev/vda, /dev/vdb and so on.
+	// Disks appear in this order: as /dev/vda, /dev/vdb and so on, or those of USB
+	// as /dev/sda.
 	Disks []Disk
 	// FWCfg are strings that the guest reads from
 	// /sys/firmware/qemu_fw_cfg/by_name/<name>/raw.
@@ -105,9 +110,13 @@ type Disk struct {
 	// overlay, in the VM's folder. A file that exists is used as it is.
 	File string
 	// Base, when set, is an image that is read and never written: changes go
-	// to a qcow2 overlay. BaseFormat is its format, "raw" (the default) or
-	// "qcow2".
+	// to a qcow2 overlay. BaseFormat is its format in QEMU's words, "raw" (the
+	// default), "qcow2", "vdi", "vhdx", "vpc" or "vmdk".
 	Base, BaseFormat string
+	// Bus is what the disk is attached to: Virtio (the default) or USB, as a stick.
+	Bus string
+	// Boot makes it the disk that the firmware boots.
+	Boot bool
 	// Faulty makes the disk fail every "read" or "write" with an I/O error.
 	Faulty string
 }
@@ -173,6 +182,7 @@ func (m Machine) withDefaults() Machine {
 	m.Disks = slices.Clone(m.Disks)
 	for i, d := range m.Disks {
 		m.Disks[i].MiB = cmp.Or(d.MiB, 4096)
+		m.Disks[i].Bus = cmp.Or(d.Bus, Virtio)
 		m.Disks[i].File = cmp.Or(d.File, filepath.Join(m.Folder, fmt.Sprintf("disk-%d.%s", i, d.format())))
 	}
 	return m
@@ -195,7 +205,7 @@ func (m Machine) validate() error {
 		{"Control", m.Control, []string{Virtio, UART, None}},
 	}
 	for _, d := range m.Disks {
-		fields = append(fields, field{"Disk.Faulty", d.Faulty, []string{"", FailReads, FailWrites}})
+		fields = append(fields, field{"Disk.Faulty", d.Faulty, []string{"", FailReads, FailWrites}}, field{"Disk.Bus", d.Bus, []string{Virtio, USB}})
 	}
 	for _, field := range fields {
 		if !slices.Contains(field.allowed, field.value) {
@@ -204,6 +214,9 @@ func (m Machine) validate() error {
 	}
 	if m.MemoryMiB < 0 || m.CPUs < 0 || m.TBSizeMiB < 0 {
 		return fmt.Errorf("machine %s: negative size: %d MiB, %d CPUs, %d MiB of translations", m.Name, m.MemoryMiB, m.CPUs, m.TBSizeMiB)
+	}
+	if m.Kernel == "" && m.Initrd+m.Cmdline != "" {
+		return fmt.Errorf("machine %s: an initrd or a command line, and no kernel: set Kernel", m.Name)
 	}
 	return nil
 }
@@ -261,24 +274,7 @@ func (m Machine) CommandLine() []string {
 		add("-chardev", "file,id=firmware,path="+opt(filepath.Join(m.Folder, firmwareFile)),
 			"-device", "isa-debugcon,iobase=0x402,chardev=firmware")
 	}
-	if m.ISO != "" {
-		add("-drive", "if=none,id=cd,media=cdrom,format=raw,readonly=on,file="+opt(m.ISO))
-		if m.CDROM == Virtio {
-			add("-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=cd,bootindex=0")
-		} else {
-			add("-device", "ide-cd,drive=cd,bus=ide.0,bootindex=0")
-		}
-	}
-	for i, d := range m.Disks {
-		// The disk dies with the test, so nothing waits for the host's disk.
-		file := "file=" + opt(d.File)
-		if d.Faulty != "" {
-			file = fmt.Sprintf("file.driver=blkdebug,file.inject-error.0.event=%s_aio,file.inject-error.0.errno=5,"+
-				"file.image.driver=file,file.image.filename=%s", d.Faulty, opt(d.File))
-		}
-		add("-drive", fmt.Sprintf("if=none,id=disk%d,format=%s,cache=unsafe,%s", i, d.format(), file))
-		add("-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
-	}
+	args = append(args, m.drives()...)
 	if m.Network {
 		reach := "restrict=on,"
 		if m.Outside {
@@ -291,6 +287,48 @@ func (m Machine) CommandLine() []string {
 		add("-fw_cfg", "name="+opt(name)+",string="+opt(m.FWCfg[name]))
 	}
 	return append(args, m.Args...)
+}
+
+// drives are the arguments for what the machine boots, and for its disks.
+func (m Machine) drives() []string {
+	var args []string
+	add := func(words ...string) { args = append(args, words...) }
+	if m.Kernel != "" {
+		add("-kernel", m.Kernel)
+		if m.Initrd != "" {
+			add("-initrd", m.Initrd)
+		}
+		add("-append", m.Cmdline)
+	}
+	if m.ISO != "" {
+		add("-drive", "if=none,id=cd,media=cdrom,format=raw,readonly=on,file="+opt(m.ISO))
+		if m.CDROM == Virtio {
+			add("-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=cd,bootindex=0")
+		} else {
+			add("-device", "ide-cd,drive=cd,bus=ide.0,bootindex=0")
+		}
+	}
+	if slices.ContainsFunc(m.Disks, func(d Disk) bool { return d.Bus == USB }) {
+		add("-device", "qemu-xhci")
+	}
+	for i, d := range m.Disks {
+		// The disk dies with the test, so nothing waits for the host's disk.
+		file := "file=" + opt(d.File)
+		if d.Faulty != "" {
+			file = fmt.Sprintf("file.driver=blkdebug,file.inject-error.0.event=%s_aio,file.inject-error.0.errno=5,"+
+				"file.image.driver=file,file.image.filename=%s", d.Faulty, opt(d.File))
+		}
+		add("-drive", fmt.Sprintf("if=none,id=disk%d,format=%s,cache=unsafe,%s", i, d.format(), file))
+		device := "virtio-blk-pci"
+		if d.Bus == USB {
+			device = "usb-storage,removable=on"
+		}
+		if d.Boot {
+			device += ",bootindex=0"
+		}
+		add("-device", fmt.Sprintf("%s,drive=disk%d", device, i))
+	}
+	return args
 }
 
 // opt quotes a value for a comma-separated QEMU option.

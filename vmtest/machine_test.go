@@ -41,6 +41,16 @@ func TestCommandLine(t *testing.T) {
 		"three-disks": func(m *Machine) {
 			m.Disks = []Disk{{MiB: 4096}, {File: "/d/old.raw"}, {Base: "/d/base.raw"}}
 		},
+		"boot-disk": func(m *Machine) {
+			m.ISO, m.Disks = "", []Disk{{Base: "/d/base.vdi", BaseFormat: "vdi", Boot: true}, {}}
+		},
+		"stick": func(m *Machine) {
+			m.ISO, m.Disks = "", []Disk{{Base: "/d/base.iso", Bus: USB, Boot: true}, {}}
+		},
+		"kernel": func(m *Machine) {
+			m.ISO, m.Kernel, m.Initrd, m.Cmdline = "", "/k/vmlinuz, new", "/k/initrd", "console=ttyS0 root=/dev/vda"
+		},
+		"kernel-alone": func(m *Machine) { m.ISO, m.Kernel = "", "/k/vmlinuz" },
 		"uefi": func(m *Machine) {
 			m.Firmware, m.Code, m.Vars = UEFI, "/usr/share/OVMF/OVMF_CODE.fd", "/run/vm/vars.fd"
 		},
@@ -80,6 +90,8 @@ func TestValidate(t *testing.T) {
 		"cdrom":       {Machine{CDROM: "usb"}, `machine vm: CDROM is "usb"; want one of ide, virtio`},
 		"control":     {Machine{Control: "ssh"}, `machine vm: Control is "ssh"; want one of virtio, uart, none`},
 		"disk":        {Machine{Disks: []Disk{{Faulty: "seek"}}}, `machine vm: Disk.Faulty is "seek"; want one of , read, write`},
+		"bus":         {Machine{Disks: []Disk{{Bus: "ide"}}}, `machine vm: Disk.Bus is "ide"; want one of virtio, usb`},
+		"no kernel":   {Machine{Initrd: "i"}, `machine vm: an initrd or a command line, and no kernel: set Kernel`},
 		"memory":      {Machine{MemoryMiB: -1}, `machine vm: negative size: -1 MiB, 2 CPUs, 256 MiB of translations`},
 	} {
 		t.Run(name, func(t *testing.T) {

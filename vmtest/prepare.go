@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bootaudit/internal/port"
@@ -24,12 +25,15 @@ func (m *Machine) prepare(ctx context.Context) (err error) {
 		// One made up here would be nobody's to look into, or to remove.
 		return errors.New("no folder is given for the files that the VM leaves (serial.log and so on): set Machine.Folder, such as to t.TempDir()")
 	}
-	if m.ISO != "" {
-		if err := readableFile(m.ISO); err != nil {
-			return fmt.Errorf("image: %w", err)
+	for name, file := range map[string]*string{"image": &m.ISO, "kernel": &m.Kernel, "initrd": &m.Initrd} {
+		if *file == "" {
+			continue
 		}
-		if m.ISO, err = filepath.Abs(m.ISO); err != nil {
-			return fmt.Errorf("image: %w", err)
+		if err := readableFile(*file); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if *file, err = filepath.Abs(*file); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if m.Folder, err = filepath.Abs(m.Folder); err != nil {
@@ -133,16 +137,36 @@ const (
 	formatQCOW2 = "qcow2"
 )
 
-// magics begin the images of formats that have one.
-var magics = []struct{ format, begins string }{
-	{formatQCOW2, "QFI\xfb"}, {"vmdk", "KDMV"}, {"vhdx", "vhdxfile"},
+// formats are those of a disk's image that QEMU reads, in its own words, each with
+// what begins such a file, and where.
+var formats = []struct {
+	name, magic string
+	at          int
+}{
+	{formatRaw, "", 0}, {formatQCOW2, "QFI\xfb", 0}, {"vmdk", "KDMV", 0}, {"vhdx", "vhdxfile", 0}, {"vpc", "conectix", 0},
+	{"vdi", "\x7f\x10\xda\xbe", 0x40},
+}
+
+// formatOf is the format of an image that begins so; raw, which has no magic, is
+// all the others.
+func formatOf(begins []byte) string {
+	for _, f := range formats[1:] {
+		if len(begins) > f.at && bytes.HasPrefix(begins[f.at:], []byte(f.magic)) {
+			return f.name
+		}
+	}
+	return formatRaw
 }
 
 // holds says why the file is no image of the format: QEMU would show the guest
 // another format's header as its disk.
 func (d Disk) holds(file, format string) error {
-	if format != formatRaw && format != formatQCOW2 {
-		return fmt.Errorf("BaseFormat is %q; want one of %s, %s", format, formatRaw, formatQCOW2)
+	var known []string
+	for _, f := range formats {
+		known = append(known, f.name)
+	}
+	if !slices.Contains(known, format) {
+		return fmt.Errorf("BaseFormat is %q; want one of %s", format, strings.Join(known, ", "))
 	}
 	if err := readableFile(file); err != nil {
 		return err
@@ -152,23 +176,20 @@ func (d Disk) holds(file, format string) error {
 		return err
 	}
 	defer f.Close()
-	begins := make([]byte, 8)
+	begins := make([]byte, 0x48)
 	n, err := io.ReadFull(f, begins)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	found := formatRaw // which has no magic
-	for _, m := range magics {
-		if bytes.HasPrefix(begins[:n], []byte(m.begins)) {
-			found = m.format
-		}
-	}
+	found := formatOf(begins[:n])
 	switch {
 	case found == format:
 		return nil
+	case format == "vpc" && found == formatRaw:
+		return nil // one of a fixed size has its header at its end
 	case d.Base == "":
-		return fmt.Errorf("%s is a %s image, and File is used as raw: give it as Base, with BaseFormat %s", file, found, formatQCOW2)
-	case found == formatQCOW2 && file != d.File:
+		return fmt.Errorf("%s is a %s image, and File is used as raw: give it as Base, with BaseFormat %s", file, found, found)
+	case found != formatRaw && file != d.File:
 		return fmt.Errorf("%s is a %s image, and BaseFormat says %s: say %s", file, found, format, found)
 	default:
 		return fmt.Errorf("%s: want a %s image, found %s; convert it (qemu-img convert)", file, format, found)

@@ -3,6 +3,7 @@ package vmtest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"bootaudit/internal/fakevm"
@@ -22,6 +23,7 @@ func TestDisksFormat(t *testing.T) {
 		return path
 	}
 	raw, qcow2, vmdk := file("raw", "\x33\xc0"), file("qcow2", "QFI\xfb"), file("vmdk", "KDMV")
+	vdi, vpc := file("vdi", strings.Repeat("<", 64)+"\x7f\x10\xda\xbe"), file("vpc", "conectix")
 	tiny := filepath.Join(dir, "tiny")
 	require.NoError(t, os.WriteFile(tiny, []byte("x"), 0o644))
 	for name, row := range map[string]struct {
@@ -35,8 +37,13 @@ func TestDisksFormat(t *testing.T) {
 		"qcow2":            {Disk{Base: qcow2, BaseFormat: "qcow2"}, "-F qcow2 -b " + qcow2, true},
 		"qcow2 as raw":     {Disk{Base: qcow2}, qcow2 + " is a qcow2 image, and BaseFormat says raw: say qcow2", false},
 		"raw as qcow2":     {Disk{Base: raw, BaseFormat: "qcow2"}, raw + ": want a qcow2 image, found raw; convert it (qemu-img convert)", false},
-		"vmdk as raw":      {Disk{Base: vmdk}, vmdk + ": want a raw image, found vmdk; convert it (qemu-img convert)", false},
-		"unknown":          {Disk{Base: raw, BaseFormat: "vdi"}, `BaseFormat is "vdi"; want one of raw, qcow2`, false},
+		"vmdk as raw":      {Disk{Base: vmdk}, vmdk + " is a vmdk image, and BaseFormat says raw: say vmdk", false},
+		"vmdk":             {Disk{Base: vmdk, BaseFormat: "vmdk"}, "-F vmdk -b " + vmdk, true},
+		"vdi":              {Disk{Base: vdi, BaseFormat: "vdi"}, "-F vdi -b " + vdi, true},
+		"vdi as raw":       {Disk{Base: vdi}, vdi + " is a vdi image, and BaseFormat says raw: say vdi", false},
+		"vpc":              {Disk{Base: vpc, BaseFormat: "vpc"}, "-F vpc -b " + vpc, true},
+		"vpc, fixed":       {Disk{Base: raw, BaseFormat: "vpc"}, "-F vpc -b " + raw, true},
+		"unknown":          {Disk{Base: raw, BaseFormat: "dmg"}, `BaseFormat is "dmg"; want one of raw, qcow2, vmdk, vhdx, vpc, vdi`, false},
 		"no base":          {Disk{Base: filepath.Join(dir, "none")}, "no such file", false},
 		"file":             {Disk{File: raw}, "", true},
 		"file of qcow2":    {Disk{File: qcow2}, qcow2 + " is a qcow2 image, and File is used as raw: give it as Base, with BaseFormat qcow2", false},
