@@ -43,7 +43,7 @@ func hasBut(unread []Mark, marks ...Mark) func(Mark) (bool, error) {
 }
 
 func TestDetect(t *testing.T) {
-	iso := Target{Kind: KindISO, ISO: "x.iso"}
+	iso := Target{Kind: KindFile, File: "x.iso"}
 	root := []Mark{unit, program, liveCfg} // what is in the root file system
 	for _, tt := range []struct {
 		name    string
@@ -74,7 +74,7 @@ func TestDetect(t *testing.T) {
 			"pre-nixos: the flake's attribute is packages.x86_64-linux.bootImage", []Mark{unit, program}},
 		{"flake without an attribute", Target{Kind: KindFlake}, has(), "default", "default: the image has no mark of another profile", nil},
 		{"flake of somebody else", Target{Kind: KindFlake, Attr: "iso"}, has(), "default", "default: the image has no mark of another profile", nil},
-		{"attribute without a flake", Target{Kind: KindISO, Attr: "bootImage"}, has(), "default", "default: the image has no mark of another profile", nil},
+		{"attribute without a flake", Target{Kind: KindFile, Attr: "bootImage"}, has(), "default", "default: the image has no mark of another profile", nil},
 
 		{"stand-in", Target{}, has(unit, program), "pre-nixos", "pre-nixos: the stand-in plays that image", nil},
 		{"stand-in without its unit", Target{}, has(program), "pre-nixos", "pre-nixos: the stand-in plays that image", []Mark{unit}},
@@ -95,7 +95,7 @@ func TestDetect(t *testing.T) {
 }
 
 func TestDetectUnknown(t *testing.T) {
-	iso := Target{Kind: KindISO, ISO: "x.iso"}
+	iso := Target{Kind: KindFile, File: "x.iso"}
 	root := []Mark{unit, program, liveCfg}
 	for _, tt := range []struct {
 		name string
@@ -128,7 +128,7 @@ func TestDetectUnknown(t *testing.T) {
 // choice is the same; else there is none.
 func TestDetectNeverGuesses(t *testing.T) {
 	all := []Mark{unit, program, liveISO, liveCfg}
-	iso := Target{Kind: KindISO}
+	iso := Target{Kind: KindFile}
 	name := func(state [4]int) string { // 0 not there, 1 there, 2 not read
 		var there, unread []Mark
 		for i, s := range state {

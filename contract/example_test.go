@@ -30,7 +30,7 @@ until = 2026-12-31
 // An image that has one mark of a profile, and no other.
 func ExampleDetect() {
 	look := func(m contract.Mark) (bool, error) { return m.Root != nil && m.Root[0] == "/usr/lib/pre-nixos", nil }
-	choice, err := contract.Detect(contract.Target{Kind: contract.KindISO, ISO: "my.iso"}, look)
+	choice, err := contract.Detect(contract.Target{Kind: contract.KindFile, File: "my.iso"}, look)
 	fmt.Println(choice.Why, err)
 	for _, mark := range choice.Missing {
 		fmt.Println("broken: the image has not", mark)

@@ -10,8 +10,11 @@ import (
 // booted. The zero value is the stand-in, on the machine that it gets by itself.
 type Target struct {
 	Kind Kind
-	// ISO is the image's file, where Kind is KindISO.
-	ISO string
+	// File is the image, where Kind is KindFile: an ISO, or the image of a disk.
+	File string
+	// Kernel, Initrd and Cmdline are the image, where Kind is KindKernel: files that
+	// the machine loads without a boot loader, Initrd or none, and the command line.
+	Kernel, Initrd, Cmdline string
 	// Flake builds the image, where Kind is KindFlake: Attr is its attribute that
 	// is the image, Config the NixOS configuration that the image is made of.
 	Flake, Attr, Config string
@@ -22,6 +25,12 @@ type Target struct {
 	// Firmware is "bios" or "uefi"; "" is what the image has a boot entry for, and
 	// BIOS where it has both.
 	Firmware string
+	// Bus is what the machine boots File from: "cdrom", "usb" or "disk"; "" is the CD
+	// drive for an ISO, and a disk for the image of one.
+	Bus string
+	// Format is that of File, in QEMU's words, where it is the image of a disk: "" is
+	// raw. Whoever has looked into the file knows it.
+	Format string
 	// Args are further arguments for QEMU.
 	Args []string
 }
@@ -30,9 +39,10 @@ type Target struct {
 type Kind string
 
 const (
-	KindStandIn Kind = ""      // the live image that package fixtures builds
-	KindISO     Kind = "iso"   // a file
-	KindFlake   Kind = "flake" // a flake of nix builds it
+	KindStandIn Kind = ""       // the live image that package fixtures builds
+	KindFile    Kind = "file"   // a file
+	KindKernel  Kind = "kernel" // a kernel, and what it is loaded with
+	KindFlake   Kind = "flake"  // a flake of nix builds it
 )
 
 // What a guest gets by itself, in MiB and CPUs. An image of somebody else's gets
@@ -68,8 +78,10 @@ func (t Target) FlakeDir() string {
 // String names the target: what is audited, not how it is booted.
 func (t Target) String() string {
 	switch t.Kind {
-	case KindISO:
-		return "the image " + t.ISO
+	case KindFile:
+		return "the image " + t.File
+	case KindKernel:
+		return "the kernel " + t.Kernel
 	case KindFlake:
 		return "the flake " + t.Flake + "#" + t.Attr
 	default:

@@ -17,7 +17,7 @@ import (
 // detected is the profile of an ISO file.
 func detected(t *testing.T, name string) (contract.Choice, error) {
 	t.Helper()
-	return contract.Detect(contract.Target{Kind: contract.KindISO, ISO: name}, open(t, name).Has)
+	return contract.Detect(contract.Target{Kind: contract.KindFile, File: name}, open(t, name).Has)
 }
 
 // debianLive is laid out as Debian's live images are.

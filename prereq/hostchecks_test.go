@@ -55,7 +55,7 @@ const (
 	forStandIn = forISO
 )
 
-func iso(h *fakeHost)     { h.subject.Target = contract.Target{Kind: contract.KindISO, ISO: "/x.iso"} }
+func iso(h *fakeHost)     { h.subject.Target = contract.Target{Kind: contract.KindFile, File: "/x.iso"} }
 func standIn(h *fakeHost) { h.subject.Target = contract.Target{} }
 
 var hostCases = []hostCase{

@@ -142,10 +142,11 @@ const (
 // tcgModel is the CPU model under TCG.
 const tcgModel = "max,la57=off"
 
-// For is m as it is to boot target's image: with the memory, CPUs, disks, firmware
-// and arguments that target asks for, and the console and network that the contract
-// needs. A disk whose size m says keeps it, and so does one that is no blank one, a
-// firmware and a console.
+// For is m as it is to boot target's image, where target says what that is: with
+// the memory, CPUs, disks, firmware and arguments that target asks for, and the
+// console and network that the contract needs. A disk whose size m says keeps it,
+// and so does one that is no blank one, a firmware and a console. An image that is
+// booted from a disk is the first of the disks.
 func (m Machine) For(target contract.Target, terms contract.Contract) Machine {
 	m.MemoryMiB = target.Memory()
 	m.CPUs = cmp.Or(target.CPUs, m.CPUs)
@@ -155,6 +156,16 @@ func (m Machine) For(target contract.Target, terms contract.Contract) Machine {
 			m.Disks[i].MiB = target.DiskMiB
 		}
 	}
+	switch image := (Disk{Base: target.File, BaseFormat: target.Format, Boot: true}); target.Bus {
+	case "usb":
+		image.Bus = USB
+		m.Disks = slices.Insert(m.Disks, 0, image)
+	case "disk":
+		m.Disks = slices.Insert(m.Disks, 0, image)
+	default:
+		m.ISO = cmp.Or(target.File, m.ISO)
+	}
+	m.Kernel, m.Initrd, m.Cmdline = target.Kernel, target.Initrd, target.Cmdline
 	m.Firmware = cmp.Or(m.Firmware, target.Firmware)
 	m.Console = cmp.Or(m.Console, terms.Console.Device)
 	m.Outside = m.Outside || terms.Machine.Network == contract.Outside

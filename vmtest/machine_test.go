@@ -111,12 +111,22 @@ func TestCommandLineIsPure(t *testing.T) {
 
 func TestMachineForATarget(t *testing.T) {
 	m := Machine{CPUs: 1, Disks: []Disk{{}, {MiB: 256}, {Base: "b.raw"}}, Args: []string{"-a"}}
-	got := m.For(contract.Target{Kind: contract.KindISO}, contract.Contract{})
+	got := m.For(contract.Target{Kind: contract.KindFile}, contract.Contract{})
 	assert.Equal(t, Machine{MemoryMiB: 2048, CPUs: 1, Disks: m.Disks, Args: []string{"-a"}}, got)
 	got = m.For(contract.Target{MemoryMiB: 512, CPUs: 4, DiskMiB: 128, Args: []string{"-b"}}, contract.Contract{Machine: contract.Machine{Network: contract.Outside}})
 	assert.Equal(t, Machine{MemoryMiB: 512, CPUs: 4, Outside: true, Disks: []Disk{{MiB: 128}, {MiB: 256}, {Base: "b.raw"}}, Args: []string{"-a", "-b"}}, got)
 	got = m.For(contract.Target{Firmware: UEFI}, contract.Contract{Console: contract.Console{Device: "ttyS1"}})
 	assert.Equal(t, UEFI, got.Firmware)
 	assert.Equal(t, "ttyS1", got.Console)
+	got = m.For(contract.Target{Kind: contract.KindFile, File: "x.iso"}, contract.Contract{})
+	assert.Equal(t, "x.iso", got.ISO)
+	assert.Len(t, got.Disks, 3)
+	got = m.For(contract.Target{Kind: contract.KindFile, File: "x.qcow2", Format: "qcow2", Bus: "disk"}, contract.Contract{})
+	assert.Empty(t, got.ISO)
+	assert.Equal(t, append([]Disk{{Base: "x.qcow2", BaseFormat: "qcow2", Boot: true}}, m.Disks...), got.Disks)
+	got = m.For(contract.Target{Kind: contract.KindFile, File: "x.iso", Bus: "usb"}, contract.Contract{})
+	assert.Equal(t, Disk{Base: "x.iso", Bus: USB, Boot: true}, got.Disks[0])
+	got = m.For(contract.Target{Kind: contract.KindKernel, Kernel: "k", Initrd: "i", Cmdline: "quiet"}, contract.Contract{})
+	assert.Equal(t, []string{"k", "i", "quiet"}, []string{got.Kernel, got.Initrd, got.Cmdline})
 	assert.Empty(t, m.Disks[0].MiB, "the template is as it was")
 }

@@ -41,7 +41,7 @@ func runRun(ctx context.Context, args []string) int {
 		return fail(err)
 	}
 	if flags.NArg() > 0 {
-		cfg.ISO, cfg.Flake = config.Path(flags.Arg(0)), ""
+		cfg.File, cfg.Flake = config.Path(flags.Arg(0)), ""
 	}
 	if err := boot(ctx, cfg, *uefi, *keyless, *faults, *keep); err != nil {
 		return fail(fmt.Errorf("run: %w", err))
@@ -81,8 +81,10 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, ke
 	if err != nil {
 		return err
 	}
-	m.ISO, m.Folder, m.Disks = image, folder, []vmtest.Disk{disk}
-	m = m.For(cfg.Target(), terms)
+	m.Folder, m.Disks = folder, []vmtest.Disk{disk}
+	boots := cfg.Target()
+	boots.File = image
+	m = m.For(boots, terms)
 	if uefi {
 		m.Firmware = vmtest.UEFI
 	}

@@ -27,8 +27,8 @@ func TestRunsMachine(t *testing.T) {
 	}{
 		"stand-in":           {config.Config{}, false, true, true},
 		"keyless stand-in":   {config.Config{}, true, false, false},
-		"ISO":                {config.Config{ISO: "/x.iso"}, false, false, false},
-		"ISO and its key":    {config.Config{ISO: "/x.iso", RootKey: config.Path(mine.Public)}, false, true, false},
+		"ISO":                {config.Config{File: "/x.iso"}, false, false, false},
+		"ISO and its key":    {config.Config{File: "/x.iso", RootKey: config.Path(mine.Public)}, false, true, false},
 		"flake":              {config.Config{Flake: "/x"}, false, true, false},
 		"flake with its key": {config.Config{Flake: "/x", RootKey: config.Path(mine.Public)}, false, true, false},
 	} {

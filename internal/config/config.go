@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -24,7 +25,12 @@ type Config struct {
 	Flake       string `env:"BOOT_IMAGE_FLAKE" doc:"flake that builds the image"`
 	Attr        string `env:"BOOT_IMAGE_ATTR" envDefault:"bootImage" doc:"the flake's attribute that is the image"`
 	NixosConfig string `env:"BOOT_IMAGE_CONFIG" envDefault:"pre-installer" doc:"the flake's NixOS configuration that the image is made of"`
-	ISO         Path   `env:"BOOT_IMAGE_ISO" doc:"image to audit, instead of the stand-in"`
+	File        Path   `env:"BOOT_IMAGE_FILE" doc:"image to audit, instead of the stand-in"`
+	ISO         Path   `env:"BOOT_IMAGE_ISO" doc:"another name of BOOT_IMAGE_FILE"`
+	Kernel      Path   `env:"BOOT_IMAGE_KERNEL" doc:"kernel to audit, loaded without a boot loader, instead of an image"`
+	Initrd      Path   `env:"BOOT_IMAGE_INITRD" doc:"the initrd for it"`
+	Cmdline     string `env:"BOOT_IMAGE_CMDLINE" doc:"the command line for it"`
+	Bus         Bus    `env:"BOOT_IMAGE_BUS" doc:"cdrom, usb or disk: what the machine boots the image from; unset, a CD drive for an ISO and a disk for the image of one"`
 	Contract    Terms  `env:"BOOT_IMAGE_CONTRACT" doc:"what the image promises: a profile's name, or a TOML file; unset, what the image holds decides"`
 	RootKey     Path   `env:"PRE_NIXOS_ROOT_KEY" doc:"public key file to embed for root, instead of the key kept in the cache folder"`
 	NewKey      bool   `env:"BOOT_IMAGE_NEW_KEY" doc:"make a new root key; the image's hash changes with it"`
@@ -96,9 +102,10 @@ func decode(environ map[string]string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("environment: %w", byVariable(err))
 	}
-	if cfg.Flake != "" && cfg.ISO != "" {
-		return Config{}, errors.New("environment: BOOT_IMAGE_FLAKE and BOOT_IMAGE_ISO are both set; unset one")
+	if err := cfg.oneTarget(); err != nil {
+		return Config{}, fmt.Errorf("environment: %w", err)
 	}
+	cfg.File, cfg.ISO = cmp.Or(cfg.File, cfg.ISO), ""
 	if cfg.Mirror != "" { // also where nothing is to be built from it
 		if _, err := mirror.Parse(cfg.Mirror); err != nil {
 			return Config{}, fmt.Errorf("environment: %w", err)
@@ -115,6 +122,33 @@ func decode(environ map[string]string) (Config, error) {
 		cfg.CacheDir = Path(filepath.Join(dir, "bootaudit"))
 	}
 	return cfg, nil
+}
+
+// oneTarget says why it is not one target that is asked for.
+func (c Config) oneTarget() error {
+	var set []string
+	for _, v := range []struct {
+		name string
+		set  bool
+	}{
+		{"BOOT_IMAGE_FLAKE", c.Flake != ""}, {"BOOT_IMAGE_FILE", c.File != ""},
+		{"BOOT_IMAGE_ISO", c.ISO != "" && c.ISO != c.File}, {"BOOT_IMAGE_KERNEL", c.Kernel != ""},
+	} {
+		if v.set {
+			set = append(set, v.name)
+		}
+	}
+	switch {
+	case len(set) > 1:
+		return fmt.Errorf("%s are both set; unset one", strings.Join(set, " and "))
+	case c.Kernel == "" && c.Initrd != "":
+		return errors.New("BOOT_IMAGE_INITRD is set, and BOOT_IMAGE_KERNEL is not: an image brings its own initrd")
+	case c.Kernel == "" && c.Cmdline != "":
+		return errors.New("BOOT_IMAGE_CMDLINE is set, and BOOT_IMAGE_KERNEL is not: an image brings its own command line")
+	case c.Kernel != "" && c.Bus != "":
+		return errors.New("BOOT_IMAGE_BUS and BOOT_IMAGE_KERNEL are both set; a kernel is on no drive")
+	}
+	return nil
 }
 
 // byVariable says the variable's name where env says the field's.
@@ -159,12 +193,14 @@ func blanksOut(environ map[string]string) map[string]string {
 
 // Target is what the configuration asks to audit.
 func (c Config) Target() contract.Target {
-	t := contract.Target{MemoryMiB: int(c.Memory), CPUs: int(c.CPUs), DiskMiB: int(c.Disk), Firmware: string(c.Firmware), Args: c.QEMUArgs}
+	t := contract.Target{MemoryMiB: int(c.Memory), CPUs: int(c.CPUs), DiskMiB: int(c.Disk), Firmware: string(c.Firmware), Args: c.QEMUArgs, Bus: string(c.Bus)}
 	switch {
 	case c.Flake != "":
 		t.Kind, t.Flake, t.Attr, t.Config = contract.KindFlake, c.Flake, c.Attr, c.NixosConfig
-	case c.ISO != "":
-		t.Kind, t.ISO = contract.KindISO, string(c.ISO)
+	case c.File != "":
+		t.Kind, t.File = contract.KindFile, string(c.File)
+	case c.Kernel != "":
+		t.Kind, t.Kernel, t.Initrd, t.Cmdline = contract.KindKernel, string(c.Kernel), string(c.Initrd), c.Cmdline
 	}
 	return t
 }

@@ -47,10 +47,13 @@ func TestTarget(t *testing.T) {
 	for name, c := range map[string]struct {
 		environ map[string]string
 		kind    contract.Kind
-		iso     Path
+		file    Path
 	}{
-		"iso":            {map[string]string{"BOOT_IMAGE_ISO": "/x/a, b.iso"}, contract.KindISO, "/x/a, b.iso"},
-		"relative iso":   {map[string]string{"BOOT_IMAGE_ISO": "a.iso"}, contract.KindISO, Path(filepath.Join(root, "a.iso"))},
+		"iso":            {map[string]string{"BOOT_IMAGE_ISO": "/x/a, b.iso"}, contract.KindFile, "/x/a, b.iso"},
+		"file":           {map[string]string{"BOOT_IMAGE_FILE": "/x/a.qcow2"}, contract.KindFile, "/x/a.qcow2"},
+		"the same twice": {map[string]string{"BOOT_IMAGE_FILE": "/x/a.iso", "BOOT_IMAGE_ISO": "/x/a.iso"}, contract.KindFile, "/x/a.iso"},
+		"kernel":         {map[string]string{"BOOT_IMAGE_KERNEL": "/k"}, contract.KindKernel, ""},
+		"relative iso":   {map[string]string{"BOOT_IMAGE_ISO": "a.iso"}, contract.KindFile, Path(filepath.Join(root, "a.iso"))},
 		"flake":          {map[string]string{"BOOT_IMAGE_FLAKE": "github:x/y"}, contract.KindFlake, ""},
 		"empty is unset": {map[string]string{"BOOT_IMAGE_ISO": "", "BOOT_IMAGE_FLAKE": ""}, contract.KindStandIn, ""},
 	} {
@@ -58,7 +61,8 @@ func TestTarget(t *testing.T) {
 			cfg, err := decode(c.environ)
 			require.NoError(t, err)
 			assert.Equal(t, c.kind, cfg.Target().Kind)
-			assert.Equal(t, c.iso, cfg.ISO)
+			assert.Equal(t, c.file, cfg.File)
+			assert.Empty(t, cfg.ISO)
 		})
 	}
 }
@@ -67,7 +71,7 @@ func TestMachine(t *testing.T) {
 	cfg, err := decode(map[string]string{"BOOT_IMAGE_VM_MEMORY": "3072", "BOOT_IMAGE_VM_CPUS": "4", "BOOT_IMAGE_VM_DISK": "512",
 		"BOOT_IMAGE_VM_QEMU_ARGS": `-device 'usb-tablet,id=a b' -snapshot`, "BOOT_IMAGE_ISO": "/x.iso"})
 	require.NoError(t, err)
-	assert.Equal(t, contract.Target{Kind: contract.KindISO, ISO: "/x.iso", MemoryMiB: 3072, CPUs: 4, DiskMiB: 512,
+	assert.Equal(t, contract.Target{Kind: contract.KindFile, File: "/x.iso", MemoryMiB: 3072, CPUs: 4, DiskMiB: 512,
 		Args: []string{"-device", "usb-tablet,id=a b", "-snapshot"}}, cfg.Target())
 	_, err = decode(map[string]string{"BOOT_IMAGE_VM_MEMORY": "2G", "BOOT_IMAGE_VM_CPUS": "0", "BOOT_IMAGE_VM_DISK": "-1", "BOOT_IMAGE_VM_QEMU_ARGS": `-name "$HOME"`})
 	for _, says := range []string{`BOOT_IMAGE_VM_MEMORY: "2G" is not a positive whole number`, `BOOT_IMAGE_VM_CPUS: "0" is`, `BOOT_IMAGE_VM_DISK: "-1" is`,
@@ -131,8 +135,24 @@ func TestSwitches(t *testing.T) {
 }
 
 func TestTwoTargets(t *testing.T) {
-	_, err := decode(map[string]string{"BOOT_IMAGE_ISO": "/a.iso", "BOOT_IMAGE_FLAKE": "."})
-	assert.ErrorContains(t, err, "BOOT_IMAGE_FLAKE and BOOT_IMAGE_ISO are both set; unset one")
+	for _, row := range []struct {
+		environ map[string]string
+		says    string
+	}{
+		{map[string]string{"BOOT_IMAGE_ISO": "/a.iso", "BOOT_IMAGE_FLAKE": "."}, "BOOT_IMAGE_FLAKE and BOOT_IMAGE_ISO are both set; unset one"},
+		{map[string]string{"BOOT_IMAGE_ISO": "/a.iso", "BOOT_IMAGE_FILE": "/b.iso"}, "BOOT_IMAGE_FILE and BOOT_IMAGE_ISO are both set; unset one"},
+		{map[string]string{"BOOT_IMAGE_KERNEL": "/k", "BOOT_IMAGE_FILE": "/b"}, "BOOT_IMAGE_FILE and BOOT_IMAGE_KERNEL are both set; unset one"},
+		{map[string]string{"BOOT_IMAGE_INITRD": "/i"}, "BOOT_IMAGE_INITRD is set, and BOOT_IMAGE_KERNEL is not"},
+		{map[string]string{"BOOT_IMAGE_CMDLINE": "quiet", "BOOT_IMAGE_FILE": "/b"}, "BOOT_IMAGE_CMDLINE is set, and BOOT_IMAGE_KERNEL is not"},
+		{map[string]string{"BOOT_IMAGE_KERNEL": "/k", "BOOT_IMAGE_BUS": "usb"}, "a kernel is on no drive"},
+		{map[string]string{"BOOT_IMAGE_BUS": "ide"}, `BOOT_IMAGE_BUS: "ide" is none of cdrom, usb and disk`},
+	} {
+		_, err := decode(row.environ)
+		assert.ErrorContains(t, err, row.says)
+	}
+	cfg, err := decode(map[string]string{"BOOT_IMAGE_KERNEL": "/k", "BOOT_IMAGE_INITRD": "/i", "BOOT_IMAGE_CMDLINE": "console=ttyS0 quiet"})
+	require.NoError(t, err)
+	assert.Equal(t, contract.Target{Kind: contract.KindKernel, Kernel: "/k", Initrd: "/i", Cmdline: "console=ttyS0 quiet"}, cfg.Target())
 }
 
 func TestVariablesAreDocumented(t *testing.T) {

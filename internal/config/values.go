@@ -81,6 +81,19 @@ func (f *Firmware) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is neither bios nor uefi", text)
 }
 
+// Bus is what an image is booted from: "cdrom", "usb", "disk", or "" where the
+// image decides.
+type Bus string
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (b *Bus) UnmarshalText(text []byte) error {
+	switch *b = Bus(text); *b {
+	case "", "cdrom", "usb", "disk":
+		return nil
+	}
+	return fmt.Errorf("%q is none of cdrom, usb and disk", text)
+}
+
 // Words are the words of a line that is quoted as for a shell.
 type Words []string
 

@@ -111,7 +111,7 @@ func outcomes(*testing.T) string {
 func checks(*testing.T) string {
 	var b strings.Builder
 	var hosts [][]check.Check
-	for _, target := range []contract.Target{{}, {Kind: contract.KindISO, ISO: "x"}, {Kind: contract.KindFlake, Flake: "x"}} {
+	for _, target := range []contract.Target{{}, {Kind: contract.KindFile, File: "x"}, {Kind: contract.KindFlake, Flake: "x"}} {
 		hosts = append(hosts, prereq.Describe(prereq.Subject{Target: target}))
 	}
 	fmt.Fprintf(&b, "## The host: `TestHost/<id>`\n\n%s\n", table(hosts...))

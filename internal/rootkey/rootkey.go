@@ -35,7 +35,7 @@ func For(cfg config.Config) (contract.Key, error) {
 // InImage is the key that cfg's image lets root log in with; the zero key is
 // none that is known. An image that was given has whatever key it was built with.
 func InImage(cfg config.Config) (contract.Key, error) {
-	if cfg.Target().Kind == contract.KindISO && cfg.RootKey == "" {
+	if cfg.Target().Kind == contract.KindFile && cfg.RootKey == "" {
 		return contract.Key{}, nil
 	}
 	return For(cfg)

@@ -47,7 +47,7 @@ func found(t *testing.T, cfg config.Config) map[string]check.Finding {
 // What is nobody's profile is asked for little, and is not broken for having no
 // more.
 func TestDefaultProfile(t *testing.T) {
-	cfg := config.Config{ISO: config.Path(initrdOnly(t)), CacheDir: config.Path(t.TempDir())}
+	cfg := config.Config{File: config.Path(initrdOnly(t)), CacheDir: config.Path(t.TempDir())}
 	all := found(t, cfg)
 	assert.Equal(t, check.Holds, all["image-profile"].Outcome)
 	assert.Equal(t, "default: the image has no mark of another profile", all["image-profile"].Detail)
@@ -70,7 +70,7 @@ func TestUnknownProfile(t *testing.T) {
 	whole, err := os.ReadFile(initrdOnly(t))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, whole[:len(whole)/2], 0o600))
-	cfg := config.Config{ISO: config.Path(file), CacheDir: config.Path(t.TempDir())}
+	cfg := config.Config{File: config.Path(file), CacheDir: config.Path(t.TempDir())}
 	all := found(t, cfg)
 	assert.Equal(t, check.Broken, all["image-opens"].Outcome)
 	for _, id := range []string{"image-profile", "image-unit", "image-commands"} {
@@ -85,7 +85,7 @@ func TestUnknownProfile(t *testing.T) {
 // Another profile than last time is said, once.
 func TestProfileIsRemembered(t *testing.T) {
 	cache := t.TempDir()
-	a, b := contract.Target{Kind: contract.KindISO, ISO: "/a.iso"}, contract.Target{Kind: contract.KindISO, ISO: "/b.iso"}
+	a, b := contract.Target{Kind: contract.KindFile, File: "/a.iso"}, contract.Target{Kind: contract.KindFile, File: "/b.iso"}
 	assert.Empty(t, remember(cache, a, "pre-nixos"))
 	assert.Empty(t, remember(cache, b, "default"))
 	assert.Equal(t, "pre-nixos", remember(cache, a, "default"))
@@ -96,7 +96,7 @@ func TestProfileIsRemembered(t *testing.T) {
 	assert.Empty(t, remember("/dev/null/x", a, "default"))
 
 	image := config.Path(initrdOnly(t))
-	cfg := config.Config{ISO: image, CacheDir: config.Path(cache)}
+	cfg := config.Config{File: image, CacheDir: config.Path(cache)}
 	remember(cache, cfg.Target(), "pre-nixos")
 	f := found(t, cfg)["image-profile"]
 	assert.Equal(t, check.Risk, f.Outcome)
@@ -106,7 +106,7 @@ func TestProfileIsRemembered(t *testing.T) {
 
 // A contract that is named is taken as it is, and what it allows must exist.
 func TestNamedContract(t *testing.T) {
-	cfg := config.Config{ISO: config.Path(initrdOnly(t)), Contract: "debian-live", CacheDir: config.Path(t.TempDir())}
+	cfg := config.Config{File: config.Path(initrdOnly(t)), Contract: "debian-live", CacheDir: config.Path(t.TempDir())}
 	f := found(t, cfg)["image-profile"]
 	assert.Equal(t, check.Holds, f.Outcome)
 	assert.Equal(t, "debian-live: BOOT_IMAGE_CONTRACT is debian-live", f.Detail)

@@ -27,8 +27,8 @@ import (
 // the host lacks what makes it, the error is an [check.Lack].
 func ISO(ctx context.Context, cfg config.Config, log io.Writer) (string, error) {
 	switch cfg.Target().Kind {
-	case contract.KindISO:
-		return string(cfg.ISO), nil
+	case contract.KindFile:
+		return string(cfg.File), nil
 	case contract.KindFlake:
 		f, err := Flake(cfg, log)
 		if err != nil {

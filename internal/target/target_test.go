@@ -14,7 +14,7 @@ import (
 )
 
 func TestISO(t *testing.T) {
-	name, err := ISO(t.Context(), config.Config{ISO: "/some/where.iso"}, io.Discard)
+	name, err := ISO(t.Context(), config.Config{File: "/some/where.iso"}, io.Discard)
 	require.NoError(t, err)
 	assert.Equal(t, "/some/where.iso", name)
 }

@@ -133,7 +133,7 @@ func TestNoImage(t *testing.T) {
 		empty:                          "is empty",
 		text:                           "text, file.iso",
 	} {
-		suite := NewSuite(Subject{Contract: contract.PreNixOS(), Target: contract.Target{Kind: contract.KindISO, ISO: path}}, &vmtest.Harness{})
+		suite := NewSuite(Subject{Contract: contract.PreNixOS(), Target: contract.Target{Kind: contract.KindFile, File: path}}, &vmtest.Harness{})
 		s := suite.fleet.cleanVM()
 		r := s.Boot()[0].Probe(t.Context())
 		assert.Nil(t, s.VM(), "QEMU was started for %s", path)

@@ -10,7 +10,7 @@
 //		}
 //		scenario.Run(t, scenario.Subject{
 //			Contract: terms,
-//			Target:   contract.Target{Kind: contract.KindISO, ISO: "my.iso"},
+//			Target:   contract.Target{Kind: contract.KindFile, File: "my.iso"},
 //		})
 //	}
 package scenario

@@ -146,8 +146,9 @@ func (s *session) work(ctx context.Context) (vmtest.Machine, error) {
 	}
 	defer image.Close()
 	s.image = image
-	m.ISO = path
-	m = m.For(subject.Target, subject.Contract)
+	target := subject.Target
+	target.File = path
+	m = m.For(target, subject.Contract)
 	if m.Firmware == "" && boots(image, "efi") && !boots(image, "bios") {
 		m.Firmware = vmtest.UEFI
 	}
@@ -174,8 +175,8 @@ func (s Subject) path(ctx context.Context) (string, error) {
 	switch {
 	case s.ISO != nil:
 		return s.ISO(ctx)
-	case s.Target.ISO != "":
-		return s.Target.ISO, nil
+	case s.Target.File != "":
+		return s.Target.File, nil
 	default:
 		return "", errors.New("no image was given")
 	}

@@ -19,7 +19,7 @@ type Subject struct {
 	// Target says how the image is to be booted.
 	Target contract.Target
 	// ISO is the image's path. It may build the image first; a [check.Lack] says
-	// what it means that there is none. Nil is Target.ISO.
+	// what it means that there is none. Nil is Target.File.
 	ISO func(context.Context) (string, error)
 	// Provenance is where the image came from, once ISO has returned; nil where
 	// nobody knows.

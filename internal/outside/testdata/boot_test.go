@@ -25,6 +25,6 @@ func TestVM(t *testing.T) {
 	}
 	scenario.Run(t, scenario.Subject{
 		Contract: terms,
-		Target:   contract.Target{Kind: contract.KindISO, ISO: os.Getenv("MY_ISO")},
+		Target:   contract.Target{Kind: contract.KindFile, File: os.Getenv("MY_ISO")},
 	})
 }
