@@ -25,6 +25,9 @@ func (s *Session) bootloader(ctx context.Context) check.Result {
 	if err := s.vm.Continue(ctx); err != nil {
 		return s.Broke(err)
 	}
+	if s.vm.Machine.Kernel != "" {
+		return check.Hold("the machine loads the kernel itself")
+	}
 	return s.await(ctx, watch.Bootloader)
 }
 
