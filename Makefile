@@ -4,18 +4,28 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup audit test short slow bench lint clean
+.PHONY: help setup audit test short slow cover bench lint clean
 
 # What to audit: nothing set is the stand-in image that bootaudit builds.
+IMAGE ?= $(BOOT_IMAGE_FILE)
 ISO ?= $(BOOT_IMAGE_ISO)
+KERNEL ?= $(BOOT_IMAGE_KERNEL)
+INITRD ?= $(BOOT_IMAGE_INITRD)
+CMDLINE ?= $(BOOT_IMAGE_CMDLINE)
+BUS ?= $(BOOT_IMAGE_BUS)
 FLAKE ?= $(BOOT_IMAGE_FLAKE)
 CONTRACT ?= $(BOOT_IMAGE_CONTRACT)
+export BOOT_IMAGE_FILE := $(IMAGE)
 export BOOT_IMAGE_ISO := $(ISO)
+export BOOT_IMAGE_KERNEL := $(KERNEL)
+export BOOT_IMAGE_INITRD := $(INITRD)
+export BOOT_IMAGE_CMDLINE := $(CMDLINE)
+export BOOT_IMAGE_BUS := $(BUS)
 export BOOT_IMAGE_FLAKE := $(FLAKE)
 export BOOT_IMAGE_CONTRACT := $(CONTRACT)
 
 # A variable misspelt would else be obeyed by not being heard.
-VARIABLES := ISO FLAKE CONTRACT TIMEOUT SETUP
+VARIABLES := IMAGE ISO KERNEL INITRD CMDLINE BUS FLAKE CONTRACT TIMEOUT SETUP
 UNKNOWN := $(filter-out $(VARIABLES) BOOT_IMAGE_% PRE_NIXOS_%,$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
 
 # Go's own limit per package; every wait of ours ends before it.
@@ -25,7 +35,7 @@ AUDIT := go test -json -count=1 -p 1 -timeout $(TIMEOUT) -run '^Test(Host|Image|
 BOOTAUDIT := .bin/bootaudit
 
 help: ## list the targets
-	@echo 'usage: make TARGET [ISO=file | FLAKE=flake] [CONTRACT=file] [TIMEOUT=60m]'
+	@echo 'usage: make TARGET [IMAGE=file | KERNEL=file INITRD=file CMDLINE=line | FLAKE=flake] [CONTRACT=name] [TIMEOUT=60m]'
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: $(BOOTAUDIT) ## install what is missing, through apt; says first what and why
@@ -45,6 +55,11 @@ short: ## run the tests that need no QEMU, with the race detector
 slow: setup ## run the boots that are too slow for make test: every fault; writes docs/faults.md
 	go test -timeout $(TIMEOUT) ./vmtest -run '^TestVMExample$$' -every
 	go test -timeout $(TIMEOUT) ./vmtest/scenario -run '^TestVMFaults$$' -every -table ../../docs/faults.md
+
+cover: ## show how much of ./vmtest the tests that need no QEMU reach; fails below 75 %
+	@profile=$$(mktemp) && trap 'rm -f "$$profile"' EXIT && \
+	go test -short -coverpkg ./vmtest,./vmtest/scenario -coverprofile "$$profile" ./vmtest ./vmtest/scenario && \
+	go tool cover -func "$$profile" | awk 'END { print; exit $$3 + 0 < 75 }'
 
 bench: setup ## run the benchmarks
 	go test -run '^$$' -bench . ./...

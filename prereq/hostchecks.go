@@ -26,6 +26,8 @@ type Subject struct {
 	// Mirror is where the stand-in's packages come from; "" is the mirror of the
 	// host's apt.
 	Mirror string
+	// NoGo says that the audit is run by a program, and needs no go command.
+	NoGo bool
 }
 
 // Checks is the table of what this host must have to build and boot the subject's

@@ -28,6 +28,7 @@ func (a auditor) runnerChecks() []check.Check {
 			Remedy:    "install Go from https://go.dev/dl, and put its bin folder on the PATH",
 			Timeout:   5 * time.Second,
 			Runs:      true,
+			Applies:   a.ifGo,
 			Probe:     a.goVersion,
 		}, {
 			ID: "go-modules", Section: check.SectionHost, Needs: []string{"go-version"},
@@ -36,6 +37,7 @@ func (a auditor) runnerChecks() []check.Check {
 			Remedy:    "go mod download, where there is a network",
 			Timeout:   9 * time.Second,
 			Runs:      true,
+			Applies:   a.ifGo,
 			Probe:     a.goModules,
 		},
 	}, onlyFor(contract.KindFlake, a.subject, []check.Check{
@@ -50,6 +52,14 @@ func (a auditor) runnerChecks() []check.Check {
 			Probe:     a.pythonHarness,
 		},
 	})...)
+}
+
+// ifGo says why the audit does without Go.
+func (a auditor) ifGo(context.Context) string {
+	if a.subject.NoGo {
+		return "bootaudit runs the checks itself"
+	}
+	return ""
 }
 
 func (a auditor) goEnv(ctx context.Context) (env map[string]string, bad *check.Result) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,19 +44,20 @@ func Start(t testing.TB, m Machine) *Guest {
 }
 
 // NewHarness is the harness that the environment asks for (BOOT_IMAGE_...), for
-// the VMs of t: they are told about in its output, and end before go test's own
-// deadline.
-func NewHarness(t testing.TB) *Harness {
+// the VMs of t, such as a *testing.T: they are told about in its output, and end
+// before its deadline, where it has a Deadline.
+func NewHarness(t interface {
+	Helper()
+	Fatal(...any)
+	Output() io.Writer
+	Attr(name, value string)
+}) *Harness {
 	t.Helper()
 	cfg, err := config.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return attached(t, harnessFor(cfg))
-}
-
-// attached tells t about h's VMs, and them about go test's deadline.
-func attached(t testing.TB, h *Harness) *Harness {
+	h := harnessFor(cfg)
 	h.Out, h.Attr = t.Output(), t.Attr
 	if limited, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
 		h.Deadline, _ = limited.Deadline()

@@ -43,13 +43,13 @@ func TestTruncatedInner(t *testing.T) {
 		return check.Check{ID: id, Section: check.SectionRuntime, Condition: "c", How: "h", Remedy: "r", Needs: []string{needs}, Timeout: time.Hour,
 			Probe: func(ctx context.Context) check.Result { return s.Do(ctx, "storage", look) }}
 	}
-	checktest.RunInOrder(t, append(s.steps,
+	check.RunInOrder(checktest.Of(t), append(s.steps,
 		looks("disks", lastStep, func(context.Context) check.Result { return check.Break("the disks are blank") }),
 		looks("units", lastStep, func(ctx context.Context) check.Result {
 			_, err := s.vm.Run(ctx, "systemctl is-active a.service")
 			return check.Break("no answer: " + err.Error())
 		}),
-		looks("mounts", "disks", func(context.Context) check.Result { return check.Hold("mounted") })))
+		looks("mounts", "disks", func(context.Context) check.Result { return check.Hold("mounted") })), false)
 }
 
 // go test's -timeout comes while a failure is looked into: what was found, the

@@ -18,7 +18,7 @@ import (
 
 // command is one of bootaudit's. run gets the arguments after its name and
 // returns the exit status: 0, 1 where something is broken, 2 where what was
-// asked for could not be done.
+// asked for could not be done, 125 where it could not be told.
 type command struct {
 	name, args, what string
 	run              func(ctx context.Context, args []string) int
@@ -26,6 +26,8 @@ type command struct {
 
 var commands = []command{
 	{"setup", "[-all]", "install what an audit needs and this host misses, through apt", runSetup},
+	{"audit", "[-o DIR] [IMAGE]", "audit this host, an image and boots of it", runAudit},
+	{"list", "[-contract NAME]", "list the checks of an audit", runList},
 	{"report", "[-o DIR] [FILE...]", "turn `go test -json` events into an audit", runReport},
 	{"explain", "[-json] FILE...", "say what happened in a saved console", runExplain},
 	{"run", "[-uefi] [-keyless] [ISO]", "boot an image to its root prompt, for a person", runRun},

@@ -28,8 +28,9 @@ audit, the link latest is set to DIR.
 	go test -json ./prereq ./iso ./vmtest | bootaudit report
 	bootaudit report -o both laptop.json ci.json
 
-Exit status: 0 when nothing is broken, 1 when a check is broken, a test failed
-or the events are not whole, 2 when the report could not be made.
+Exit status: 0 when all that was asked for holds, 1 when a check is broken, a test
+failed or the events are not whole, 2 when the report could not be made, 125 when
+nothing is broken but something that is needed is not here or could not be told.
 
 `
 
@@ -45,17 +46,25 @@ func runReport(ctx context.Context, args []string) int {
 	if err != nil {
 		return fail(err)
 	}
-	var runs []*report.Run
-	near := []string{dir}
 	if files := flags.Args(); len(files) > 0 {
+		near := []string{dir}
 		for _, name := range files {
 			near = append(near, filepath.Dir(name))
 		}
-		runs, err = readFiles(dir, files)
-	} else {
-		runs, err = follow(ctx, dir)
+		runs, err := readFiles(dir, files)
+		return conclude(dir, near, runs, err, os.Stdout)
 	}
-	if err != nil && runs == nil {
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		return fail(errors.New("standard input is a terminal; pipe the output of go test -json into bootaudit report, or name files that hold it"))
+	}
+	run, err := follow(ctx, dir, "standard input", os.Stdin, os.Stdout)
+	return conclude(dir, []string{dir}, []*report.Run{run}, err, os.Stdout)
+}
+
+// conclude writes the report about what was read, although not all of it was, to
+// dir, and says on out, when not nil, what came of it. Artifacts may lie near.
+func conclude(dir string, near []string, runs []*report.Run, err error, out *os.File) int {
+	if err != nil && (len(runs) == 0 || runs[0] == nil) {
 		return fail(err)
 	}
 	audit := report.NewAudit(runs...)
@@ -64,14 +73,13 @@ func runReport(ctx context.Context, args []string) int {
 	if filepath.Base(filepath.Dir(dir)) == "audit" {
 		err = errors.Join(err, report.Latest(dir))
 	}
-	audit.Conclude(os.Stdout, shown(dir))
+	if out != nil {
+		audit.Conclude(out, shown(dir))
+	}
 	if err != nil {
 		return fail(err)
 	}
-	if !audit.Good() {
-		return 1
-	}
-	return 0
+	return audit.Status()
 }
 
 // auditFolder makes the folder to write to, and returns its absolute name.
@@ -106,25 +114,25 @@ func shown(dir string) string {
 	return dir
 }
 
-// follow reads standard input, shows what happens, and saves each byte before
-// it is looked at. It returns what was read also when saving failed.
-func follow(ctx context.Context, dir string) ([]*report.Run, error) {
-	live := &report.Live{Out: os.Stdout}
-	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
+// follow reads a stream of events, shows on out, when not nil, what happens, and saves each byte
+// before it is looked at. It returns what was read also when saving failed.
+func follow(ctx context.Context, dir, name string, in io.Reader, out *os.File) (*report.Run, error) {
+	live := &report.Live{Out: io.Discard}
+	if out != nil {
+		live.Out = out
+	}
+	if fd := int(out.Fd()); out != nil && term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
 		live.Width = 80
 		if width, _, err := term.GetSize(fd); err == nil && width > 0 {
 			live.Width = width
 		}
 	}
-	if term.IsTerminal(int(os.Stdin.Fd())) {
-		return nil, errors.New("standard input is a terminal; pipe the output of go test -json into bootaudit report, or name files that hold it")
-	}
 	saved, err := createEvents(dir)
 	if err != nil {
 		return nil, err
 	}
-	run := live.Follow(ctx, "standard input", io.TeeReader(os.Stdin, saved))
-	return []*report.Run{run}, saved.close()
+	run := live.Follow(ctx, name, io.TeeReader(in, saved))
+	return run, saved.close()
 }
 
 // events is an events.json being written. It drops what cannot be written (a

@@ -11,4 +11,8 @@ type About struct {
 	Go       string `json:"go,omitempty"`       // version
 	Target   string `json:"target,omitempty"`   // what is audited
 	Revision string `json:"revision,omitempty"` // git's, of the target
+	// Environ are the assignments, quoted for a shell, that name the target to go
+	// test. Command, when set, is the command that was used in place of go test.
+	Environ string `json:"environ,omitempty"`
+	Command string `json:"command,omitempty"`
 }

@@ -59,13 +59,14 @@ func TestInner(t *testing.T) {
 		fake("followed", check.Hold(""), "absent"),
 		slow, slower, slowest,
 	}
+	required := os.Getenv("BOOT_IMAGE_REQUIRE") != ""
 	switch os.Getenv(inner) {
 	case "together":
-		Run(t, table)
+		check.Run(Of(t), table, required)
 	case "in order":
-		RunInOrder(t, table)
+		check.RunInOrder(Of(t), table, required)
 	case "twice":
-		Run(t, append(table, table[0]))
+		check.Run(Of(t), append(table, table[0]), required)
 	default:
 		t.Skip("is run by TestPolicy")
 	}

@@ -49,11 +49,16 @@ var rules = []rule{
 	}, "a VM is of use without any image's promises"},
 	{"vmtest/scenario", []string{
 		"contract", "contract/check", "serial", "serial/watch", "iso", "vmtest",
-		"internal/checktest", "internal/once", "internal/plain", "internal/quote", "internal/record", "internal/screen",
+		"internal/about", "internal/checktest", "internal/once", "internal/plain", "internal/quote", "internal/record", "internal/screen",
 	}, "the boot is the last and dearest question"},
 
 	{"internal/config", []string{"contract", "internal/mirror", "internal/near", "internal/quote"}, "the environment is decoded before anything is asked"},
-	{"internal/checktest", []string{"contract", "contract/check", "internal/config"}, "go test sees checks, of whatever they are"},
+	{"internal/checktest", []string{"contract/check"}, "go test sees checks, of whatever they are"},
+	{"internal/runner", []string{"contract/check"}, "tests run without go test, of whatever they are"},
+	{"internal/about", []string{"contract", "contract/check"}, "a run is somewhere, whatever it is about"},
+	{"internal/audit", []string{
+		"contract", "contract/check", "iso", "prereq", "vmtest", "vmtest/scenario", "internal/about", "internal/config", "internal/target",
+	}, "an audit is the same by go test and without"},
 	{"internal/rootkey", []string{"contract", "internal/config"}, "a key is kept for who asks"},
 	{"internal/target", []string{
 		"contract", "contract/check", "fixtures", "iso", "prereq", "serial/watch", "vmtest", "vmtest/scenario", "internal/config", "internal/rootkey",
@@ -70,8 +75,8 @@ var rules = []rule{
 	{"internal/interleave", []string{"serial"}, "it is a test of consoles"},
 	{"internal/fakevm", []string{"contract", "fixtures/smalliso", "internal/rootkey"}, "who tests with the fake is not imported by it"},
 	{"cmd/bootaudit", []string{
-		"contract", "fixtures", "prereq", "serial", "serial/watch", "vmtest", "internal/config", "internal/kept", "internal/near", "internal/plain",
-		"internal/report", "internal/rootkey", "internal/saved", "internal/setup", "internal/target", "internal/tools", "internal/transcript",
+		"contract", "fixtures", "prereq", "serial", "serial/watch", "vmtest", "internal/audit", "internal/config", "internal/kept", "internal/near", "internal/plain", "internal/quote",
+		"internal/report", "internal/rootkey", "internal/runner", "internal/saved", "internal/setup", "internal/target", "internal/tools", "internal/transcript",
 	}, "the program only puts together"},
 }
 

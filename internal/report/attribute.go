@@ -40,8 +40,11 @@ func (r *Run) attribute(t *Test, e *Event) News {
 		}
 	case check.AboutAttr:
 		var about check.About
-		if err = json.Unmarshal([]byte(e.Value), &about); err == nil && !slices.Contains(r.Abouts, about) && len(r.Abouts) < 20 {
-			r.Abouts = append(r.Abouts, about)
+		if err = json.Unmarshal([]byte(e.Value), &about); err == nil {
+			t.Package.about = about
+			if !slices.Contains(r.Abouts, about) && len(r.Abouts) < 20 {
+				r.Abouts = append(r.Abouts, about)
+			}
 		}
 	case "vm":
 		var vm record.VM

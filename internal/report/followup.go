@@ -101,9 +101,24 @@ func (a *Audit) Failed() []FollowUp {
 	return slices.DeleteFunc(slices.Clone(a.FollowUps), func(f FollowUp) bool { return !f.Failed })
 }
 
-// Good tells that nothing is broken, no test failed, and the report is whole.
-func (a *Audit) Good() bool {
-	return len(a.Partial) == 0 && len(a.Problems) == 0 && !slices.ContainsFunc(a.rows(), (*Row).fails)
+// Exit statuses of a command that makes an audit, beside 2 for one that cannot be
+// made. Git's bisect takes 125 for a state that cannot be tested.
+const (
+	StatusGood    = 0
+	StatusBroken  = 1
+	StatusUnknown = 125
+)
+
+// Status is StatusBroken where something is broken, a test failed or the report is
+// not whole, and else StatusUnknown where what is needed is absent or unknown.
+func (a *Audit) Status() int {
+	switch rows := a.rows(); {
+	case len(a.Partial) > 0 || len(a.Problems) > 0 || len(with(rows, check.Broken)) > 0:
+		return StatusBroken
+	case slices.ContainsFunc(rows, (*Row).fails):
+		return StatusUnknown
+	}
+	return StatusGood
 }
 
 // Conclude prints the last lines of a run: what fails it, why, what to do

@@ -137,5 +137,5 @@ func TestInterrupt(t *testing.T) {
 	assert.Contains(t, strings.Join(a.Partial, "\n"), "Reading was ended by an interrupt.")
 	assert.Contains(t, strings.Join(a.Partial, "\n"), "clean-disk")
 	assert.Len(t, a.Runtime.rows(), 1)
-	assert.False(t, a.Good())
+	assert.Equal(t, StatusBroken, a.Status())
 }

@@ -143,7 +143,20 @@ func again(t *Test) string {
 	for i, part := range parts {
 		parts[i] = "^" + regexp.QuoteMeta(part) + "$"
 	}
-	return quote.Line("go", "test", "-count=1", "-v", "-run", strings.Join(parts, "/"), local(t.Package.Name))
+	pattern := strings.Join(parts, "/")
+	about := t.Package.about
+	if about.Command != "" {
+		return prefixed(about.Environ, cleanLine(about.Command, 1000)+" "+quote.Line("-run", pattern))
+	}
+	return prefixed(about.Environ, quote.Line("go", "test", "-count=1", "-v", "-run", pattern, local(t.Package.Name)))
+}
+
+// prefixed is a command after what is set for it.
+func prefixed(environ, command string) string {
+	if environ == "" {
+		return command
+	}
+	return cleanLine(environ, 1000) + " " + command
 }
 
 // local is a package's path from the module's root.

@@ -95,7 +95,7 @@ func TestReports(t *testing.T) {
 			var last bytes.Buffer
 			a.Conclude(&last, "audit/now")
 			golden(t, name+".end.txt", last.String())
-			assert.Equal(t, name == "host", a.Good())
+			assert.Equal(t, name == "host", a.Status() == StatusGood)
 		})
 	}
 }
@@ -207,7 +207,7 @@ func TestWhatIsNoStream(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			a := NewAudit(readAll("in", strings.NewReader(c.stream)))
 			assert.Contains(t, strings.Join(a.Partial, "\n"), c.says)
-			assert.False(t, a.Good())
+			assert.Equal(t, StatusBroken, a.Status())
 			checkMarkdown(t, written(t, a.Markdown))
 		})
 	}
@@ -221,5 +221,5 @@ func TestNoTestRan(t *testing.T) {
 	assert.Empty(t, a.Partial)
 	require.Len(t, a.Problems, 1)
 	assert.Equal(t, "no test ran", a.Problems[0].Title)
-	assert.False(t, a.Good())
+	assert.Equal(t, StatusBroken, a.Status())
 }

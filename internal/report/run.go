@@ -38,6 +38,7 @@ type Package struct {
 	Tests       []*Test
 	FailedBuild string
 
+	about  check.About
 	byName map[string]*Test
 	output tail
 	long   []byte // an attribute's line, over several output events

@@ -87,7 +87,7 @@ func TestRunsAgain(t *testing.T) {
 {"Action":"fail","Package":"p"}
 `))
 	require.Len(t, run.Packages[0].Tests, 2, "-count=2 is two tests")
-	assert.False(t, NewAudit(run).Good())
+	assert.Equal(t, StatusBroken, NewAudit(run).Status())
 }
 
 func FuzzReport(f *testing.F) {

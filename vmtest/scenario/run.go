@@ -3,6 +3,8 @@ package scenario
 import (
 	"testing"
 
+	"bootaudit/contract/check"
+	"bootaudit/internal/about"
 	"bootaudit/internal/checktest"
 	"bootaudit/vmtest"
 )
@@ -14,18 +16,26 @@ func Run(t *testing.T, subject Subject) {
 	if testing.Short() {
 		t.Skip("boots the image in QEMU; -short asks for no boot")
 	}
-	suite := NewSuite(subject, vmtest.NewHarness(t))
-	t.Cleanup(suite.Close)
-	for _, scenario := range suite.Scenarios {
-		t.Run(scenario.Name, func(t *testing.T) {
+	show := checktest.Of(t)
+	about.Of(subject.Target).Attach(show)
+	NewSuite(subject, vmtest.NewHarness(t)).Run(show)
+}
+
+// Run is [Run] on t, which may be no test of go test's. The suite is closed when t
+// ends.
+func (s *Suite) Run(t check.Test) {
+	t.Cleanup(s.Close)
+	require := s.fleet.harness.Require
+	for _, scenario := range s.Scenarios {
+		t.Run(scenario.Name, func(t check.Test) {
 			if !scenario.Alone {
 				t.Parallel()
 			}
-			checktest.RunInOrder(t, scenario.Checks)
-			suite.End(scenario, t.Attr)
+			check.RunInOrder(t, scenario.Checks, require)
+			s.End(scenario, t.Attr)
 		})
 	}
 	// Those that run side by side begin when this function has returned: they
 	// need the CPUs, also where -run left out some who share the first VM.
-	suite.EndAlone()
+	s.EndAlone()
 }

@@ -1,4 +1,5 @@
-package checktest
+// Package about says where a run of checks takes place, and what it is about.
+package about
 
 import (
 	"bufio"
@@ -14,26 +15,19 @@ import (
 
 	"bootaudit/contract"
 	"bootaudit/contract/check"
-	"bootaudit/internal/config"
 )
 
-// about is found out once in a process.
-var about = sync.OnceValue(func() check.About {
-	a := check.About{Go: runtime.Version(), System: system()}
+// Of is what is known of a run of checks about target, on this host.
+func Of(target contract.Target) check.About {
+	a := check.About{Go: runtime.Version(), System: system(), Target: target.String()}
 	a.Host, _ = os.Hostname()
-	cfg, err := config.Load()
-	if err != nil {
-		return a // each check says what is wrong
-	}
-	target := cfg.Target()
-	a.Target = target.String()
 	if target.Kind == contract.KindFlake {
 		a.Revision = revision(target.FlakeDir())
 	}
 	return a
-})
+}
 
-func system() string {
+var system = sync.OnceValue(func() string {
 	name := "Linux"
 	if f, err := os.Open("/etc/os-release"); err == nil {
 		defer f.Close()
@@ -48,7 +42,7 @@ func system() string {
 		name += ", kernel " + unix.ByteSliceToString(u.Release[:]) + ", " + unix.ByteSliceToString(u.Machine[:])
 	}
 	return name
-}
+})
 
 // revision is git's name for the commit of a folder, with
 // "-dirty" when files differ from it.
