@@ -97,6 +97,11 @@ sleep() { looks=$((looks + 1)); [ $looks -ne 1800 ] || echo an hour; [ $looks -l
 			stdin, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0)
 			require.NoError(t, err)
 			require.NoError(t, unix.SetNonblock(int(stdin.Fd()), false))
+			// busybox's read polls first. A port says then that its host has hung up;
+			// a FIFO only once a writer has come and gone.
+			gone, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+			require.NoError(t, err)
+			require.NoError(t, gone.Close())
 			cmd.Stdin = stdin
 			stdout, err := cmd.StdoutPipe()
 			require.NoError(t, err)
