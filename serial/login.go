@@ -209,7 +209,11 @@ func (w *wait) identify() (Who, error) {
 			return Who{}, fmt.Errorf("id -u said %q", f.arg)
 		}
 		w.c.watch.ShellAnswered()
-		return Who{User: f.data, UID: uid}, nil
+		who := Who{User: f.data, UID: uid}
+		if uid == 0 && (who.User == "" || who.User == f.arg) {
+			who.User = "root" // an initramfs may have no /etc/passwd
+		}
+		return who, nil
 	}
 	return Who{}, errNoAnswer
 }

@@ -102,6 +102,18 @@ var bootRows = []bootRow{
 	{"a long issue, and no kernel", "firmware\nmenu 8\nfor i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do say \"welcome $i\"; done\nautologin nixos 1000", nil, map[string]string{
 		"kernel":  `broken: nothing was heard of it: `,
 		"systemd": `broken: nothing was heard of it: `}},
+	{"a shell right after the kernel", "firmware\nmenu 8\nkernel\nautologin root 0", func(f fake) {
+		little(f)
+		f.plan.Contract.Console.Device = ""
+		f.plan.KernelArgs = func() []string { return []string{"console=tty0", "console=ttyS0,115200n8"} }
+	}, map[string]string{
+		"systemd": `holds: login after N s; what came after the kernel is of an init that is not known$`}},
+	{"silence, and no console is promised", "firmware\nmenu 8\nautologin nixos 1000", func(f fake) {
+		little(f)
+		f.plan.Contract.Console.Device = ""
+	}, map[string]string{
+		"kernel":  `risk: login after N s, and nothing was heard before it$`,
+		"systemd": `risk: login after N s, and nothing was heard before it$`}},
 	{"nobody is promised", fakevm.ToLogin + "ask nixos 1000 secret", little, map[string]string{
 		"login":        `holds: the console asks who logs in after N s$`,
 		"root":         `not needed: the console asks who logs in, and nobody is named to log in as$`,

@@ -2,6 +2,7 @@ package vmtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,14 +50,19 @@ func (s *Session) speaks(ctx context.Context, stage watch.Stage) check.Result {
 		return r
 	}
 	device, args := s.plan.Contract.Console.Device, s.kernelArgs()
+	here := cmp.Or(device, s.vm.Machine.Console)
+	came := fmt.Sprintf("%s after %.1f s", at.Stage, at.At.Sub(s.vm.Started).Seconds())
+	heard := stage == watch.Init && !s.vm.stageAt(watch.Initrd).Stage.Reached(watch.Init) // the kernel was
 	switch last := lastConsole(args); {
 	case last != "" && device != "" && last != device:
 		// As it looks.
 	case last != "" && slices.Contains(args, "quiet"): // loglevel= silences the kernel alone
-		return check.Hold(fmt.Sprintf("%s after %.1f s, and nothing of the kernel before: its command line says quiet", at.Stage, at.At.Sub(s.vm.Started).Seconds())).With(r.Evidence)
-	case stage == watch.Init && !s.vm.stageAt(watch.Initrd).Stage.Reached(watch.Init) &&
-		(last != "" && last == device || s.linesBefore(at) > issueLines):
-		return check.Hold(fmt.Sprintf("%s after %.1f s; what came after the kernel is of an init that is not known", at.Stage, at.At.Sub(s.vm.Started).Seconds())).With(r.Evidence)
+		return check.Hold(came + ", and nothing of the kernel before: its command line says quiet").With(r.Evidence)
+	case heard && (last == here || s.linesBefore(at) > issueLines):
+		return check.Hold(came + "; what came after the kernel is of an init that is not known").With(r.Evidence)
+	case device == "":
+		return check.Warn(came+", and nothing was heard before it", "should the boot hang there, nothing will tell where",
+			"put console=ttyS0,115200n8 last on the kernel's command line, without quiet").With(r.Evidence)
 	}
 	return past(check.Break(fmt.Sprintf("nothing was heard of it: after the boot loader the console was silent until the %s; the last console= on the kernel's command line is not the serial port", at.Stage)), r.Evidence)
 }

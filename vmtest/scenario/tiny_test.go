@@ -1,0 +1,108 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"bootaudit/contract"
+	"bootaudit/contract/check"
+	"bootaudit/fixtures"
+	"bootaudit/fixtures/tinyimage"
+	"bootaudit/internal/config"
+	"bootaudit/vmtest"
+)
+
+// tinyCase is a tiny image, what it is held against, and what clean-disk has to
+// say of it.
+type tinyCase struct {
+	image tinyimage.Image
+	terms string // a contract; "" is the default
+	gate  bool   // it is booted by every run of the tests
+	// change, when set, makes another machine of the one that clean-disk has.
+	change func(*vmtest.Machine)
+	// says are findings that must be there, as "id: outcome: detail".
+	says []string
+}
+
+var tinyCases = map[string]tinyCase{
+	"shell": {image: tinyimage.Shell(), terms: "[login]\nuser = 'root'\nautomatic = true\n", says: []string{
+		"login: holds: root (uid 0, by automatic login)", "root: holds: root (uid 0, by login)", "control-line: holds: root's commands go over a port of their own",
+	}},
+	"login": {image: tinyimage.Login(), terms: "[login]\nuser = 'root'\nautomatic = true\n", says: []string{
+		"login: holds: root (uid 0, by automatic login)", "root: holds: root (uid 0, by login)", "control-line: holds: root's commands go over a port of their own",
+	}},
+	"askfirst": {image: tinyimage.AskFirst(), gate: true, says: []string{
+		"login: holds: root (uid 0, by automatic login)", "root: holds: root (uid 0, by login)", "control-line: holds: root's commands go over a port of their own",
+	}},
+	"getty": {image: tinyimage.Getty(), terms: "[console]\ndevice = 'ttyS0'\n[login]\nuser = 'root'\npassword = '" + tinyimage.Password + "'\n", says: []string{
+		"kernel: holds: ", "login: holds: root (uid 0, by login)", "control-line: holds: root's commands go over a port of their own",
+	}},
+	"a second serial port": {image: tinyimage.AskFirst(), change: func(m *vmtest.Machine) { m.Control = vmtest.UART }, says: []string{
+		"control-line: holds: root's commands go over a port of their own",
+	}},
+	"one port, and no terminal": {image: tinyimage.Shell(), change: func(m *vmtest.Machine) { m.Control = vmtest.None }, says: []string{
+		"control-line: risk: commands share the console",
+	}},
+	"getty without a name": {image: tinyimage.Getty(), says: []string{
+		"login: holds: the console asks who logs in", "root: not needed: ",
+	}},
+}
+
+// TestVMTiny boots images that have neither systemd nor udev: in each, all of
+// clean-disk holds that is promised. All of its cases: make slow.
+func TestVMTiny(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots a tiny image in QEMU; -short asks for no boot")
+	}
+	cfg, err := config.Load()
+	require.NoError(t, err)
+	if cfg.Target().Kind != contract.KindStandIn {
+		t.Skip("another image is audited")
+	}
+	t.Parallel()
+	for name, c := range tinyCases {
+		t.Run(name, func(t *testing.T) {
+			if !c.gate && !*every {
+				t.Skip("is booted by make slow (go test ./vmtest/scenario -run TestVMTiny -every)")
+			}
+			t.Parallel()
+			standIn, err := fixtures.StandIn(t.Context(), t.Output())
+			if err != nil {
+				config.Lacking(t, fmt.Sprintf("the stand-in, whose kernel and busybox are used: %v", err))
+			}
+			file := filepath.Join(t.TempDir(), "tiny.iso")
+			require.NoError(t, c.image.Write(file, standIn))
+			terms := contract.Default()
+			if c.terms != "" {
+				terms, err = contract.Parse("tiny.toml", []byte("name = 'tiny'\n"+c.terms))
+				require.NoError(t, err)
+			}
+			suite := NewSuite(Subject{Contract: terms, ISO: func(context.Context) (string, error) { return file, nil }}, vmtest.NewHarness(t))
+			t.Cleanup(suite.Close)
+			machine := &suite.fleet.cleanVM().template
+			machine.CPUs = 1 // as all that run side by side
+			if c.change != nil {
+				c.change(machine)
+			}
+			var said string
+			clean := suite.Scenarios[0]
+			table, err := check.NewTable(clean.Checks)
+			require.NoError(t, err)
+			for _, row := range clean.Checks {
+				f := table.Resolve(t.Context(), row.ID)
+				said += fmt.Sprintf("%s: %s: %s\n", row.ID, f.Outcome, f.Detail)
+				assert.Contains(t, []check.Outcome{check.Holds, check.Risk, check.NotNeeded}, f.Outcome, "%s: %s\n%s", row.ID, f.Detail, f.Evidence)
+			}
+			suite.End(clean, t.Attr)
+			t.Log(said)
+			for _, want := range c.says {
+				assert.Contains(t, said, want)
+			}
+		})
+	}
+}
