@@ -63,6 +63,7 @@ type Console struct {
 	proof uint32        // number of the last identity question, under turn
 	root  *fallback     // the agent on the console, under turn; nil: none runs
 	who   Who           // whom Login found at the shell, under turn; the zero Who is nobody
+	asks  string        // how root's shell asked that was found last, under turn
 
 	mu     sync.Mutex
 	waits  context.CancelCauseFunc // ends the wait that has the turn

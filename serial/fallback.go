@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"time"
 
 	"bootaudit/internal/quote"
@@ -153,8 +154,10 @@ func (w *wait) agent() error {
 		if err != nil {
 			return err
 		}
-		switch st {
-		case stateLogin, stateUser, statePassword, stateInitrd, stateEmergency:
+		switch {
+		case st == stateUser && line == w.c.asks:
+			// Its prompt does not tell root from others; the agent says whose it is.
+		case slices.Contains([]state{stateLogin, stateUser, statePassword, stateInitrd, stateEmergency}, st):
 			return fmt.Errorf("there is no root shell on the console: the screen shows %s %q", st, line)
 		}
 		// Ctrl-U takes away what may be typed already. Where noise has destroyed

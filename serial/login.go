@@ -173,6 +173,7 @@ const quieten = "export PAGER=cat SYSTEMD_PAGER=cat GIT_PAGER=cat SYSTEMD_COLORS
 
 // identify asks the shell at the prompt who it is.
 func (w *wait) identify() (Who, error) {
+	_, prompt := w.c.look()
 	for range 3 {
 		key := newKey()
 		w.c.proof++
@@ -212,6 +213,9 @@ func (w *wait) identify() (Who, error) {
 		who := Who{User: f.data, UID: uid}
 		if uid == 0 && (who.User == "" || who.User == f.arg) {
 			who.User = "root" // an initramfs may have no /etc/passwd
+		}
+		if w.c.asks = ""; uid == 0 {
+			w.c.asks = prompt
 		}
 		return who, nil
 	}

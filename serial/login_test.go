@@ -175,6 +175,51 @@ func TestLoginAndRoot(t *testing.T) {
 	}
 }
 
+// TestLoginWithoutAnInit: a shell of an /init's own is found, however it asks, and
+// a console that waits for Enter gets it. None of these has a getty.
+func TestLoginWithoutAnInit(t *testing.T) {
+	t.Parallel()
+	const kernel = "[    0.000000] Linux version 6.1.0\r\n[    0.500000] Run /init as init process\r\n"
+	waits := func(line string) program {
+		return func(m *machine) {
+			m.print(kernel + line)
+			m.readLine()
+			rootShell(m)
+		}
+	}
+	at := func(m *machine) { m.print(kernel); rootShell(m) }
+	for _, test := range []struct {
+		name, prompt string
+		getty        program
+	}{
+		{"busybox", "/ # ", at},
+		{"busybox at home", "~ # ", at},
+		{"Alpine", "localhost:~# ", at},
+		{"u-root", "> ", at},
+		{"csh", "host% ", at},
+		{"fish", "root@host ~> ", at},
+		{"askfirst", "/ # ", waits("\r\nPlease press Enter to activate this console. ")},
+		{"a login that waits", "~ # ", waits("\r\nWelcome to Alpine\r\n[press ENTER to login]")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newConsole(t, powerOn(t, &machine{prompt: test.prompt, command: localShell}, test.getty), Config{})
+				began := time.Now()
+				who, err := c.Login(limited(t, 5*time.Minute), Account{})
+				require.NoError(t, err)
+				assert.Equal(t, Who{"root", 0, "automatic login"}, who)
+				assert.Less(t, time.Since(began), 10*time.Second)
+				assert.Equal(t, "shell", string(c.Stage()))
+				r, err := c.Run(limited(t, time.Minute), "echo here")
+				if assert.NoError(t, err) {
+					assert.Equal(t, "here\n", string(r.Stdout))
+				}
+			})
+		})
+	}
+}
+
 func TestRootLostIsNamed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

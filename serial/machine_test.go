@@ -34,6 +34,7 @@ type machine struct {
 	files string        // the agent's folder
 	slow  time.Duration // before a shell does anything
 
+	prompt   string // of its shells, where they have no line editor
 	sudo, su program
 	// command runs what no program is known for, on behalf of the agent; a
 	// status of -1 is its end, and the shell's.
@@ -214,8 +215,12 @@ func (m *machine) shell(user string) {
 	if user == "root" {
 		prompt, uid = "[root@live:~]# ", 0
 	}
+	prompt = "\x1b[?2004h" + prompt
+	if m.prompt != "" {
+		prompt = m.prompt
+	}
 	for {
-		m.print("\x1b[?2004h" + prompt)
+		m.print(prompt)
 		line, ok := m.edit()
 		if !ok {
 			continue
@@ -250,7 +255,9 @@ func (m *machine) edit() (line string, ok bool) {
 		}
 	}()
 	line = m.readLine()
-	m.print("\x1b[?2004l\r")
+	if m.prompt == "" {
+		m.print("\x1b[?2004l\r")
+	}
 	return line, true
 }
 

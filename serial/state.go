@@ -19,6 +19,7 @@ const (
 	stateKernel    state = "the boot in progress"
 	stateInitrd    state = "an initrd shell"
 	stateEmergency state = "emergency mode"
+	stateActivate  state = "a console that waits for Enter"
 	stateLogin     state = "a login prompt"
 	stateAutologin state = "an automatic login"
 	statePassword  state = "a password prompt"
@@ -37,6 +38,7 @@ var prompts = []struct {
 }{
 	{stateEmergency, re(`^Press Enter for (?:system )?maintenance|^Give root password for (?:system )?maintenance|^\(or press Control-D to continue\):|^\(or type Control-D to continue\):`), false},
 	{stateInitrd, re(`^\(initramfs\)$|^dracut:.*[#$]$|^\[rootfs .*\][#$]$`), false},
+	{stateActivate, re(`^Please press Enter to activate this console\.?$|^\[?[Pp]ress (?:ENTER|Enter) to log ?in\]?\.?$`), false},
 	{stateAutologin, re(`login: \S+ \(automatic login\)$`), false},
 	{stateLogin, re(`(?:^| )login:$`), false},
 	{statePassword, isPassword, false},
@@ -44,6 +46,10 @@ var prompts = []struct {
 	{stateRoot, re(`^(?:\S.{0,150})?#$`), true},
 	{stateUser, re(`^(?:\S.{0,150})?\$$`), true},
 }
+
+// odd are the prompts of shells that ask as boot loaders do, or with what ends
+// many a line: they count where the cursor is, once a kernel was loaded.
+var odd = re(`^(?:(?:[\w.@-]{1,40} )?[\w.@:~/-]{0,60}[A-Za-z~/] ?)?[>%]$`)
 
 var isPassword = re(`^(?:\[sudo\] )?[Pp]assword(?: for [^:]{1,64})?:$`)
 
@@ -95,6 +101,9 @@ func readState(text string, row int, stage watch.Stage, notices []*regexp.Regexp
 			if p.pattern.MatchString(line) && (row-i < near || !p.loose || isPrompt(line)) {
 				return p.state, line
 			}
+		}
+		if i == row && stage.Reached(watch.KernelLoad) && odd.MatchString(line) {
+			return stateUser, line
 		}
 		break
 	}
@@ -208,6 +217,8 @@ func (w *wait) see() (state, string, error) {
 	switch {
 	case st == statePager:
 		key = "q"
+	case st == stateActivate:
+		key = "\r"
 	case st == stateNothing && w.c.Stage().Reached(watch.Login):
 		key = "\r"
 	}
@@ -218,8 +229,8 @@ func (w *wait) see() (state, string, error) {
 	now := time.Now()
 	switch {
 	case key != w.key:
-		// A pager is left at once.
-		if w.key, w.pressed = key, now; key != "q" {
+		// A pager is left at once, and what asks for Enter gets it.
+		if w.key, w.pressed = key, now; key != "q" && st != stateActivate {
 			return st, line, nil
 		}
 	case key == "" || now.Sub(w.pressed) < patience:

@@ -219,6 +219,10 @@ func (w *Watch) move(l screen.Line, text []byte) {
 	if stage == w.stage || w.stage.Reached(stage) || stage == Init && early.Match(text) {
 		return
 	}
+	w.reach(stage, l)
+}
+
+func (w *Watch) reach(stage Stage, l screen.Line) {
 	w.stage, w.moved = stage, w.heard
 	if stage == Shell {
 		w.counts, w.entered = 0, false

@@ -57,16 +57,36 @@ func (w *Watch) Idle(now time.Time) *Trip {
 	if trip := w.stands(now); trip != nil {
 		return trip
 	}
+	w.found(now, quiet)
 	if (w.waiting || w.resting) && w.stage.Reached(Init) || w.stage == Login && !w.entered {
 		return nil
 	}
 	return w.silence(now)
 }
 
+// found takes a line for a prompt that nobody knows and that waits long enough: an
+// init of somebody's own may end in any kind of shell. Who asks it will see.
+func (w *Watch) found(now time.Time, quiet time.Duration) {
+	if !w.stage.Reached(KernelLoad) || w.stage.Reached(Login) || w.asking != nil || quiet < w.patient(standsFor) {
+		return
+	}
+	open := w.lines.Open()
+	if text := bytes.TrimRight(open.Text, " "); shellLike.Match(text) && !stamped.Match(text) {
+		w.reach(Login, open)
+	}
+}
+
+// shellLike matches an open line that ends as prompts do, and as no progress bar.
+var shellLike = re(`^(?:.{0,79}[^$#>%=\d])?[$#>%]$`)
+
+func (w *Watch) patient(limit time.Duration) time.Duration {
+	return time.Duration(float64(limit) * max(1, w.cfg.Patience))
+}
+
 // stands is the trip of a prompt that has stood too long.
 func (w *Watch) stands(now time.Time) *Trip {
 	a := w.asking
-	if a == nil || a.answered || w.asked || w.command || now.Sub(a.since) < time.Duration(float64(standsFor)*max(1, w.cfg.Patience)) {
+	if a == nil || a.answered || w.asked || w.command || now.Sub(a.since) < w.patient(standsFor) {
 		return nil
 	}
 	return w.told(w.prompted(a))
