@@ -101,7 +101,12 @@ func New(rw io.ReadWriteCloser, cfg Config) (*Console, error) {
 	// That the guest no longer reads is seen by those who wait for its answer.
 	c.out = newOutlet(rw, func(error) {})
 	c.screen = screen.New(screen.Config{Cols: cfg.Cols, Rows: cfg.Rows, Reply: func(p []byte) { c.out.offer(append([]byte(nil), p...)) }})
-	c.watch = watch.New(watch.Config{OnStage: c.onStage, OnTrip: c.onTrip, Alarms: cfg.Alarms, Quiet: cfg.Quiet, Patience: cfg.Patience})
+	c.watch = watch.New(watch.Config{OnStage: c.onStage, OnTrip: c.onTrip, Alarms: cfg.Alarms, Quiet: cfg.Quiet, Patience: cfg.Patience,
+		Screen: func() (text string, row, col int) {
+			text = c.screen.Text()
+			col, row = c.screen.Cursor()
+			return text, row, col
+		}})
 	c.work.Go(c.pump)
 	c.work.Go(c.idle)
 	return c, nil

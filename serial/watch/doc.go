@@ -5,7 +5,7 @@
 // as a terminal shows them, and tells of
 //
 //   - the [Stage] that the boot has reached, and the line that showed it;
-//   - each [Trip]: a line, or a silence, that has a name, a meaning and a remedy.
+//   - each [Trip]: a line, a silence or a screen that asks, that has a name, a meaning and a remedy.
 //     [Tripwires] are those of any image, an [Alarm] is one of an image's own.
 //
 // What the guest prints is only data: one line of it is kept at a time, and what

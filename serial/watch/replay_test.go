@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bootaudit/internal/screen"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -25,7 +27,11 @@ type ended struct {
 // silence lasts.
 func replay(t testing.TB, console []byte, each time.Duration) (first ended, last Stage) {
 	var at ended
-	w := New(Config{OnTrip: func(trip Trip) {
+	s := screen.New(screen.Config{Cols: 132, Rows: 50})
+	w := New(Config{Screen: func() (string, int, int) {
+		col, row := s.Cursor()
+		return s.Text(), row, col
+	}, OnTrip: func(trip Trip) {
 		if trip.Fatal && first.trip == nil {
 			first = ended{&trip, at.line, at.idle}
 		}
@@ -40,6 +46,7 @@ func replay(t testing.TB, console []byte, each time.Duration) (first ended, last
 	for line := range bytes.SplitAfterSeq(console, []byte("\n")) {
 		at.line++
 		if len(line) > 0 {
+			_, _ = s.Write(line)
 			_, _ = w.Write(line)
 		}
 		if each > 0 {

@@ -57,6 +57,9 @@ func (w *Watch) Idle(now time.Time) *Trip {
 	if trip := w.stands(now); trip != nil {
 		return trip
 	}
+	if trip := w.questions(now); trip != nil {
+		return trip
+	}
 	w.found(now, quiet)
 	if (w.waiting || w.resting) && w.stage.Reached(Init) || w.stage == Login && !w.entered {
 		return nil

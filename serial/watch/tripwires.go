@@ -76,6 +76,7 @@ func Tripwires() []Tripwire {
 	}
 	add(loginLoop)
 	add(rebootLoop)
+	add(waitsForPerson)
 	for _, r := range verdict.Rows() {
 		add(Tripwire{ID: r.ID, Means: r.Means, Remedy: r.Remedy, Fatal: r.Final != ""})
 	}

@@ -22,6 +22,9 @@ type Config struct {
 	// silence ends no wait. That is also seen on a console that shows the kernel's
 	// command line.
 	Quiet bool
+	// Screen is what a terminal shows now, and where its cursor is: a dialog is no
+	// line. Nil is no terminal to look at; then only lines ask.
+	Screen func() (text string, row, col int)
 	// Patience multiplies every silence limit; 0 is 1. The limits in the table
 	// are for an emulated CPU.
 	Patience float64
@@ -37,29 +40,30 @@ type Config struct {
 type Watch struct {
 	cfg Config
 
-	mu      sync.Mutex
-	lines   screen.Lines
-	reader  verdict.Reader
-	stage   Stage
-	heard   time.Time // when the last byte came
-	silent  bool      // Idle has reported this silence
-	moved   time.Time // when the boot last got on, a job that has no limit apart
-	spins   bool      // the last line was of such a job
-	last    []byte    // that line, or its beginning
-	asked   bool      // Asked(true)
-	command bool      // a command was typed at a prompt that has not come back
-	held    []Trip
-	tripped map[string]bool
-	counts  int // of logins
-	starts  int // of the machine, after the first
-	closed  bool
-	asking  *asking
-	open    bool // the line that is being read
-	waiting bool // the open line is a prompt that waits for us
-	entered bool // somebody has logged in, and there was no shell yet
-	resting bool // the last words before the kernel's were
-	seen    int  // bytes of the open line that peek has looked at
-	stale   int  // and those that were read as if it had ended
+	mu       sync.Mutex
+	lines    screen.Lines
+	reader   verdict.Reader
+	stage    Stage
+	heard    time.Time // when the last byte came
+	silent   bool      // Idle has reported this silence
+	moved    time.Time // when the boot last got on, a job that has no limit apart
+	spins    bool      // the last line was of such a job
+	last     []byte    // that line, or its beginning
+	asked    bool      // Asked(true)
+	command  bool      // a command was typed at a prompt that has not come back
+	held     []Trip
+	tripped  map[string]bool
+	counts   int // of logins
+	starts   int // of the machine, after the first
+	closed   bool
+	asking   *asking
+	question question
+	open     bool // the line that is being read
+	waiting  bool // the open line is a prompt that waits for us
+	entered  bool // somebody has logged in, and there was no shell yet
+	resting  bool // the last words before the kernel's were
+	seen     int  // bytes of the open line that peek has looked at
+	stale    int  // and those that were read as if it had ended
 
 	events  []func()
 	telling bool // somebody calls them
