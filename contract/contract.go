@@ -14,6 +14,7 @@ type Contract struct {
 	Marks         []Mark         `toml:"marks"`         // what a profile's images are known by; of a contract that is named, nobody looks for them
 	Machine       Machine        `toml:"machine"`       // what the image needs of the machine that it is booted on
 	Console       Console        `toml:"console"`       // where the kernel and the login prompt must appear
+	Answers       []Answer       `toml:"answers"`       // what is typed where the console asks before there is a login
 	Login         Login          `toml:"login"`         // the first login that the console offers
 	Root          Root           `toml:"root"`          // how the login user becomes root
 	Commands      []string       `toml:"commands"`      // programs that must be in the image, by base name
@@ -48,6 +49,25 @@ type Console struct {
 	// for console= in the image, and a boot must appear on the first serial port
 	// all the same: nothing can be seen of it elsewhere.
 	Device string `toml:"device"`
+	// Expect is a pattern of the line that says that the boot has come to where it is to
+	// come, as it is printed or stands on the screen. An image without a login, such
+	// as an installer or a test of the memory, is held against that alone, where
+	// neither login.user nor root.methods is given; else it must be seen before the
+	// login.
+	Expect Pattern `toml:"expect"`
+}
+
+// Answer is what is typed where the console asks before there is a login. Each time
+// that it asks gets one answer.
+type Answer struct {
+	Prompt Pattern `toml:"prompt"` // of the line that asks: where the cursor is, or in a dialog
+	Send   string  `toml:"send"`   // what is typed before Enter; no report shows it
+}
+
+// Loginless is true of a contract whose image need not let anybody in: what it
+// shows on its console is all that is promised of its end.
+func (c Contract) Loginless() bool {
+	return c.Console.Expect.Regexp != nil && c.Login == (Login{}) && len(c.Root.Methods) == 0
 }
 
 // Login is the first login that the console offers. One that is left out promises

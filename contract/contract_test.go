@@ -7,6 +7,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// A contract is held against its console alone where it says nothing of a login.
+func TestLoginless(t *testing.T) {
+	for text, want := range map[string]bool{
+		"[console]\nexpect = 'x'\n":                           true,
+		"[console]\nexpect = 'x'\n[login]\nuser = 'a'\n":      false,
+		"[console]\nexpect = 'x'\n[root]\nmethods = ['su']\n": false,
+		"[console]\ndevice = 'ttyS0'\n":                       false,
+	} {
+		c, err := Parse("c.toml", []byte("name = 'x'\n"+text))
+		require.NoError(t, err)
+		assert.Equal(t, want, c.Loginless(), text)
+	}
+}
+
 func TestPreNixOS(t *testing.T) {
 	c := PreNixOS()
 	assert.Equal(t, "ttyS0", c.Console.Device)

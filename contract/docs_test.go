@@ -65,7 +65,7 @@ func TestDocsExamples(t *testing.T) {
 		tripwires = append(tripwires, row.ID)
 	}
 	examples := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	require.Len(t, examples, 4)
+	require.Len(t, examples, 6)
 	for _, m := range examples {
 		example := m[1]
 		if !strings.HasPrefix(example, "name = ") {

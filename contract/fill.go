@@ -81,8 +81,7 @@ func (r *reader) fill(to reflect.Value, key string, n *node) {
 // topKeys are the keys of a contract that a header before them takes away.
 var topKeys = func() (names []string) {
 	for field := range reflect.TypeFor[Contract]().Fields() {
-		scalars := field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.String
-		if scalars || field.Type.Kind() == reflect.String {
+		if field.Type.Kind() == reflect.Slice || field.Type.Kind() == reflect.String {
 			names = append(names, field.Tag.Get("toml"))
 		}
 	}

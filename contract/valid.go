@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 var (
@@ -67,6 +68,22 @@ func (c Contract) faults() []fault {
 	}
 	oneOf("machine.network", c.Machine.Network, Outside)
 	name("console.device", c.Console.Device, deviceName, "a console's name such as ttyS0")
+	nonempty := func(key string, p Pattern, hint string) {
+		if p.Regexp != nil && p.MatchString("") {
+			add(key, "%s matches any line; %s", quoted(p.String()), hint)
+		}
+	}
+	nonempty("console.expect", c.Console.Expect, "say what is in the one that is expected")
+	for i, a := range c.Answers {
+		key := fmt.Sprintf("answers.%d.", i+1)
+		if a.Prompt.Regexp == nil {
+			add(key+"prompt", "is missing")
+		}
+		nonempty(key+"prompt", a.Prompt, "say what is in the one that asks")
+		if strings.ContainsFunc(a.Send, unicode.IsControl) {
+			add(key+"send", "has a control character; Enter is pressed after it by itself")
+		}
+	}
 	if c.Login.User == "" {
 		for _, f := range []struct {
 			key string

@@ -36,6 +36,12 @@ type Config struct {
 	// Notices match, from their beginning, the lines that this image writes to
 	// its console unasked: a prompt above them still waits.
 	Notices []*regexp.Regexp
+	// Expect matches the line, printed or on the screen, that says that the boot has
+	// come to where it is to come; OnExpect is told of the first, from the pump.
+	Expect   *regexp.Regexp
+	OnExpect func(watch.Reached)
+	// Answers are given before there is a shell.
+	Answers []Answer
 	// Quiet: the kernel was told to say little, and its silence ends no wait.
 	Quiet bool
 	// Patience multiplies the silence limits of [watch.Tripwires]; 0 is 1. More
@@ -102,6 +108,7 @@ func New(rw io.ReadWriteCloser, cfg Config) (*Console, error) {
 	c.out = newOutlet(rw, func(error) {})
 	c.screen = screen.New(screen.Config{Cols: cfg.Cols, Rows: cfg.Rows, Reply: func(p []byte) { c.out.offer(append([]byte(nil), p...)) }})
 	c.watch = watch.New(watch.Config{OnStage: c.onStage, OnTrip: c.onTrip, Alarms: cfg.Alarms, Quiet: cfg.Quiet, Patience: cfg.Patience,
+		Expect: cfg.Expect, OnExpect: cfg.OnExpect,
 		Screen: func() (text string, row, col int) {
 			text = c.screen.Text()
 			col, row = c.screen.Cursor()
@@ -164,10 +171,13 @@ func (c *Console) pump() {
 func (c *Console) idle() {
 	tick := time.NewTicker(time.Second / 2)
 	defer tick.Stop()
+	answers := newAnswers(c.cfg.Answers)
 	for {
 		select {
 		case now := <-tick.C:
-			c.watch.Idle(now)
+			if c.watch.Idle(now) == nil {
+				answers.give(c)
+			}
 		case <-c.ended:
 			return
 		}

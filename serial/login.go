@@ -53,7 +53,7 @@ func (c *Console) PassMenu(ctx context.Context) error {
 				return w.fail(err)
 			}
 			pressed = time.Now()
-		case st != stateMenu && st != stateNothing || c.Stage().Reached(watch.KernelLoad):
+		case st != stateMenu && st != stateNothing || c.Stage().Reached(watch.KernelLoad) || c.watch.Expected():
 			return nil
 		}
 		if err := w.sleep(50 * time.Millisecond); err != nil {
@@ -114,6 +114,9 @@ func (w *wait) login(account Account) (Who, error) {
 			by, w.asks = "login", account.Password != ""
 			err = w.submit(account.User)
 		case statePassword:
+			if by != "login" && answers(w.c.cfg.Answers, line) {
+				break // it is, in a moment
+			}
 			if by != "login" {
 				return Who{}, fmt.Errorf("the guest asks for a password (%q) although no user was named", line)
 			}

@@ -118,6 +118,20 @@ func (s *Session) Settle(failed bool) {
 // errNoTime ends what goes on when go test's deadline is near.
 var errNoTime = errors.New("go test's -timeout is near; give a longer one")
 
+// hide takes the contract's answers out of a result: a guest may show what was
+// typed, and an answer may be a passphrase.
+func (s *Session) hide(r check.Result) check.Result {
+	for _, a := range s.plan.Contract.Answers {
+		if len(a.Send) < 4 { // "yes" is no secret, and a letter is in each word
+			continue
+		}
+		for _, text := range []*string{&r.Detail, &r.Evidence} {
+			*text = strings.ReplaceAll(*text, a.Send, "(answer)")
+		}
+	}
+	return r
+}
+
 // Do runs one check's look at the VM, with everyone else kept away. It ends in
 // time to save evidence before go test's own deadline. What is broken is looked
 // into: topic says what is collected beside the usual, "boot", "storage",
@@ -139,7 +153,7 @@ func (s *Session) Do(ctx context.Context, topic string, look func(context.Contex
 	if s.vm != nil {
 		s.vm.short.Store(false)
 	}
-	r := look(ctx)
+	r := s.hide(look(ctx))
 	short := errors.Is(context.Cause(ctx), errNoTime) || s.vm != nil && s.vm.short.Load()
 	if r.Outcome == check.Broken && short {
 		r.Outcome = check.Unknown // our time was up, not the guest's

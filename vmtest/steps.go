@@ -19,8 +19,8 @@ type step struct {
 	how       string
 	remedy    string
 	take      func(*Session, context.Context) check.Result
-	// after, when set, is the step that tells whether this one is of any use.
-	after string
+	// unneeded, when set, says why the step is not needed.
+	unneeded func(*Session, context.Context) string
 }
 
 // automaticLogin is serial's word for a login that nobody typed.
@@ -30,20 +30,25 @@ const lookAtConsole = "look at serial.log and screen.txt in the VM's folder, or 
 
 var steps = []step{
 	{"qemu", "QEMU starts the machine", "qemu-system-x86_64, see command.txt",
-		"read QEMU's message; make setup installs QEMU", (*Session).start, ""},
+		"read QEMU's message; make setup installs QEMU", (*Session).start, nil},
 	{"bootloader", "the boot loader appears on the serial console", "read the serial console",
-		"give the boot loader a serial terminal (ISOLINUX: SERIAL 0 115200; GRUB: terminal_output serial)", (*Session).bootloader, ""},
+		"give the boot loader a serial terminal (ISOLINUX: SERIAL 0 115200; GRUB: terminal_output serial)", (*Session).bootloader, nil},
 	{"kernel", "the kernel's first stage appears on the serial console", "pass the boot menu, read the serial console",
-		"put console=ttyS0,115200n8 last on the kernel's command line", (*Session).kernel, ""},
+		"put console=ttyS0,115200n8 last on the kernel's command line", (*Session).kernel, nil},
 	// The ID is older than the words: any init will do.
-	{"systemd", "init appears on the serial console", "read the serial console", lookAtConsole, (*Session).systemd, ""},
+	{"systemd", "init appears on the serial console", "read the serial console", lookAtConsole, (*Session).systemd, nil},
+	{expectedStep, "the console shows what the contract expects", "look for console.expect in each line, and on the screen", lookAtConsole, (*Session).expected, (*Session).unexpected},
 	{"login", "the console logs the contract's user in as promised", "read the prompt's screen line; ask id(1), with an answer that no echo can imitate",
-		"check the getty of the serial console (autologin) in the image", (*Session).login, ""},
+		"check the getty of the serial console (autologin) in the image", (*Session).login, (*Session).loginless},
 	{"root", "the login user becomes root without a password", "sudo -i, su - ; ask id(1)",
-		"check sudoers (NOPASSWD) in the image", (*Session).becomeRoot, "login"},
+		"check sudoers (NOPASSWD) in the image", (*Session).becomeRoot, (*Session).unasked},
 	{"control-line", "root opens a control line for the other checks", "start a shell on a second port",
-		"load virtio_console in the guest; without a port, commands share the console", (*Session).openRoot, "root"},
+		"load virtio_console in the guest; without a port, commands share the console", (*Session).openRoot, (*Session).NoRoot},
 }
+
+// expectedStep is no way to the next step: an image may have it, or a login, or
+// both.
+const expectedStep = "expected"
 
 // lastStep is the ID of the last of the steps.
 var lastStep = steps[len(steps)-1].id
@@ -68,11 +73,14 @@ func (s *Session) newSteps() []check.Check {
 				return r
 			},
 		}
-		if i > 0 {
+		switch {
+		case i > 0 && steps[i-1].id == expectedStep:
+			c.Needs, c.After = []string{steps[i-2].id}, []string{expectedStep}
+		case i > 0:
 			c.Needs = []string{steps[i-1].id}
 		}
-		if step.after != "" {
-			c.Applies = func(ctx context.Context) string { return s.unrooted(ctx, step.after) }
+		if step.unneeded != nil {
+			c.Applies = func(ctx context.Context) string { return step.unneeded(s, ctx) }
 		}
 		all = append(all, c)
 	}
@@ -88,6 +96,9 @@ func (s *Session) mayStayUser() bool {
 // unrooted says, once the step of that name has been taken, why there is no root
 // shell to be had and need not be; "" else.
 func (s *Session) unrooted(ctx context.Context, step string) string {
+	if why := s.loginless(ctx); why != "" {
+		return why
+	}
 	if !s.mayStayUser() {
 		return ""
 	}
@@ -96,6 +107,17 @@ func (s *Session) unrooted(ctx context.Context, step string) string {
 	defer s.mu.Unlock()
 	return s.rootless
 }
+
+func (s *Session) unexpected(ctx context.Context) string {
+	return check.Unless(s.plan.Contract.Console.Expect.Regexp != nil, "the contract expects no line of the console")(ctx)
+}
+
+func (s *Session) loginless(ctx context.Context) string {
+	return check.Unless(!s.plan.Contract.Loginless(), "the contract promises what the console shows, and no login")(ctx)
+}
+
+// unasked is why nobody need become root, once somebody has logged in.
+func (s *Session) unasked(ctx context.Context) string { return s.unrooted(ctx, "login") }
 
 // NoRoot boots the VM, and says why it has no root shell where none was promised;
 // "" else.
@@ -153,10 +175,17 @@ func reach(ctx context.Context, steps []check.Check, id string) (r check.Result,
 
 // Booted takes all the steps of [Session.Boot], for who is about something else.
 func (s *Session) Booted(ctx context.Context) check.Result {
-	r, blocked := reach(ctx, s.steps, lastStep)
+	last := lastStep
+	if s.plan.Contract.Loginless() {
+		last = expectedStep
+	}
+	r, blocked := reach(ctx, s.steps, last)
 	r.Detail = blocked + r.Detail
 	if why := s.NoRoot(ctx); why != "" && r.Outcome == check.NotNeeded {
 		return check.Hold("a login; " + why)
+	}
+	if last == expectedStep {
+		return r
 	}
 	if r.Outcome.Met() {
 		r = check.Hold(fmt.Sprintf("a root shell after %.0f s", s.rootSeconds()))

@@ -74,6 +74,7 @@ type VM struct {
 	shutdown string          // why the guest stopped, in QEMU's words
 	stages   []watch.Reached // of this boot and those before it
 	trip     *watch.Trip     // the first fatal one
+	expected *watch.Reached  // what the contract expects of the console, once it was seen
 	changed  chan struct{}   // closed when stages or trip have changed
 
 	until time.Time   // go test's deadline for looks at the guest; zero is never
@@ -139,6 +140,14 @@ func known(c contract.Contract) (alarms []watch.Alarm, notices []*regexp.Regexp)
 	return alarms, notices
 }
 
+// answersOf are the answers that a contract has for its console.
+func answersOf(c contract.Contract) (all []serial.Answer) {
+	for _, a := range c.Answers {
+		all = append(all, serial.Answer{Prompt: a.Prompt.Regexp, Send: a.Send})
+	}
+	return all
+}
+
 // connect opens the monitor and the guest's ports while the guest is stopped.
 func (vm *VM) connect(ctx context.Context) (err error) {
 	ctx, cancel := vm.bound(ctx)
@@ -169,6 +178,7 @@ func (vm *VM) connect(ctx context.Context) (err error) {
 			_, allowed := waivers.Trip(t.ID, t.Line)
 			return allowed
 		},
+		Expect: vm.settings.Contract.Console.Expect.Regexp, OnExpect: vm.onExpect, Answers: answersOf(vm.settings.Contract),
 		Recording: vm.settings.Recording, Patience: vm.settings.Patience, Quiet: vm.settings.Quiet, OnStage: vm.onStage, OnTrip: vm.onTrip,
 	})
 	if err != nil {

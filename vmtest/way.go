@@ -46,7 +46,7 @@ func (s *Session) systemd(ctx context.Context) check.Result { return s.speaks(ct
 func (s *Session) speaks(ctx context.Context, stage watch.Stage) check.Result {
 	r := s.await(ctx, stage)
 	at := s.vm.stageAt(stage)
-	if r.Outcome != check.Holds || !at.Stage.Reached(watch.Login) {
+	if r.Outcome != check.Holds || at.Stage == "" || !at.Stage.Reached(watch.Login) {
 		return r
 	}
 	device, args := s.plan.Contract.Console.Device, s.kernelArgs()
@@ -115,12 +115,26 @@ func (s *Session) linesBefore(at watch.Reached) int {
 
 func (s *Session) await(ctx context.Context, stage watch.Stage) check.Result {
 	reached, err := s.vm.Await(ctx, stage)
+	if errors.Is(err, errExpected) {
+		return check.Hold("not heard of; the console has shown what the contract expects")
+	}
 	if err != nil {
 		return s.Broke(err)
 	}
 	r := check.Hold(fmt.Sprintf("%s after %.1f s", reached.Stage, reached.At.Sub(s.vm.Started).Seconds()))
 	r.Evidence = reached.Line
 	return r
+}
+
+func (s *Session) expected(ctx context.Context) check.Result {
+	if s.plan.Contract.Console.Expect.Regexp == nil {
+		return check.Hold("nothing is expected but a login")
+	}
+	r, err := s.vm.awaitExpected(ctx)
+	if err != nil {
+		return s.Broke(err)
+	}
+	return check.Hold(fmt.Sprintf("it does after %.1f s", r.At.Sub(s.vm.Started).Seconds())).With(strings.TrimSpace(r.Line))
 }
 
 func (s *Session) login(ctx context.Context) check.Result {

@@ -4,6 +4,9 @@ import (
 	"bytes"
 )
 
+// AsksPerson is the class of what a person is to answer.
+const AsksPerson = "waits-for-person"
+
 // rows is a set of kinds of lines.
 type rows uint8
 

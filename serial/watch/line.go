@@ -16,6 +16,7 @@ func (w *Watch) line(l screen.Line) {
 	if len(text) == 0 {
 		return
 	}
+	w.expect(text, l.Offset)
 	w.progress(text)
 	w.last = append(w.last[:0], text[:min(len(text), maxTripLine)]...)
 	w.read(text, l)
@@ -135,11 +136,11 @@ func (w *Watch) saw(s verdict.Sign) {
 		}
 		s.Ends = false
 	}
-	row := Tripwire{ID: s.ID, Means: s.Means, Remedy: s.Remedy}
+	row := Tripwire{ID: s.ID, Means: s.Means, Remedy: s.Remedy, Class: s.Class}
 	line := s.Line
 	if s.Ends {
 		if v := w.reader.Verdict(); v.Verdict == verdict.Fails {
-			row = Tripwire{ID: v.ID, Means: v.Means, Remedy: v.Remedy, Fatal: true}
+			row = Tripwire{ID: v.ID, Means: v.Means, Remedy: v.Remedy, Fatal: true, Class: v.Class}
 			line = v.Cause
 		}
 	}
@@ -265,6 +266,9 @@ func (w *Watch) release() {
 }
 
 func (w *Watch) deliver(t Trip) {
+	if x := w.cfg.Expect; x != nil && !t.Fatal && (t.Class == AsksPerson || x.MatchString(t.Line)) {
+		return // where it is to come to may well ask somebody
+	}
 	key := t.ID
 	if t.Fatal {
 		key = strings.ToUpper(key) // there may have been word of it before

@@ -12,7 +12,7 @@ import (
 const asksFor = 15 * time.Second
 
 // waitsForPerson is the tripwire of a screen that asks. Its line is what it asks.
-var waitsForPerson = Tripwire{ID: "waits-for-person", Fatal: true,
+var waitsForPerson = Tripwire{ID: "waits-for-person", Fatal: true, Class: AsksPerson,
 	Means:  "the console asks something, and waits for a person's answer",
 	Remedy: "answer it in the contract (answers), give the image what it asks for beforehand (preseed, kickstart, key file), or take the question out"}
 
@@ -39,8 +39,8 @@ func (w *Watch) questions(now time.Time) *Trip {
 		return nil
 	}
 	trip := waitsForPerson.trip(w, w.lines.Open().Offset, asks)
-	if v := w.reader.Verdict(); v.Verdict == verdict.Fails && v.Class != "waits-for-person" {
-		row := Tripwire{ID: v.ID, Means: v.Means, Remedy: v.Remedy, Fatal: true} // why it asks
+	if v := w.reader.Verdict(); v.Verdict == verdict.Fails && v.Class != AsksPerson {
+		row := Tripwire{ID: v.ID, Means: v.Means, Remedy: v.Remedy, Fatal: true, Class: v.Class} // why it asks
 		trip = row.trip(w, v.Cause.Offset, v.Cause.Text)
 	}
 	trip.At = w.question.since

@@ -54,6 +54,9 @@ func (w *Watch) Idle(now time.Time) *Trip {
 		w.release()
 		return &trip
 	}
+	if w.seek(); w.expected {
+		return nil
+	}
 	if trip := w.stands(now); trip != nil {
 		return trip
 	}
@@ -96,10 +99,10 @@ func (w *Watch) stands(now time.Time) *Trip {
 }
 
 func (w *Watch) prompted(a *asking) Trip {
-	row := Tripwire{ID: a.sign.ID, Means: a.sign.Means, Remedy: a.sign.Remedy, Fatal: a.sign.Final != ""}
+	row := Tripwire{ID: a.sign.ID, Means: a.sign.Means, Remedy: a.sign.Remedy, Fatal: a.sign.Final != "", Class: a.sign.Class}
 	line := a.sign.Line
 	if v := w.reader.Verdict(); row.Fatal && v.Verdict == verdict.Fails {
-		row.ID, row.Means, row.Remedy, line = v.ID, v.Means, v.Remedy, v.Cause
+		row.ID, row.Means, row.Remedy, row.Class, line = v.ID, v.Means, v.Remedy, v.Class, v.Cause
 	}
 	trip := row.trip(w, line.Offset, line.Text)
 	trip.At = a.since
@@ -141,7 +144,7 @@ func (w *Watch) silence(now time.Time) *Trip {
 			return nil // it talks, in words that are not known
 		}
 		if v.Verdict == verdict.Fails && v.ID != t.ID {
-			t.ID, t.Means, t.Remedy = v.ID, v.Means, v.Remedy
+			t.ID, t.Means, t.Remedy, t.Class = v.ID, v.Means, v.Remedy, v.Class
 			if v.Cause.Text != "" {
 				said = fmt.Sprintf("%s for %s; shown by: %s; last line: %s", what, limit.Round(time.Second), v.Cause.Text, line)
 			}

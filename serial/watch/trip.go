@@ -13,6 +13,7 @@ type Trip struct {
 	// of which there may have been word before.
 	Fatal  bool
 	Line   string // the line that touched it, or what was silent
+	Class  string // of what is wrong, as verdicts have it: host, service, waits-for-person
 	Stage  Stage
 	At     time.Time
 	Offset int64 // of the line's first byte in the stream
@@ -23,6 +24,7 @@ type Tripwire struct {
 	ID     string // kebab-case, unique, never reused
 	Means  string // what has happened
 	Remedy string // what to do about it
+	Class  string // of what is wrong, see [Trip]
 	// Fatal: nothing that is awaited will come any more. It is false of a line
 	// that healthy boots may have, too, however bad it looks.
 	Fatal bool
@@ -47,6 +49,6 @@ type Alarm struct {
 const maxTripLine = 500
 
 func (t *Tripwire) trip(w *Watch, offset int64, line string) Trip {
-	return Trip{ID: t.ID, Means: t.Means, Remedy: t.Remedy, Fatal: t.Fatal,
+	return Trip{ID: t.ID, Means: t.Means, Remedy: t.Remedy, Fatal: t.Fatal, Class: t.Class,
 		Line: strings.ToValidUTF8(line[:min(len(line), maxTripLine)], "\uFFFD"), Stage: w.stage, At: w.heard, Offset: offset}
 }

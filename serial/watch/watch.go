@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"regexp"
 	"sync"
 	"time"
 
@@ -18,6 +19,11 @@ type Config struct {
 	OnTrip  func(Trip)       // each tripwire, once per boot
 	// Alarms are what this image in particular prints when it is in trouble.
 	Alarms []Alarm
+	// Expect matches the line that says that the boot has come to where it is to
+	// come, printed or on the screen; OnExpect is told of the first. Nothing that asks
+	// and no silence is trouble after it.
+	Expect   *regexp.Regexp
+	OnExpect func(Reached)
 	// Quiet: the kernel was told to say little (quiet, a low loglevel), and its
 	// silence ends no wait. That is also seen on a console that shows the kernel's
 	// command line.
@@ -58,6 +64,7 @@ type Watch struct {
 	closed   bool
 	asking   *asking
 	question question
+	expected bool // what was expected has come
 	open     bool // the line that is being read
 	waiting  bool // the open line is a prompt that waits for us
 	entered  bool // somebody has logged in, and there was no shell yet
@@ -134,6 +141,13 @@ func (w *Watch) Stage() Stage {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.stage
+}
+
+// Expected is true once what is expected has come.
+func (w *Watch) Expected() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.expected
 }
 
 // Close ends the stream: the last line counts as it is, and what was held is

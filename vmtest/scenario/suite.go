@@ -137,7 +137,11 @@ func cleanDisk(f *fleet) Scenario {
 	checks = append(checks, s.storageChecks(previous, "clean")...)
 	checks = append(checks, s.unitChecks(previous)...)
 	checks = append(checks, s.addressCheck(previous))
-	checks = append(checks, s.recordedCheck("login"), s.tripwireCheck("login"))
+	end := "login"
+	if f.subject.Contract.Loginless() {
+		end = "expected"
+	}
+	checks = append(checks, s.recordedCheck(end), s.tripwireCheck(end))
 	return Scenario{Name: "clean-disk", Cost: s.cost, Checks: checks, session: s,
 		About: "a machine with one blank disk: the boot, the login, root, and the disk provisioned"}
 }
