@@ -22,7 +22,7 @@ type Target struct {
 	// MemoryMiB is the guest's RAM, CPUs how many it has, DiskMiB the size of a
 	// blank disk; 0 is what a scenario gives it.
 	MemoryMiB, CPUs, DiskMiB int
-	// Firmware is "bios" or "uefi"; "" is what the image has a boot entry for, and
+	// Firmware is "bios", "uefi" or [SecureBoot]; "" is what the image has a boot entry for, and
 	// BIOS where it has both.
 	Firmware string
 	// Bus is what the machine boots File from: "cdrom", "usb" or "disk"; "" is the CD
@@ -34,6 +34,10 @@ type Target struct {
 	// Args are further arguments for QEMU.
 	Args []string
 }
+
+// SecureBoot is the Firmware that is UEFI with Secure Boot, and with the keys that
+// PCs come with: it starts only what they or their owners signed.
+const SecureBoot = "uefi-secure-boot"
 
 // Kind says where a target's image comes from.
 type Kind string

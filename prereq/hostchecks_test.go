@@ -114,6 +114,22 @@ var hostCases = []hostCase{
 	{"ovmf", "not there", func(h *fakeHost) { delete(h.files, "usr/share/OVMF/OVMF_CODE_4M.fd") }, check.Risk, "not by UEFI is not found out"},
 	{"ovmf", "not to be seen", func(h *fakeHost) { h.errs["/usr/share/OVMF/OVMF_CODE_4M.fd"] = fs.ErrPermission }, check.Unknown, "permission denied"},
 
+	{"ovmf", "asked for", func(h *fakeHost) {
+		h.subject.Target.Firmware = "uefi"
+		delete(h.files, "usr/share/OVMF/OVMF_CODE_4M.fd")
+	}, check.Absent, "no UEFI firmware (OVMF): file does not exist"},
+
+	{"ovmf-secure-boot", "", nil, check.NotNeeded, "no boot with Secure Boot is asked for"},
+	{"ovmf-secure-boot", "asked for", func(h *fakeHost) {
+		h.subject.Target.Firmware = contract.SecureBoot
+		h.files["usr/share/OVMF/OVMF_CODE_4M.ms.fd"], h.files["usr/share/OVMF/OVMF_VARS_4M.ms.fd"] = file(""), file("")
+	}, check.Holds, "/usr/share/OVMF/OVMF_CODE_4M.ms.fd with the keys in /usr/share/OVMF/OVMF_VARS_4M.ms.fd"},
+	{"ovmf-secure-boot", "firmware without keys", func(h *fakeHost) { h.subject.Target.Firmware = contract.SecureBoot }, check.Absent, "no UEFI firmware (OVMF) with Secure Boot and keys"},
+	{"ovmf-secure-boot", "not to be seen", func(h *fakeHost) {
+		h.subject.Target.Firmware = contract.SecureBoot
+		h.errs["/usr/share/OVMF/OVMF_CODE_4M.ms.fd"] = fs.ErrPermission
+	}, check.Unknown, "permission denied"},
+
 	{"memory", "", nil, check.Holds, "the host has 12 GiB free, and 2816 MiB are needed"},
 	{"memory", "small host", meminfo(1 << 20), check.Broken, "the host has 1024 MiB free"},
 	{"memory", "no meminfo", func(h *fakeHost) { delete(h.files, "proc/meminfo") }, check.Unknown, "proc/meminfo"},

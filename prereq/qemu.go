@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/internal/microguest"
 	"bootaudit/internal/tools"
@@ -98,9 +99,21 @@ func (a auditor) qemuChecks() []check.Check {
 		}, {
 			ID: "ovmf", Section: check.SectionHost,
 			Condition: "the UEFI firmware OVMF is there",
-			How:       "look for " + tools.OVMFPlaces(),
+			How:       "look for " + tools.OVMFPlaces(false),
 			Remedy:    install(tools.UEFI[0]),
 			Probe:     a.ovmf,
+		}, {
+			ID: "ovmf-secure-boot", Section: check.SectionHost,
+			Condition: "the UEFI firmware OVMF is there with Secure Boot and keys",
+			How:       "look for " + tools.OVMFPlaces(true),
+			Remedy:    install(tools.SecureBoot[0]),
+			Applies: func(context.Context) string {
+				if a.subject.Target.Firmware != contract.SecureBoot {
+					return "no boot with Secure Boot is asked for"
+				}
+				return ""
+			},
+			Probe: a.ovmfSecureBoot,
 		},
 	}
 }
@@ -252,18 +265,35 @@ func (a auditor) boot(ctx context.Context, m microguest.Machine, done string) ch
 }
 
 func (a auditor) ovmf(context.Context) check.Result {
-	found, err := tools.FindOVMF(func(path string) error {
-		_, err := a.stat(path)
-		return err
-	})
+	found, err := a.findOVMF(false)
 	switch {
 	case err == nil:
 		return check.Hold(found.Code)
 	case !errors.Is(err, fs.ErrNotExist):
 		return check.Doubt(err.Error())
+	case a.subject.Target.Firmware == "uefi":
+		return check.Miss(err.Error()) // without it nothing is booted
 	}
 	r := check.Warn("not found; boots by BIOS do without it",
 		"an image that boots by BIOS and not by UEFI is not found out", install(tools.UEFI[0]))
 	r.Evidence = err.Error()
 	return r
+}
+
+func (a auditor) ovmfSecureBoot(context.Context) check.Result {
+	found, err := a.findOVMF(true)
+	switch {
+	case err == nil:
+		return check.Hold(found.Code + " with the keys in " + found.Vars)
+	case !errors.Is(err, fs.ErrNotExist):
+		return check.Doubt(err.Error())
+	}
+	return check.Miss(err.Error())
+}
+
+func (a auditor) findOVMF(secureBoot bool) (tools.Firmware, error) {
+	return tools.FindOVMF(secureBoot, func(path string) error {
+		_, err := a.stat(path)
+		return err
+	})
 }

@@ -21,6 +21,8 @@ import (
 const (
 	BIOS = "bios"
 	UEFI = "uefi"
+	// SecureBoot is UEFI that starts only what is signed by a key that it knows.
+	SecureBoot = contract.SecureBoot
 )
 
 // What a CD drive or a control line is attached to.
@@ -58,7 +60,7 @@ type Machine struct {
 	// TBSizeMiB bounds TCG's cache of translated code, default 256. QEMU's
 	// own default is up to 1 GiB, which no memory limit accounts for.
 	TBSizeMiB int
-	// Firmware is BIOS (the default) or UEFI.
+	// Firmware is BIOS (the default), UEFI or SecureBoot.
 	Firmware string
 	// Console is the serial port that is the guest's console, as the guest names
 	// it: ttyS0 (the default) or ttyS1.
@@ -98,7 +100,7 @@ type Machine struct {
 	// path, because a socket's path has at most 107 bytes.
 	Folder, Sockets string
 	// Code and Vars are the UEFI firmware and the VM's own copy of its
-	// variables.
+	// variables, which have the keys that Secure Boot goes by.
 	Code, Vars string
 }
 
@@ -210,7 +212,7 @@ func (m Machine) validate() error {
 	}
 	fields := []field{
 		{"Accelerator", m.Accelerator, []string{"kvm", "tcg"}},
-		{"Firmware", m.Firmware, []string{BIOS, UEFI}},
+		{"Firmware", m.Firmware, []string{BIOS, UEFI, SecureBoot}},
 		{"Console", m.Console, []string{"ttyS0", "ttyS1"}},
 		{"CDROM", m.CDROM, []string{IDE, Virtio}},
 		{"Control", m.Control, []string{Virtio, UART, None}},
@@ -223,6 +225,10 @@ func (m Machine) validate() error {
 			return fmt.Errorf("machine %s: %s is %q; want one of %s", m.Name, field.name, field.value, strings.Join(field.allowed, ", "))
 		}
 	}
+	if m.Firmware == SecureBoot && m.Type != "q35" && !strings.HasPrefix(m.Type, "pc-q35-") {
+		// Without SMM a guest's kernel could write to the keys.
+		return fmt.Errorf("machine %s: Type is %q; Secure Boot needs q35, which has SMM", m.Name, m.Type)
+	}
 	if m.MemoryMiB < 0 || m.CPUs < 0 || m.TBSizeMiB < 0 {
 		return fmt.Errorf("machine %s: negative size: %d MiB, %d CPUs, %d MiB of translations", m.Name, m.MemoryMiB, m.CPUs, m.TBSizeMiB)
 	}
@@ -231,6 +237,9 @@ func (m Machine) validate() error {
 	}
 	return nil
 }
+
+// uefi says whether m's firmware is of the kind that is code with variables.
+func (m Machine) uefi() bool { return m.Firmware == UEFI || m.Firmware == SecureBoot }
 
 func (m Machine) socket(name string) string { return filepath.Join(m.Sockets, name) }
 
@@ -248,7 +257,11 @@ func (m Machine) CommandLine() []string {
 	if !m.Reboot {
 		add("-no-reboot")
 	}
-	add("-machine", m.Type)
+	if m.Firmware == SecureBoot {
+		add("-machine", m.Type+",smm=on")
+	} else {
+		add("-machine", m.Type)
+	}
 	if m.Accelerator == "tcg" {
 		add("-accel", fmt.Sprintf("tcg,thread=multi,tb-size=%d", m.TBSizeMiB))
 	} else {
@@ -277,7 +290,12 @@ func (m Machine) CommandLine() []string {
 	}
 	add("-device", "virtio-rng-pci")
 
-	if m.Firmware == UEFI {
+	if m.uefi() {
+		if m.Firmware == SecureBoot {
+			// Only what runs in SMM, the firmware, writes to the variables; it
+			// cannot keep that up over a suspend to memory.
+			add("-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1")
+		}
 		add("-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+opt(m.Code))
 		add("-drive", "if=pflash,unit=1,format=raw,file="+opt(m.Vars))
 	} else {

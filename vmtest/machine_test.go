@@ -54,6 +54,9 @@ func TestCommandLine(t *testing.T) {
 		"uefi": func(m *Machine) {
 			m.Firmware, m.Code, m.Vars = UEFI, "/usr/share/OVMF/OVMF_CODE.fd", "/run/vm/vars.fd"
 		},
+		"secure-boot": func(m *Machine) {
+			m.Firmware, m.Code, m.Vars = SecureBoot, "/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/run/vm/vars.fd"
+		},
 		"faulty-disks": func(m *Machine) {
 			m.Reboot = true
 			m.Disks = []Disk{{Faulty: FailReads}, {Faulty: FailWrites}}
@@ -86,7 +89,8 @@ func TestValidate(t *testing.T) {
 	}{
 		"name":        {Machine{Name: "../x"}, `machine name "../x": want letters, digits and -`},
 		"accelerator": {Machine{Accelerator: "hvf"}, `machine vm: Accelerator is "hvf"; want one of kvm, tcg`},
-		"firmware":    {Machine{Firmware: "coreboot"}, `machine vm: Firmware is "coreboot"; want one of bios, uefi`},
+		"firmware":    {Machine{Firmware: "coreboot"}, `machine vm: Firmware is "coreboot"; want one of bios, uefi, uefi-secure-boot`},
+		"no SMM":      {Machine{Firmware: SecureBoot, Type: "pc"}, `machine vm: Type is "pc"; Secure Boot needs q35, which has SMM`},
 		"cdrom":       {Machine{CDROM: "usb"}, `machine vm: CDROM is "usb"; want one of ide, virtio`},
 		"control":     {Machine{Control: "ssh"}, `machine vm: Control is "ssh"; want one of virtio, uart, none`},
 		"disk":        {Machine{Disks: []Disk{{Faulty: "seek"}}}, `machine vm: Disk.Faulty is "seek"; want one of , read, write`},
@@ -99,6 +103,7 @@ func TestValidate(t *testing.T) {
 		})
 	}
 	assert.NoError(t, Machine{}.withDefaults().validate())
+	assert.NoError(t, Machine{Firmware: SecureBoot, Type: "pc-q35-7.2"}.withDefaults().validate())
 }
 
 // CommandLine must not change the machine it was asked about.

@@ -42,7 +42,7 @@ func (m *Machine) prepare(ctx context.Context) (err error) {
 	if err := os.MkdirAll(m.Folder, 0o755); err != nil {
 		return err
 	}
-	if m.Firmware == UEFI {
+	if m.uefi() {
 		if err := m.prepareUEFI(); err != nil {
 			return err
 		}
@@ -85,12 +85,12 @@ func socketFolder() (string, error) {
 }
 
 // ErrNoUEFI is wrapped when the host has no UEFI firmware for guests.
-var ErrNoUEFI = errors.New("no UEFI firmware (OVMF) on this host; install the package ovmf (make setup does)")
+var ErrNoUEFI = errors.New("no UEFI firmware (OVMF) of this kind on this host; install the package ovmf (make setup does)")
 
 func (m *Machine) prepareUEFI() error {
 	vars := m.Vars
 	if m.Code == "" {
-		found, err := tools.FindOVMF(readableFile)
+		found, err := tools.FindOVMF(m.Firmware == SecureBoot, readableFile)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrNoUEFI, err)
 		}

@@ -50,19 +50,22 @@ func runSetup(ctx context.Context, args []string) int {
 			return cmd.Run()
 		},
 	}
-	if err := setup.Run(ctx, system, wanted(cfg.Target().Kind, *all), os.Stdout); err != nil {
+	if err := setup.Run(ctx, system, wanted(cfg.Target(), *all), os.Stdout); err != nil {
 		return fail(fmt.Errorf("setup: %w", err))
 	}
 	return 0
 }
 
 // wanted is what auditing the target takes; all is what any target takes.
-func wanted(target contract.Kind, all bool) []tools.Tool {
+func wanted(target contract.Target, all bool) []tools.Tool {
 	list := append(append([]tools.Tool{}, tools.Boot...), tools.UEFI...)
-	if all || target == contract.KindStandIn {
+	if all || target.Firmware == contract.SecureBoot {
+		list = append(list, tools.SecureBoot...)
+	}
+	if all || target.Kind == contract.KindStandIn {
 		list = append(list, tools.StandIn()...)
 	}
-	if all || target == contract.KindFlake {
+	if all || target.Kind == contract.KindFlake {
 		list = append(list, tools.Nix...)
 	}
 	if all {

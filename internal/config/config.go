@@ -41,7 +41,7 @@ type Config struct {
 	Memory   Count    `env:"BOOT_IMAGE_VM_MEMORY" doc:"MiB of RAM of each guest; by itself the stand-in gets 1024, another image 2048"`
 	CPUs     Count    `env:"BOOT_IMAGE_VM_CPUS" doc:"CPUs of each guest; by itself the one of clean-disk gets 2, the others 1"`
 	Disk     Count    `env:"BOOT_IMAGE_VM_DISK" doc:"MiB of a blank disk of clean-disk and residue, instead of 4096"`
-	Firmware Firmware `env:"BOOT_IMAGE_VM_FIRMWARE" doc:"bios or uefi; unset, what the image has a boot entry for, and BIOS where it has both"`
+	Firmware Firmware `env:"BOOT_IMAGE_VM_FIRMWARE" doc:"bios, uefi or uefi-secure-boot; unset, what the image has a boot entry for, and BIOS where it has both"`
 	QEMUArgs Words    `env:"BOOT_IMAGE_VM_QEMU_ARGS" doc:"further arguments for QEMU, quoted as for a shell"`
 
 	SpawnTimeout Seconds `env:"BOOT_IMAGE_VM_SPAWN_TIMEOUT" envDefault:"900" doc:"whole seconds for one VM, from start to end"`

@@ -172,3 +172,13 @@ func TestPatience(t *testing.T) {
 		assert.Equal(t, want, cfg.Patience(), "%q", text)
 	}
 }
+
+func TestFirmware(t *testing.T) {
+	for _, text := range []string{"bios", "uefi", "uefi-secure-boot"} {
+		cfg, err := decode(map[string]string{"BOOT_IMAGE_VM_FIRMWARE": text})
+		require.NoError(t, err)
+		assert.Equal(t, text, cfg.Target().Firmware)
+	}
+	_, err := decode(map[string]string{"BOOT_IMAGE_VM_FIRMWARE": "secure"})
+	assert.ErrorContains(t, err, `BOOT_IMAGE_VM_FIRMWARE: "secure" is none of bios, uefi, uefi-secure-boot`)
+}

@@ -69,16 +69,16 @@ func (c *Count) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Firmware is bios or uefi.
+// Firmware is bios, uefi or uefi-secure-boot.
 type Firmware string
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *Firmware) UnmarshalText(text []byte) error {
 	switch *f = Firmware(text); *f {
-	case "", "bios", "uefi":
+	case "", "bios", "uefi", contract.SecureBoot:
 		return nil
 	}
-	return fmt.Errorf("%q is neither bios nor uefi", text)
+	return fmt.Errorf("%q is none of bios, uefi, %s", text, contract.SecureBoot)
 }
 
 // Bus is what an image is booted from: "cdrom", "usb", "disk", or "" where the

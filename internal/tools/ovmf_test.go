@@ -19,22 +19,32 @@ func TestFindOVMF(t *testing.T) {
 		}
 	}
 	for _, f := range OVMF {
-		got, err := FindOVMF(having(f.Code, f.Vars))
+		got, err := FindOVMF(f.SecureBoot, having(f.Code, f.Vars))
 		require.NoError(t, err)
 		assert.Equal(t, f, got)
+		// One kind is not taken for the other: the one refuses nothing, the other
+		// what is not signed.
+		_, err = FindOVMF(!f.SecureBoot, having(f.Code, f.Vars))
+		require.ErrorIs(t, err, fs.ErrNotExist)
 	}
 	// The code alone boots nothing.
-	last := OVMF[len(OVMF)-1]
-	got, err := FindOVMF(having(OVMF[0].Code, last.Code, last.Vars))
+	first, last := OVMF[0], OVMF[2]
+	got, err := FindOVMF(false, having(first.Code, last.Code, last.Vars))
 	require.NoError(t, err)
 	assert.Equal(t, last, got)
 
-	_, err = FindOVMF(having())
-	require.ErrorIs(t, err, fs.ErrNotExist)
-	for _, f := range OVMF {
-		assert.ErrorContains(t, err, f.Code)
+	for _, secureBoot := range []bool{false, true} {
+		_, err = FindOVMF(secureBoot, having())
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		for _, f := range OVMF {
+			if f.SecureBoot == secureBoot {
+				assert.ErrorContains(t, err, f.Code)
+			} else {
+				assert.NotContains(t, err.Error(), f.Code+" ")
+			}
+		}
 	}
-	_, err = FindOVMF(func(path string) error {
+	_, err = FindOVMF(false, func(path string) error {
 		if path == OVMF[1].Code {
 			return fs.ErrPermission
 		}

@@ -28,7 +28,12 @@ var Boot = []Tool{
 
 // UEFI is what booting an image by UEFI takes beside [Boot].
 var UEFI = []Tool{
-	{Files: ovmfCode(), Package: "ovmf", Why: "is the firmware of a UEFI boot"},
+	{Files: ovmfCode(false), Package: "ovmf", Why: "is the firmware of a UEFI boot"},
+}
+
+// SecureBoot is what booting an image by UEFI with Secure Boot takes beside [Boot].
+var SecureBoot = []Tool{
+	{Files: ovmfCode(true), Package: "ovmf", Why: "is the firmware of a UEFI boot with Secure Boot"},
 }
 
 // Sandbox is QEMU's -sandbox for every guest: what QEMU has no need of to run
@@ -59,6 +64,11 @@ func StandIn() []Tool {
 // Test is what only the tests of bootaudit itself take.
 var Test = []Tool{
 	{Command: "shellcheck", Package: "shellcheck", Why: "reads the shell scripts for mistakes"},
+	{Files: []string{"/usr/lib/shim/shimx64.efi.signed"}, Package: "shim-signed", Why: "is a boot loader that Secure Boot starts"},
+	{Files: []string{"/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"}, Package: "grub-efi-amd64-signed", Why: "is what a signed shim starts"},
+	{Files: []string{"/usr/lib/systemd/boot/efi/systemd-bootx64.efi"}, Package: "systemd-boot-efi", Why: "is a boot loader that Secure Boot refuses"},
+	{Command: "sbsign", Package: "sbsigntool", Why: "signs EFI programs"},
+	{Command: "openssl", Package: "openssl", Why: "makes keys that no firmware knows"},
 }
 
 // sbin holds programs that an ordinary user's PATH does not reach on Debian.

@@ -100,7 +100,7 @@ func (s *session) look(ctx context.Context, topic string, look func(context.Cont
 // entry that boots by itself.
 func (s *session) kernelArgs() []string {
 	loader := "syslinux"
-	if s.firmware == vmtest.UEFI {
+	if s.firmware != "" && s.firmware != vmtest.BIOS {
 		loader = "grub"
 	}
 	var args []string

@@ -193,7 +193,7 @@ func uefi(f *fleet) Scenario {
 		switch {
 		case !boots(s.image, "efi"):
 			return "the image has no UEFI boot entry"
-		case f.subject.Target.Firmware == vmtest.UEFI, !boots(s.image, "bios"):
+		case f.subject.Target.Firmware == vmtest.UEFI, f.subject.Target.Firmware == vmtest.SecureBoot, !boots(s.image, "bios"):
 			return "every boot of this image is by UEFI"
 		}
 		return ""
