@@ -24,6 +24,17 @@ const (
 	shells  = logins + "root (automatic login)\nroot@host:~# "
 )
 
+// What OVMF with Secure Boot says of a CD, and of its own shell, which nobody
+// signed: it stands at the end of every boot that fails there.
+const (
+	starting = "BdsDxe: starting Boot0001 \"UEFI QEMU DVD-ROM QM00001 \" from PciRoot(0x0)/Pci(0x1F,0x2)/Sata(0x0,0xFFFF,0x0)\n"
+	failing  = "BdsDxe: failed to load Boot0001 \"UEFI QEMU DVD-ROM QM00001 \" from PciRoot(0x0)/Pci(0x1F,0x2)/Sata(0x0,0xFFFF,0x0): "
+	nothing  = "BdsDxe: loading Boot0002 \"EFI Internal Shell\" from Fv(7CB8BDC9)/FvFile(7C04A583)\n" +
+		"BdsDxe: starting Boot0002 \"EFI Internal Shell\" from Fv(7CB8BDC9)/FvFile(7C04A583)\n" +
+		"BdsDxe: failed to start Boot0002 \"EFI Internal Shell\" from Fv(7CB8BDC9)/FvFile(7C04A583): Security Violation\n" +
+		"BdsDxe: No bootable option or device was found.\nBdsDxe: Press any key to enter the Boot Manager Menu.\n"
+)
+
 func TestVerdicts(t *testing.T) {
 	for name, c := range map[string]struct {
 		console, verdict, stage, class, id string
@@ -42,6 +53,11 @@ func TestVerdicts(t *testing.T) {
 		"panic after the login":       {shells + "\n[   99.000000] Kernel panic - not syncing: Fatal exception\n", Fails, "shell", "kernel-crash", "kernel-panic"},
 		"no disk":                     {"SeaBIOS (version 1.16)\nBooting from Hard Disk...\nBoot failed: not a bootable disk\nNo bootable device.\n", Fails, "firmware", "no-boot-medium", "no-bootable-device"},
 		"secure boot":                 {"BdsDxe: failed to load Boot0001 \"UEFI\" from Pci(0x1): Access Denied\n", Fails, "firmware", "secure-boot", "secure-boot"},
+		"shim without GRUB":           {starting + "start_image() returned Not Found\n" + failing + "Not Found\n" + nothing, Fails, "firmware", "bootloader", "shim-no-loader"},
+		"nothing for Secure Boot":     {failing + "Not Found\n" + nothing, Fails, "firmware", "no-boot-medium", "no-bootable-device"},
+		"refused, and nothing else":   {failing + "Access Denied\n" + nothing, Fails, "firmware", "secure-boot", "secure-boot"},
+		"refused by shim":             {starting + "\xb3   Verification failed: (0x1A) Security Violation   \xb3\n", Fails, "firmware", "secure-boot", "secure-boot"},
+		"refused, then from disk":     {failing + "Access Denied\n" + shells, Boots, "shell", None, ""},
 		"grub":                        {"Welcome to GRUB!\n\nerror: file `/boot/grub/i386-pc/normal.mod' not found.\nEntering rescue mode...\ngrub rescue> ", Fails, "bootloader", "bootloader", "grub-error"},
 		"grub's fonts":                {"Welcome to GRUB!\nerror: file `/boot/grub/fonts/unicode.pf2' not found.\nerror: no suitable video mode found.\n" + shells, Boots, "shell", None, ""},
 		"silent":                      {"U-Boot 2023.01 (Jan 01 2023)\nHit any key to stop autoboot:  0\nStarting kernel ...\n\n", Fails, "kernel-load", "kernel-silent", "no-kernel-console"},
