@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup audit test short slow cover bench lint clean
+.PHONY: help setup audit test short slow cover bench dist lint clean
 
 # What to audit: nothing set is the stand-in image that bootaudit builds.
 IMAGE ?= $(BOOT_IMAGE_FILE)
@@ -64,11 +64,14 @@ cover: ## show how much of ./vmtest the tests that need no QEMU reach; fails bel
 bench: setup ## run the benchmarks
 	go test -run '^$$' -bench . ./...
 
+dist: ## build binaries, a .deb and an .rpm for amd64 and arm64, and their digests, in dist
+	@.ci/dist/build
+
 lint: ## formatting, vet, staticcheck, module file, shell scripts
 	@.ci/lint
 
 clean: ## remove what make and the audits left here (not the image cache)
-	rm -rf .bin audit
+	rm -rf .bin audit dist
 
 # Always asked, because go build knows best whether it is up to date.
 .PHONY: $(BOOTAUDIT)

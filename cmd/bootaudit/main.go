@@ -31,6 +31,7 @@ var commands = []command{
 	{"report", "[-o DIR] [FILE...]", "turn `go test -json` events into an audit", runReport},
 	{"explain", "[-json] FILE...", "say what happened in a saved console", runExplain},
 	{"run", "[-uefi] [-keyless] [ISO]", "boot an image to its root prompt, for a person", runRun},
+	{"version", "", "print what this program was built of", runVersion},
 	{"attach", "[-end] [VM [COMMAND...]]", "get at a VM that a failed check has left running", runAttach},
 }
 
