@@ -84,9 +84,9 @@ var told = map[string][2]string{
 
 // others are further kinds of lines of some rows, and what looks like them.
 var others = map[string][][2]string{
-	"kvm-unusable":       {{"KVM internal error. Suberror: 1", "KVM internal errors are rare"}},
-	"dracut-fatal":       {{"[    3.1] dracut: Refusing to continue", "dracut refuses nothing"}},
-	"qemu-assertion":     {{"ERROR:../system/cpus.c:504:qemu_mutex_lock_iothread_impl: assertion failed: (!qemu_mutex_iothread_locked())", "ERROR: assertion failed in test 4"}},
+	"kvm-unusable":   {{"KVM internal error. Suberror: 1", "KVM internal errors are rare"}},
+	"dracut-fatal":   {{"[    3.1] dracut: Refusing to continue", "dracut refuses nothing"}},
+	"qemu-assertion": {{"ERROR:../system/cpus.c:504:qemu_mutex_lock_iothread_impl: assertion failed: (!qemu_mutex_iothread_locked())", "ERROR: assertion failed in test 4"}},
 	"secure-boot": {
 		// The firmware's own shell is refused whatever the medium holds.
 		{`BdsDxe: failed to load Boot0001 "UEFI QEMU DVD-ROM QM00001 " from PciRoot(0x0)/Pci(0x1F,0x2)/Sata(0x0,0xFFFF,0x0): Access Denied`,
@@ -99,7 +99,7 @@ var others = map[string][][2]string{
 		{"Image not authenticated", "test image not authenticated"},
 	},
 	"shim-no-loader": {{`Failed to load image \EFI\BOOT\grubx64.efi: Not Found`, `Failed to open \EFI\BOOT\mmx64.efi - Not Found`}},
-	"signature-refused":  {{"Failed to verify required signature 'key-dev'", "Verified required signature 'key-dev'"}, {"error: bad shim signature.", "a bad shim signature is an error"},
+	"signature-refused": {{"Failed to verify required signature 'key-dev'", "Verified required signature 'key-dev'"}, {"error: bad shim signature.", "a bad shim signature is an error"},
 		{"error: shim_lock protocol not found.", "error: protocol not found."},
 		{"error: Secure Boot forbids loading module from (cd0)/boot/grub/x86_64-efi/memrw.mod.", "Secure Boot forbids nothing"}},
 	"efi-exception":      {{`"Synchronous Abort" handler, esr 0x96000004, far 0x0`, "A synchronous abort is handled"}, {"data abort", "a data abort handler is set"}},
