@@ -152,6 +152,24 @@ func TestSignedForShim(t *testing.T) {
 	assert.Contains(t, v.Why, "Debian Secure Boot Signer")
 }
 
+// What shim starts is signed by a key that is in shim.
+func TestShimsOwnKeys(t *testing.T) {
+	vendor, err := parse(t, content(t, shim)).Vendor()
+	require.NoError(t, err)
+	require.Len(t, vendor.DB.Certificates, 1)
+	assert.Contains(t, vendor.DB.Certificates[0].Subject, "Debian Secure Boot CA")
+	assert.NotEmpty(t, vendor.DBX.Hashes, "Debian revokes what it has signed before")
+	k := sold(t)
+	v := Judge(parse(t, content(t, signedGRUB)), k.With(vendor))
+	assert.Equal(t, Signed, v.Outcome, v.Why)
+	assert.Equal(t, vendor.DB.Certificates[0].Subject, v.Key.Subject)
+	assert.Equal(t, UnknownKey, Judge(parse(t, content(t, signedGRUB)), k).Outcome, "k is as it was")
+
+	none, err := parse(t, content(t, systemdBoot)).Vendor()
+	require.NoError(t, err)
+	assert.Equal(t, Keys{}, none)
+}
+
 func TestChangedAfterItWasSigned(t *testing.T) {
 	raw := content(t, shim)
 	k := sold(t)

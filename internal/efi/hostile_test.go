@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -28,8 +29,9 @@ func made(sections [][2]string, table []byte) []byte {
 	out.Write(dos)
 	out.WriteString("PE\x00\x00")
 	put := func(v any) { binary.Write(&out, binary.LittleEndian, v) }
-	put(pe.FileHeader{Machine: pe.IMAGE_FILE_MACHINE_AMD64, NumberOfSections: uint16(len(sections)), SizeOfOptionalHeader: 240})
-	const headers = 1024
+	const headers, longer = 1024, 900 // where names are that are longer than eight bytes
+	names := "\x00\x00\x00\x00"
+	put(pe.FileHeader{Machine: pe.IMAGE_FILE_MACHINE_AMD64, NumberOfSections: uint16(len(sections)), SizeOfOptionalHeader: 240, PointerToSymbolTable: longer})
 	o := pe.OptionalHeader64{Magic: 0x20b, SizeOfHeaders: headers, Subsystem: pe.IMAGE_SUBSYSTEM_EFI_APPLICATION, NumberOfRvaAndSizes: 16}
 	at := headers
 	for _, s := range sections {
@@ -42,10 +44,16 @@ func made(sections [][2]string, table []byte) []byte {
 	at = headers
 	for _, s := range sections {
 		h := pe.SectionHeader32{VirtualSize: uint32(len(s[1])), SizeOfRawData: uint32(len(s[1])+511) &^ 511, PointerToRawData: uint32(at)}
-		copy(h.Name[:], s[0])
+		if copy(h.Name[:], s[0]); len(s[0]) > len(h.Name) {
+			h.Name = [8]byte{}
+			copy(h.Name[:], "/"+strconv.Itoa(len(names)))
+			names += s[0] + "\x00"
+		}
 		put(h)
 		at += int(h.SizeOfRawData)
 	}
+	out.Write(make([]byte, longer-out.Len()))
+	out.WriteString(names)
 	out.Write(make([]byte, headers-out.Len()))
 	for _, s := range sections {
 		out.WriteString(s[1])
@@ -138,6 +146,22 @@ func TestSmallSignedProgram(t *testing.T) {
 	assert.True(t, Judge(p, k).Starts)
 	raw[p.Sections[0].Offset] ^= 1
 	assert.Equal(t, Changed, Judge(parse(t, raw), k).Outcome)
+}
+
+func TestBadVendorKeys(t *testing.T) {
+	for name, c := range map[string]struct{ section, want string }{
+		"short":     {"\x01\x00\x00\x00", "has 4 bytes; want 16 at least"},
+		"elsewhere": {"\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x01", "a list of 1 bytes is at byte 256 of 16"},
+		"huge":      {"\xff\xff\xff\xff\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x01" + "list", "a list of 4294967295 bytes is at byte 16 of 20"},
+		"no list":   {"\x04\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x01" + "list", "4 bytes are left of it"},
+	} {
+		raw := made([][2]string{{".vendor_cert", c.section}}, nil)
+		_, err := parse(t, raw).Vendor()
+		assert.ErrorContains(t, err, c.want, name)
+	}
+	none, err := parse(t, made([][2]string{{".text", "code"}}, nil)).Vendor()
+	require.NoError(t, err)
+	assert.Equal(t, Keys{}, none)
 }
 
 // A signature that is of no use is said to be, and counts for nothing.
@@ -277,6 +301,7 @@ func allocated(f func()) uint64 {
 func FuzzRead(f *testing.F) {
 	f.Add(made([][2]string{{".text", "code"}, {".sbat", "sbat,1\n"}}, append(entry(2, []byte{0x30, 3, 2, 1, 1}), entry(1, nil)...)))
 	f.Add(made([][2]string{{".linux", "kernel"}}, entry(2, []byte{0x30, 0x82, 0xff, 0xff, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2})))
+	f.Add(made([][2]string{{".vendor_cert", "\x04\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x01list"}}, nil))
 	signed, err := os.ReadFile("testdata/somebody.efi")
 	require.NoError(f, err)
 	f.Add(signed)
@@ -293,6 +318,7 @@ func FuzzRead(f *testing.F) {
 		}
 		v := Judge(p, Keys{})
 		assert.False(t, v.Starts, "nobody is known")
+		assert.LessOrEqual(t, allocated(func() { p.Vendor() }), uint64(200*len(raw)+1<<20))
 		for _, s := range p.Signatures {
 			assert.Equal(t, plain(s.Problem), s.Problem)
 			if s.Current {

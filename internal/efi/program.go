@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -43,6 +44,7 @@ var ErrNoProgram = errors.New("no EFI program")
 const (
 	maxSections = 96
 	maxHeaders  = 1 << 20
+	maxName     = 64 // bytes of a section's
 )
 
 // layout is what the digest goes by.
@@ -158,10 +160,11 @@ func (p *Program) readHeaders(size int64) error {
 	case p.layout.headers > maxHeaders:
 		return fmt.Errorf("its headers have %d bytes; none has more than %d", p.layout.headers, maxHeaders)
 	}
-	return p.readSections(at+int64(header.SizeOfOptionalHeader), int(header.NumberOfSections))
+	names := int64(header.PointerToSymbolTable) + int64(header.NumberOfSymbols)*pe.COFFSymbolSize
+	return p.readSections(at+int64(header.SizeOfOptionalHeader), int(header.NumberOfSections), names)
 }
 
-func (p *Program) readSections(at int64, n int) error {
+func (p *Program) readSections(at int64, n int, names int64) error {
 	if n > maxSections {
 		return fmt.Errorf("it has %d sections; firmware loads no more than %d", n, maxSections)
 	}
@@ -171,8 +174,7 @@ func (p *Program) readSections(at int64, n int) error {
 			return fmt.Errorf("section table: %w", err)
 		}
 		at += int64(binary.Size(h))
-		name, _, _ := bytes.Cut(h.Name[:], []byte{0})
-		s := Section{Name: plain(string(name)), Offset: int64(h.PointerToRawData), Size: int64(h.SizeOfRawData), stored: int64(h.SizeOfRawData)}
+		s := Section{Name: p.name(h.Name, names), Offset: int64(h.PointerToRawData), Size: int64(h.SizeOfRawData), stored: int64(h.SizeOfRawData)}
 		if end := s.Offset + s.stored; s.stored > 0 && end > p.layout.size {
 			return fmt.Errorf("section %s ends at byte %d, the file at %d: it is cut short", s.Name, end, p.layout.size)
 		}
@@ -182,6 +184,21 @@ func (p *Program) readSections(at int64, n int) error {
 		p.Sections = append(p.Sections, s)
 	}
 	return nil
+}
+
+// name is a section's. One of more than eight bytes, such as .vendor_cert, is a slash
+// and its place in the table of strings.
+func (p *Program) name(field [8]uint8, table int64) string {
+	raw, _, _ := bytes.Cut(field[:], []byte{0})
+	if place, ok := strings.CutPrefix(string(raw), "/"); ok {
+		if at, err := strconv.ParseUint(place, 10, 31); err == nil && table+int64(at) < p.layout.size {
+			long := make([]byte, min(maxName, p.layout.size-table-int64(at)))
+			if err := p.fill(long, table+int64(at), p.layout.size); err == nil {
+				raw, _, _ = bytes.Cut(long, []byte{0})
+			}
+		}
+	}
+	return plain(string(raw))
 }
 
 // Section is the program's first section of that name, or false.
@@ -197,18 +214,24 @@ func (p *Program) Section(name string) (*io.SectionReader, bool) {
 // Text is what a section of text has, such as .cmdline or .osrel, or "" where there
 // is none. One of more than limit bytes is an error.
 func (p *Program) Text(name string, limit int64) (string, error) {
+	text, err := p.bytes(name, limit)
+	return strings.TrimRight(string(text), "\x00"), err
+}
+
+// bytes is what a section has, nil where there is none.
+func (p *Program) bytes(name string, limit int64) ([]byte, error) {
 	s, ok := p.Section(name)
 	if !ok {
-		return "", nil
+		return nil, nil
 	}
 	if s.Size() > limit {
-		return "", fmt.Errorf("section %s has %d bytes; want no more than %d", name, s.Size(), limit)
+		return nil, fmt.Errorf("section %s has %d bytes; want no more than %d", name, s.Size(), limit)
 	}
-	text := make([]byte, s.Size())
-	if _, err := io.ReadFull(s, text); err != nil {
-		return "", fmt.Errorf("section %s: %w", name, err)
+	raw := make([]byte, s.Size())
+	if _, err := io.ReadFull(s, raw); err != nil {
+		return nil, fmt.Errorf("section %s: %w", name, err)
 	}
-	return strings.TrimRight(string(text), "\x00"), nil
+	return raw, nil
 }
 
 // Unified says whether it is a unified kernel image: a kernel with what it needs to
