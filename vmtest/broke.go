@@ -22,12 +22,16 @@ import (
 func (s *Session) Broke(err error) check.Result {
 	s.record.Note(err)
 	r := check.Break(err.Error())
+	r.Outcome = outcomeOf(err)
 	var trip *serial.TripError
 	var waited *serial.WaitError
 	switch {
 	case errors.As(err, &trip):
 		t := trip.Trip
 		r.Detail = fmt.Sprintf("%s: %s (stage reached: %s)", t.ID, t.Means, orNone(t.Stage))
+		if t.Class == watch.AsksPerson {
+			r.Detail = fmt.Sprintf("%s: %s: %s (stage reached: %s)", t.ID, t.Means, plain.Line(t.Line), orNone(t.Stage))
+		}
 		r.Evidence = t.Line
 		r.FollowUp = t.Remedy
 	case errors.As(err, &waited):

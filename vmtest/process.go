@@ -101,6 +101,18 @@ func (p *process) wait(d time.Duration) bool {
 // exit says how QEMU ended, in words; after done.
 func (p *process) exit() string { return p.exited }
 
+// class is that of why QEMU ended, after done: a signal is the host's, and an end
+// with an error tells of none by itself.
+func (p *process) class() string {
+	switch {
+	case strings.HasPrefix(p.exited, "signal: ") && !p.asked.Load():
+		return "host"
+	case p.exited == "exit status 0":
+		return ""
+	}
+	return unclear
+}
+
 // words say how QEMU ended, when it has: by then nobody else's end has been
 // counted, and what we ask of it later had no part in it.
 func (p *process) words(err error) string {

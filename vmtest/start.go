@@ -113,6 +113,6 @@ func unable(err error) check.Result {
 	case errors.Is(err, ErrNoQEMU), errors.Is(err, ErrNoUEFI):
 		return check.Miss(err.Error())
 	default:
-		return check.Break(err.Error())
+		return check.Break(err.Error()) // that QEMU starts is what was asked
 	}
 }

@@ -1,6 +1,7 @@
 package vmtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -242,27 +243,29 @@ func (vm *VM) ending() error {
 	vm.mu.Lock()
 	event := vm.shutdown
 	vm.mu.Unlock()
-	text := vm.process.exit()
+	text, class := vm.process.exit(), vm.process.class()
 	if event != "" {
 		text += ", after " + event
 	}
 	if words := vm.process.lastWords(); words != "" {
-		text += named(words) + "; its stderr: " + words
+		name, of := named(words)
+		text += name + "; its stderr: " + words
+		class = cmp.Or(of, class)
 	}
-	return fmt.Errorf("%w after %.1fs: %s", ErrEnded, vm.process.ended.Sub(vm.Started).Seconds(), text)
+	return &endError{fmt.Sprintf(" after %.1fs: %s", vm.process.ended.Sub(vm.Started).Seconds(), text), class}
 }
 
 // named is what the tripwires call what QEMU wrote to its stderr, with what to
-// do about it; "" where they do not know it.
-func named(stderr string) (name string) {
+// do about it, and its class; "" where they do not know it.
+func named(stderr string) (name, class string) {
 	w := watch.New(watch.Config{OnTrip: func(t watch.Trip) {
 		if name == "" {
-			name = fmt.Sprintf("; %s: %s; %s", t.ID, t.Means, t.Remedy)
+			name, class = fmt.Sprintf("; %s: %s; %s", t.ID, t.Means, t.Remedy), t.Class
 		}
 	}})
 	_, _ = w.Write([]byte(stderr))
 	_ = w.Close()
-	return name
+	return name, class
 }
 
 // Monitor runs a QMP command; see [qmp.Client.Execute].
