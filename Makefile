@@ -52,8 +52,9 @@ test: setup ## run every test with the race detector, the boots included
 short: ## run the tests that need no QEMU, with the race detector
 	go test -short -race -p 4 ./...
 
-slow: setup ## run the boots that are too slow for make test: every fault; writes docs/faults.md
+slow: setup ## run the boots that are too slow for make test: every fault, each tiny image; writes docs/faults.md
 	go test -timeout $(TIMEOUT) ./vmtest -run '^TestVM(Example|SecureBoot)$$' -every
+	go test -timeout $(TIMEOUT) ./vmtest/scenario -run '^TestVMTiny$$' -every
 	go test -timeout $(TIMEOUT) ./vmtest/scenario -run '^TestVMFaults$$' -every -table ../../docs/faults.md
 
 cover: ## show how much of ./vmtest the tests that need no QEMU reach; fails below 75 %

@@ -82,7 +82,7 @@ func diff(want, got string) (changes []string) {
 }
 
 // public are the packages for others to import.
-var public = []string{"contract", "contract/check", "fixtures", "fixtures/smalliso", "iso", "prereq", "serial", "serial/watch", "vmtest", "vmtest/scenario"}
+var public = []string{"contract", "contract/check", "fixtures", "fixtures/smalliso", "fixtures/tinyimage", "iso", "prereq", "serial", "serial/watch", "vmtest", "vmtest/scenario"}
 
 // sources parses a package's files, tests apart.
 func sources(t *testing.T, pkg string) (files []*ast.File) {
