@@ -79,7 +79,7 @@ var brokenISOs = map[string]map[string]string{
 	"truncated":        {"image-opens": "truncated: its volume has"},
 	"no-eltorito":      {"image-boot-catalog": "no El Torito boot record"},
 	"catalog-checksum": {"image-boot-catalog": "its checksum is off by 0x"},
-	"no-menu":          {"image-boot-menu": "no boot menu: no isolinux.cfg"},
+	"no-menu":          {"image-menu": "no boot menu: no isolinux.cfg"},
 	"dangling-initrd":  {"image-boot-files": "isolinux/isolinux.cfg:6: initrd boot/initrd.gz is not in the ISO"},
 	"text-kernel":      {"image-boot-files": `kernel boot/bzImage is no Linux kernel (bzImage): it starts with the text "version https://"`},
 	"foreign-kernel":   {"image-architecture": "boot/bzImage is an aarch64 kernel; the machine is x86_64"},

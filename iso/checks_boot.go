@@ -78,135 +78,6 @@ func bootCatalog(img *Image) check.Result {
 	return r
 }
 
-func bootMenu(img *Image) check.Result {
-	if img.MenuErr != nil {
-		return check.Break(img.MenuErr.Error())
-	}
-	var says, bad, rows []string
-	for _, m := range img.Menus {
-		switch {
-		case m.Default < 0:
-			bad = append(bad, fmt.Sprintf("%s: its default is none of its %d entries that boot Linux", m.File, len(m.Entries)))
-		case m.Waits:
-			bad = append(bad, fmt.Sprintf("%s has no timeout: it waits for a key for ever", m.File))
-		default:
-			says = append(says, fmt.Sprintf("%s boots %q of %d entries after %s", m.File, strings.TrimSpace(m.Entries[m.Default].Title), len(m.Entries), m.Timeout))
-		}
-		for i, e := range m.Entries {
-			mark := " "
-			if i == m.Default {
-				mark = "*"
-			}
-			rows = append(rows, fmt.Sprintf("%s %s: %s: %s %s", mark, e.Where(), strings.TrimSpace(e.Title), e.Kernel, strings.Join(e.Args, " ")))
-		}
-	}
-	r := check.Hold(strings.Join(says, "; "))
-	if bad != nil {
-		r = check.Break(strings.Join(bad, "; "))
-	}
-	r.Evidence = strings.Join(rows, "\n")
-	return r
-}
-
-func bootFiles(img *Image) check.Result {
-	var bad []string
-	kinds := map[string]string{}
-	look := func(name, where, what string, kind func([]byte) (string, error)) {
-		if _, done := kinds[what+name]; done {
-			return
-		}
-		head, err := img.ReadFile(name, headerSize)
-		if err == nil {
-			kinds[what+name], err = kind(head)
-			if err != nil {
-				err = fmt.Errorf("%s is %w", name, err)
-			}
-		}
-		if err != nil {
-			bad = append(bad, fmt.Sprintf("%s: %s %s", where, what, err))
-		}
-	}
-	var says []string
-	for _, m := range img.Menus {
-		for _, e := range m.Entries {
-			look(e.Kernel, e.Where(), "kernel", kernelArch)
-			for _, name := range e.Initrds {
-				look(name, e.Where(), "initrd", initrdKind)
-			}
-		}
-	}
-	for what, kind := range kinds {
-		if kind != "" {
-			what = strings.Replace(strings.Replace(what, "kernel", "kernel ", 1), "initrd", "initrd ", 1)
-			says = append(says, what+": "+kind)
-		}
-	}
-	slices.Sort(says)
-	if bad != nil {
-		return check.Break(strings.Join(bad, "; "))
-	}
-	return check.Hold(list(says))
-}
-
-func (v *view) bootConsole(img *Image) check.Result {
-	want := v.Contract.Console.Device
-	var bad, good, others []string
-	for _, m := range img.Menus {
-		for i, e := range m.Entries {
-			consoles := e.Consoles()
-			says := ""
-			switch {
-			case !slices.Contains(consoles, want):
-				says = fmt.Sprintf("%s: %q has no console=%s (it has %s)", e.Where(), strings.TrimSpace(e.Title), want, or(list(consoles), "none"))
-			case consoles[len(consoles)-1] != want:
-				says = fmt.Sprintf("%s: console=%s comes last in %q, so /dev/console is not %s", e.Where(), consoles[len(consoles)-1], strings.TrimSpace(e.Title), want)
-			}
-			switch {
-			case says == "" && i == m.Default:
-				good = append(good, fmt.Sprintf("%s: console=%s", e.Where(), strings.Join(consoles, " console=")))
-			case says != "" && i == m.Default:
-				bad = append(bad, says)
-			case says != "":
-				others = append(others, says)
-			}
-		}
-	}
-	evidence := strings.Join(append(bad, others...), "\n")
-	r := check.Hold(strings.Join(good, "; "))
-	if others != nil {
-		r.Detail += fmt.Sprintf("; %d entries that must be chosen by hand do not", len(others))
-	}
-	if bad != nil {
-		r = check.Break(strings.Join(bad, "; "))
-	}
-	r.Evidence = evidence
-	return r
-}
-
-func rootLabel(img *Image) check.Result {
-	var bad []string
-	labels := 0
-	for _, m := range img.Menus {
-		for _, e := range m.Entries {
-			switch label := e.Label(); label {
-			case "":
-			case img.VolumeID:
-				labels++
-			default:
-				bad = append(bad, fmt.Sprintf("%s: root=LABEL=%s, but the volume is %q", e.Where(), label, img.VolumeID))
-			}
-		}
-	}
-	switch {
-	case bad != nil:
-		return check.Break(strings.Join(bad, "; "))
-	case labels == 0:
-		return check.Hold("no boot entry finds its root by label, so none can be wrong")
-	default:
-		return check.Hold(fmt.Sprintf("%d entries say root=LABEL=%s", labels, img.VolumeID))
-	}
-}
-
 func rootFilesystem(img *Image) check.Result {
 	if errors.Is(img.RootErr, errors.ErrUnsupported) {
 		return check.Doubt(img.RootErr.Error())
@@ -231,12 +102,8 @@ func fitsMachine(arch string) bool { return arch == machineArch || arch == "i386
 
 func architecture(img *Image) check.Result {
 	var bad []string
-	for _, m := range img.Menus {
-		for _, e := range m.Entries {
-			head, err := img.ReadFile(e.Kernel, headerSize)
-			if err != nil {
-				return check.Doubt(err.Error())
-			}
+	for _, e := range img.booted() {
+		if head, err := img.ReadFile(e.Kernel, headerSize); err == nil {
 			if arch, err := kernelArch(head); err == nil && !fitsMachine(arch) {
 				bad = append(bad, fmt.Sprintf("%s: %s is an %s kernel", e.Where(), e.Kernel, arch))
 			}

@@ -28,7 +28,7 @@ func (v *view) gapChecks() []check.Check {
 			Applies: v.ifPlanOnly(), Probe: func(context.Context) check.Result { return v.planOnlyGap() },
 		},
 		{
-			ID: "gap-menu", Condition: "the boot menu can be seen on the serial console and does not wait", Needs: []string{"image-boot-menu"},
+			ID: "gap-menu", Condition: "the boot menu can be seen on the serial console and does not wait", Needs: []string{"image-menu"},
 			How: "SERIAL or terminal_output serial, and the timeout", Remedy: "set the menu's serial port; shorten its timeout",
 			Probe: v.onImage(menuGap),
 		},

@@ -74,9 +74,9 @@ var hostileGRUB = []hostileMenu{
 	{"a submenu's title for each entry", "a command of more than", func(size int) string {
 		return "submenu '" + strings.Repeat("t", size/2) + "' {\n" + fill(size/2, "menuentry a {\nlinux b\n}\n")
 	}},
-	{"submenus in one another", "more than 64 submenus", func(size int) string { return fill(size, "submenu t {\n") }},
-	{"braces", "more than 64 braces", func(size int) string { return fill(size, "function {\n") }},
-	{"submenus without braces", "more than 64 submenus", func(size int) string { return fill(size, "submenu t\n") }},
+	{"submenus in one another", "more than 16 times what was read", func(size int) string { return fill(size, "submenu t {\n") }},
+	{"braces", "", func(size int) string { return fill(size, "function {\n") }},
+	{"submenus without braces", "", func(size int) string { return fill(size, "submenu t\n") }},
 	{"entries", "more than 2000 entries", func(size int) string {
 		return fill(size, "menuentry "+strings.Repeat("t", 60)+" {\nlinux b\n}\n")
 	}},
@@ -92,6 +92,34 @@ var hostileGRUB = []hostileMenu{
 		return "menuentry a {\nlinux b\ninitrd " + fill(10_000, "a ") + fill(size, "\n")
 	}},
 	{"a quote without end", "a command of more than", func(size int) string { return "menuentry '" + fill(size, "x") }},
+	{"conditions in one another", "more than 64 conditions", func(size int) string { return fill(size, "if x; then\n") }},
+	{"conditions", "", func(size int) string { return fill(size, "if x; then\na=1\nelif y; then\nb=1\nfi\n") }},
+	{"branches", "", func(size int) string { return "if x; then\n" + fill(size, "elif y; then set a=$a\n") }},
+	{"a loop in a loop", "more than 16 times what was read", func(size int) string {
+		words := fill(min(size/4, maxCommand-100), "a ")
+		return "for x in " + words + "; do for y in " + words + "; do\necho\ndone\ndone\n" + fill(size/2, "\n")
+	}},
+	{"a loop of empty lines", "more than 16 times what was read", func(size int) string {
+		return "for x in " + fill(min(size/4, maxCommand-100), "a ") + "; do" + fill(size/2, "\n") + "done\n"
+	}},
+	{"a function that calls itself", "functions that call one another", func(size int) string {
+		return "function f {\nf\n}\nf\n" + fill(size, "\n")
+	}},
+	{"functions that double", "more than 16 times what was read", func(size int) string {
+		text := "function f0 {\necho x\n}\n"
+		for n := 1; n < 15; n++ {
+			text += fmt.Sprintf("function f%d {\n%s}\n", n, strings.Repeat(fmt.Sprintf("f%d\n", n-1), 30))
+		}
+		return text + "f14\n" + fill(size, "\n")
+	}},
+	{"a function in each entry", "more than 16 times what was read", func(size int) string {
+		return "function f {\n" + fill(size/2, "echo x\n") + "}\n" + fill(min(size/2, 10_000), "menuentry a {\nf\n}\n")
+	}},
+	{"exports for each submenu", "more than 16 times what was read", func(size int) string {
+		return strings.Repeat("export x$x\nset x=x$x\n", 200) + fill(min(size/2, 20_000), "submenu a {\n}\n")
+	}},
+	{"searches", "", func(size int) string { return fill(size, "search --label --set=root x\n") }},
+	{"tests", "", func(size int) string { return fill(size, "[ ( ( ( ! ! ! -f /x -a ( -z a -o b ) ) ) ]\n") }},
 	{"sources itself", "", func(size int) string { return fill(size, "source m.cfg\n") }},
 	{"sources another", "more than 256 included files", func(size int) string { return fill(size, "source empty.cfg\n") }},
 	{"sources a large one", "MiB of configuration files", func(size int) string { return fill(size, "source large.cfg\n") }},
@@ -99,27 +127,31 @@ var hostileGRUB = []hostileMenu{
 
 // serving is the reading of one file, beside which lie two that it may name.
 func serving(text string) *reading {
-	return &reading{load: func(name string) ([]byte, error) {
-		switch name {
-		case "empty.cfg":
-			return nil, nil
-		case "large.cfg":
-			return []byte(strings.Repeat("# a line\n", maxConfig/9)), nil
-		}
-		return []byte(text), nil
-	}}
+	v := &volume{
+		stat: func(string) (int64, bool, error) { return int64(len(text)), false, nil },
+		read: func(name string, limit int64) ([]byte, error) {
+			switch name {
+			case "empty.cfg":
+				return nil, nil
+			case "large.cfg":
+				return []byte(strings.Repeat("# a line\n", maxConfig/9)), nil
+			}
+			return []byte(text)[:min(int64(len(text)), limit)], nil
+		},
+	}
+	return &reading{volumes: volumes{v}}
 }
 
 // TestHostileMenus: a parser takes memory in proportion to what it reads, and
 // says which bound ended it and where; what it had read is kept.
 func TestHostileMenus(t *testing.T) {
 	// Bytes allocated per byte read, rubbish included, and beside them.
-	const each, base = 48, 1 << 20
+	const each, base = 72, 1 << 20
 	for _, loader := range []struct {
 		name  string
 		parse func(string, *reading) (Menu, error)
 		menus []hostileMenu
-	}{{"syslinux", parseSyslinux, hostileSyslinux}, {"grub", parseGRUB, hostileGRUB}} {
+	}{{"syslinux", parseSyslinux, hostileSyslinux}, {"grub", grubOf, hostileGRUB}} {
 		for _, hostile := range loader.menus {
 			t.Run(loader.name+"/"+hostile.name, func(t *testing.T) {
 				for _, size := range []int{4 << 10, 250 << 10} {
@@ -145,7 +177,7 @@ func TestHostileMenus(t *testing.T) {
 
 // TestLargeConfig: a file over its bound is not parsed at all.
 func TestLargeConfig(t *testing.T) {
-	for name, parse := range map[string]func(string, *reading) (Menu, error){"syslinux": parseSyslinux, "grub": parseGRUB} {
+	for name, parse := range map[string]func(string, *reading) (Menu, error){"syslinux": parseSyslinux, "grub": grubOf} {
 		_, err := parse("m.cfg", serving(strings.Repeat("#", maxConfig+1)))
 		require.EqualError(t, err, "m.cfg:1: too much for a boot menu: a file of more than 1024 KiB", name)
 	}
@@ -174,7 +206,7 @@ func TestMenuIsKept(t *testing.T) {
 		where string
 	}{
 		"syslinux": {parseSyslinux, "TIMEOUT 10\nDEFAULT a\nLABEL a\nLINUX k\nAPPEND root=x\nLABEL b\nLINUX " + long + "\nLABEL c\nLINUX k\n", "m.cfg:7: "},
-		"grub":     {parseGRUB, "set timeout=1\nmenuentry a {\nlinux k root=x\n}\n\nmenuentry b {\nlinux\\\n " + long + "\n}\nmenuentry c {\nlinux k\n}\n", "m.cfg:8: "},
+		"grub":     {grubOf, "set timeout=1\nmenuentry a {\nlinux k root=x\n}\n\nmenuentry b {\nlinux\\\n " + long + "\n}\nmenuentry c {\nlinux k\n}\n", "m.cfg:8: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := tt.parse("m.cfg", serving(tt.text))
@@ -191,7 +223,7 @@ func TestMenuIsKept(t *testing.T) {
 // TestMenusEndInTime: the end of the time to read in is asked for between the
 // lines of a file, not only when the image is read.
 func TestMenusEndInTime(t *testing.T) {
-	for name, parse := range map[string]func(string, *reading) (Menu, error){"syslinux": parseSyslinux, "grub": parseGRUB} {
+	for name, parse := range map[string]func(string, *reading) (Menu, error){"syslinux": parseSyslinux, "grub": grubOf} {
 		r := serving(fill(64<<10, "# a line\n"))
 		asked := 0
 		r.late = func() error {

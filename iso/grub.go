@@ -2,222 +2,228 @@ package iso
 
 import (
 	"path"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// grub holds the state of one menu being read. Conditions are not evaluated:
-// what stands in any branch counts.
+// grub runs one configuration as GRUB does when it starts: what is sure is done,
+// and what depends on what only the machine has is done both ways, so that a
+// variable, a menu's entry or the menu itself then is in doubt.
 type grub struct {
 	*reading
-	menu    Menu
-	vars    map[string]string
-	entry   *Entry
-	entryAt int      // how many braces were open before the entry's own
-	titles  []string // of the submenus, each with those above it
-	top     []int    // where each entry of the outermost menu begins in menu.Entries; -1 is one that boots no Linux
-	opened  []bool   // per brace: it opened a submenu
+	menu  Menu
+	dir   string // device and folder of the first file
+	env   *environment
+	level *level // the menu that is read
+	entry *Entry // the entry that is run
+	sub   *level // the menu that the entry shows
+
+	frames []*frame
+	args   []value // of the function or entry that is run: $0, $1 and so on
+	calls  int
+	result truth // of the last command
+	why    string
+	invert bool // the next one's
+	stop   stop
+	loose  *Entry   // what is loaded outside of entries
+	sought []string // by search, and not found
+	away   string   // what another device than the image's may add
 }
 
-// parseGRUB reads a GRUB 2 configuration. What was read before an error comes
-// with it.
-func parseGRUB(name string, r *reading) (Menu, error) {
+// stop is how far the reading of commands is over.
+type stop int
+
+const (
+	goesOn  stop = iota
+	returns      // from a function or an included file
+	ends         // of a menu
+)
+
+// level is a menu that GRUB shows: the outermost, or a submenu.
+type level struct {
+	env   *environment
+	items []item
+	doubt string // why its items cannot be told
+}
+
+// item is one line of a menu.
+type item struct {
+	title, id string
+	why       string // nobody can tell whether it is shown; "" for one that is
+	snippet          // what it runs
+	args      []value
+	submenu   bool
+
+	made  bool   // it was run
+	at    int    // index into the menu's entries; -1 for one that boots no Linux
+	level *level // the menu that it leads to
+	doubt string // why what it boots cannot be told
+}
+
+// loads says whether GRUB has something to boot.
+func (e *Entry) loads() bool { return e != nil && e.Kernel != "" }
+
+// snippet is text that is run later, or more than once.
+type snippet struct {
+	text, file string
+	line       int
+}
+
+// parseGRUB reads a GRUB 2 configuration as GRUB of a platform does, pc or efi.
+// What was read before an error comes with it.
+func parseGRUB(name, platform string, r *reading) (Menu, error) {
 	r.menu()
-	p := &grub{
-		reading: r,
-		menu:    Menu{File: name, Loader: "grub"},
-		vars:    map[string]string{"prefix": "/" + path.Dir(name), "root": "", "config_directory": "/" + path.Dir(name)},
-	}
+	v, rest := r.volumes.find(name)
+	device := deviceOf(v)
+	p := &grub{reading: r, menu: Menu{File: name, Loader: "grub"}, dir: "(" + device + ")" + path.Dir("/"+rest)}
+	p.env = p.start(device, platform)
+	p.level = &level{env: p.env}
+	top := p.level
 	err := p.file(name, p.text)
-	p.menu.Waits, p.menu.Default = true, -1
-	if s, ok := p.vars["timeout"]; ok {
-		if seconds, err := strconv.Atoi(s); err == nil && seconds >= 0 {
-			p.menu.Waits, p.menu.Timeout = false, time.Duration(seconds)*time.Second
-		}
+	if p.level != top { // a configfile took the first one's place
+		top = p.level
 	}
-	p.menu.Default = p.defaultEntry()
+	if err != nil {
+		r.out = 0 // what was read before is made, too, within a bound of its own
+	}
+	if madeErr := p.make(top, "", 0); err == nil {
+		err = madeErr
+	}
+	p.choose(top)
 	return p.menu, err
 }
 
-// defaultEntry is the index of the entry that $default names by number, id or
-// title; the first when it names none that exists, and -1 for one that boots no
-// Linux. Numbers count what the outermost menu shows, submenus among it.
-func (p *grub) defaultEntry() int {
-	if len(p.menu.Entries) == 0 {
-		return -1
+// waits is how long a menu waits: for ever without a timeout.
+func waits(timeout string) (bool, time.Duration) {
+	seconds, err := strconv.Atoi(timeout)
+	if err != nil || seconds < 0 || seconds > 1<<20 {
+		return true, 0
 	}
-	def := p.vars["default"]
-	if n, err := strconv.Atoi(def); err == nil && n >= 0 && n < len(p.top) {
-		if at := p.top[n]; at < len(p.menu.Entries) {
-			return at
-		}
-		return -1
-	}
-	for i, e := range p.menu.Entries {
-		if def != "" && (e.ID == def || e.Title == def) {
-			return i
-		}
-	}
-	return 0
+	return false, time.Duration(seconds) * time.Second
 }
 
+// text runs the commands of a file, a function or a menu's entry.
 func (p *grub) text(text string) error {
-	s := &scanner{text: text, line: 1, reading: p.reading}
-	for {
-		line := s.line
-		if err := p.at(line); err != nil {
+	return p.commands(&scanner{text: text, line: 1, reading: p.reading})
+}
+
+// script runs one as the part of its file that it is.
+func (p *grub) script(s snippet) error {
+	line := p.reading.line
+	p.open, p.reading.line = append(p.open, s.file), s.line
+	if err := p.spend(len(s.text)); err != nil {
+		return err
+	}
+	if err := p.run(s); err != nil {
+		return err // where it happened stays what is being read
+	}
+	p.open, p.reading.line = p.open[:len(p.open)-1], line
+	return nil
+}
+
+func (p *grub) run(s snippet) error {
+	return p.commands(&scanner{text: s.text, line: s.line, reading: p.reading})
+}
+
+func (p *grub) commands(s *scanner) error {
+	outside := len(p.frames)
+	for p.stop == goesOn {
+		if err := p.at(s.line); err != nil {
 			return err
 		}
-		words, end, err := s.command(p.vars)
-		if err == nil && len(words) > 0 {
+		line := s.line
+		get := p.get
+		if p.dead() {
+			get = nil
+		}
+		words, end, err := s.command(get)
+		if err != nil {
+			return err
+		}
+		p.reading.line = line
+		if end == ' ' && words[0].text == "!" {
+			p.invert = !p.invert
+		} else if len(words) > 0 && p.isFrame(words[0], len(p.frames) > outside) {
+			err = p.structure(words, s)
+		} else if end == '{' && len(words) > 0 {
+			err = p.braces(words, s, line)
+		} else if len(words) > 0 && !p.dead() {
 			err = p.command(words, line)
 		}
 		if err != nil {
 			return err
 		}
-		switch end {
-		case '{':
-			if len(p.opened) == maxBraces {
-				return p.over("more than %d braces in one another", maxBraces)
-			}
-			p.opened = append(p.opened, len(words) > 0 && words[0] == "submenu")
-		case '}':
-			p.closeBrace()
-		case 0:
-			return nil
+		if end == 0 {
+			break
 		}
 	}
-}
-
-func (p *grub) closeBrace() {
-	depth := len(p.opened) - 1
-	if depth < 0 {
-		return
-	}
-	if p.opened[depth] && len(p.titles) > 0 {
-		p.titles = p.titles[:len(p.titles)-1]
-	}
-	p.opened = p.opened[:depth]
-	if p.entry != nil && depth == p.entryAt {
-		if p.entry.Kernel != "" {
-			p.menu.Entries = append(p.menu.Entries, *p.entry)
-		} else if len(p.titles) == 0 && len(p.top) > 0 {
-			p.top[len(p.top)-1] = -1
-		}
-		p.entry = nil
-	}
-}
-
-// beforeCommand are GRUB's words that a command may stand behind.
-var beforeCommand = []string{"if", "elif", "while", "until", "then", "else", "do", "!"}
-
-var variable = regexp.MustCompile(`^[A-Za-z_]\w*$`)
-
-func (p *grub) command(words []string, line int) error {
-	for len(words) > 1 && slices.Contains(beforeCommand, words[0]) {
-		words = words[1:]
-	}
-	if name, value, ok := strings.Cut(words[0], "="); ok && len(words) == 1 && variable.MatchString(name) {
-		p.vars[name] = value // as set has it
-	}
-	switch words[0] {
-	case "set":
-		for _, w := range words[1:] {
-			if name, value, ok := strings.Cut(w, "="); ok {
-				p.vars[name] = value
-			}
-		}
-	case "serial":
-		p.menu.Serial = strings.Join(words, " ")
-	case "source", "configfile", ".":
-		if len(words) > 1 {
-			return p.file(p.name(words[1]), p.text)
-		}
-	case "submenu":
-		title, _ := titleAndID(words[1:])
-		if len(p.titles) == maxBraces {
-			return p.over("more than %d submenus in one another", maxBraces)
-		}
-		p.shows()
-		p.titles = append(p.titles, p.below(title))
-	case "menuentry":
-		title, id := titleAndID(words[1:])
-		file := p.open[len(p.open)-1]
-		p.shows()
-		p.entryAt = len(p.opened)
-		p.entry = &Entry{ID: id, Title: p.below(title), File: file, Line: line}
-		return p.reading.entry(file)
-	case "linux", "linux16", "linuxefi":
-		if p.entry != nil && len(words) > 1 {
-			p.entry.Kernel = p.name(words[1])
-			p.entry.Args = words[2:]
-			p.entry.Line = line
-		}
-	case "initrd", "initrd16", "initrdefi":
-		if p.entry != nil {
-			for _, w := range words[1:] {
-				if len(p.entry.Initrds) == maxInitrds {
-					return p.over("more than %d initrds", maxInitrds)
-				}
-				p.entry.Initrds = append(p.entry.Initrds, p.name(w))
-			}
-		}
+	for len(p.frames) > outside { // not closed, or left
+		p.close()
 	}
 	return nil
 }
 
-// shows counts an entry of the outermost menu, or a submenu there.
-func (p *grub) shows() {
-	if len(p.titles) == 0 && len(p.top) < maxTop {
-		p.top = append(p.top, len(p.menu.Entries))
+// braces keeps what stands between braces for later: a function's commands, or
+// those of a menu's entry. What else it may be is run as it stands.
+func (p *grub) braces(words []word, s *scanner, line int) error {
+	kind := words[0].text
+	if kind != "function" && kind != "menuentry" && kind != "submenu" {
+		if p.dead() {
+			return nil
+		}
+		return p.command(words, line)
 	}
+	words = append([]word(nil), words...)
+	text, first := s.block()
+	body := snippet{text: text, file: p.open[len(p.open)-1], line: first}
+	if p.dead() {
+		return nil
+	}
+	if kind == "function" {
+		if len(words) > 1 {
+			p.env.functions[words[1].text] = body
+		}
+		return p.spend(entryCost)
+	}
+	if p.entry != nil {
+		return nil // GRUB shows it in no menu that boots by itself
+	}
+	if err := p.reading.entry(body.file); err != nil {
+		return err
+	}
+	title, id, args := titleAndID(words[1:])
+	it := item{title: title.text, id: id.text, snippet: body, args: args, submenu: kind == "submenu", at: -1, why: or(p.doubt(), or(title.why, id.why))}
+	it.title = it.title[:min(len(it.title), maxTitle)]
+	it.id = it.id[:min(len(it.id), maxTitle)]
+	p.level.items = append(p.level.items, it)
+	return nil
 }
 
-// maxTop bounds the entries that are counted: more than that no number names.
-const maxTop = 10_000
-
-// below is a title behind those of the submenus that it stands in, cut where
-// nobody would read on.
-func (p *grub) below(title string) string {
-	title = title[:min(len(title), maxTitle)]
-	if n := len(p.titles); n > 0 {
-		title = p.titles[n-1] + ">" + title
-	}
-	return title[:min(len(title), maxTitle)]
-}
-
-// titleAndID are those of a menu entry's words: options may stand before the
-// title, and some take a word of their own.
-func titleAndID(words []string) (title, id string) {
-	found := false
+// titleAndID are those of a menu entry's words, and what $0, $1 and so on say
+// in it: options may stand before the title, and some take a word of their own.
+func titleAndID(words []word) (title, id value, args []value) {
+	args = []value{{}}
 	for i := 0; i < len(words); i++ {
-		switch name, value, joined := strings.Cut(words[i], "="); name {
-		case "--id", "$menuentry_id_option", "--class", "--hotkey", "--users", "--source":
+		switch name, text, joined := strings.Cut(words[i].text, "="); name {
+		case "--id", "--class", "--hotkey", "--users", "--source":
+			v := value{text: text, why: words[i].why}
 			if !joined && i+1 < len(words) {
 				i++
-				value = words[i]
+				v = words[i].value
 			}
-			if name == "--id" || name == "$menuentry_id_option" {
-				id = value
+			if name == "--id" {
+				id = v
 			}
 		default:
-			if !found && !strings.HasPrefix(words[i], "--") {
-				title, found = words[i], true
+			if strings.HasPrefix(words[i].text, "--") {
+				continue
 			}
+			if len(args) == 1 {
+				title = words[i].value
+			}
+			args = append(args, words[i].value)
 		}
 	}
-	return title, id
-}
-
-// name drops GRUB's device, as in ($root)/boot/grub.
-func (p *grub) name(s string) string {
-	if strings.HasPrefix(s, "(") {
-		if _, rest, ok := strings.Cut(s, ")"); ok {
-			s = rest
-		}
-	}
-	return strings.TrimPrefix(path.Clean("/"+s), "/")
+	return title, id, args
 }

@@ -1,6 +1,9 @@
 package iso
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // scanner splits GRUB's shell language into commands.
 type scanner struct {
@@ -9,16 +12,31 @@ type scanner struct {
 	pos  int
 	line int
 
-	words   []string // of the command
-	size    int      // bytes of them
+	words   []word // of the command
+	size    int    // bytes of them
 	word    strings.Builder
-	started bool // the word: it may be empty, between quotes
+	started bool   // the word: it may be empty, between quotes
+	quoted  bool   // the word, or a part of it
+	glob    bool   // the word has a * or ? that GRUB may put files' names for
+	why     string // of the word
 }
 
+// word is one of a command's, as a variable's value is.
+type word struct {
+	value
+	plain bool // neither quoted nor a variable's
+	glob  bool
+}
+
+// fronts are GRUB's words that a command may stand behind.
+var fronts = []string{"if", "elif", "while", "until", "then", "else", "do", "!"}
+
 // command is the next command's words and what ended it: newline, ';', '{',
-// '}' or 0 at the end of the text.
-func (s *scanner) command(vars map[string]string) (words []string, end byte, err error) {
-	s.words, s.size = nil, 0
+// '}', ' ' behind a word of fronts, or 0 at the end of the text. get tells what a
+// variable says; nil for what is only gone through. The words are good until the
+// next command.
+func (s *scanner) command(get func(string) value) (words []word, end byte, err error) {
+	s.words, s.size = s.words[:0], 0
 	for s.pos < len(s.text) {
 		c := s.text[s.pos]
 		s.pos++
@@ -32,35 +50,21 @@ func (s *scanner) command(vars map[string]string) (words []string, end byte, err
 			return s.words, c, err
 		case c == ' ' || c == '\t' || c == '\r':
 			err = s.finish()
+			if err == nil && len(s.words) == 1 && s.words[0].plain && slices.Contains(fronts, s.words[0].text) {
+				return s.words, ' ', nil
+			}
 		case c == '#' && !s.started:
-			for s.pos < len(s.text) && s.text[s.pos] != '\n' {
-				s.pos++
-			}
+			s.comment()
 		case c == '\\':
-			if s.pos < len(s.text) {
-				if s.text[s.pos] == '\n' {
-					s.line++
-					s.pos++
-				} else {
-					s.literal()
-				}
-			}
+			s.escaped()
 		case c == '\'':
-			s.started = true
-			for s.pos < len(s.text) && s.text[s.pos] != '\'' {
-				s.literal()
-			}
-			s.pos++
+			s.single()
 		case c == '"':
-			err = s.quoted(vars)
+			err = s.double(get)
 		case c == '$':
-			if strings.HasPrefix(s.text[s.pos:], "menuentry_id_option") {
-				s.word.WriteByte('$')
-				s.started = true
-				continue
-			}
-			err = s.expand(vars)
+			err = s.expand(get, false)
 		default:
+			s.glob = s.glob || c == '*' || c == '?'
 			s.word.WriteByte(c)
 			s.started = true
 		}
@@ -72,13 +76,75 @@ func (s *scanner) command(vars map[string]string) (words []string, end byte, err
 	return s.words, 0, err
 }
 
-// quoted reads on to the end of a "word".
-func (s *scanner) quoted(vars map[string]string) error {
-	s.started = true
+// block is the text up to the brace that closes the one before pos, and the
+// line that it starts in.
+func (s *scanner) block() (text string, line int) {
+	start, line := s.pos, s.line
+	for depth := 1; s.pos < len(s.text); {
+		c := s.text[s.pos]
+		s.pos++
+		switch {
+		case c == '\n':
+			s.line, s.started = s.line+1, false
+		case c == ';' || c == ' ' || c == '\t' || c == '\r':
+			s.started = false
+		case c == '#' && !s.started:
+			s.comment()
+		case c == '\\':
+			s.escaped()
+		case c == '\'':
+			s.single()
+		case c == '"':
+			_ = s.double(nil) // makes nothing, so that nothing can be too much
+		case c == '{' && !s.started:
+			depth++
+		case c == '}' && !s.started:
+			if depth--; depth == 0 {
+				s.word.Reset()
+				return s.text[start : s.pos-1], line
+			}
+		default:
+			s.started = true
+		}
+		s.word.Reset()
+	}
+	s.started, s.quoted, s.glob = false, false, false
+	return s.text[start:], line
+}
+
+func (s *scanner) comment() {
+	for s.pos < len(s.text) && s.text[s.pos] != '\n' {
+		s.pos++
+	}
+}
+
+func (s *scanner) escaped() {
+	switch {
+	case s.pos == len(s.text):
+	case s.text[s.pos] == '\n':
+		s.line++
+		s.pos++
+	default:
+		s.quoted = true
+		s.literal()
+	}
+}
+
+func (s *scanner) single() {
+	s.started, s.quoted = true, true
+	for s.pos < len(s.text) && s.text[s.pos] != '\'' {
+		s.literal()
+	}
+	s.pos++
+}
+
+// double reads on to the end of a "word".
+func (s *scanner) double(get func(string) value) error {
+	s.started, s.quoted = true, true
 	for s.pos < len(s.text) && s.text[s.pos] != '"' {
 		if s.text[s.pos] == '$' {
 			s.pos++
-			if err := s.expand(vars); err != nil {
+			if err := s.expand(get, true); err != nil {
 				return err
 			}
 			continue
@@ -94,19 +160,23 @@ func (s *scanner) quoted(vars map[string]string) error {
 
 // finish ends the word, if there is one.
 func (s *scanner) finish() error {
-	if !s.started {
-		s.word.Reset()
+	text, w := "", word{value: value{why: s.why}, plain: !s.quoted, glob: s.glob}
+	started := s.started
+	if started {
+		text = s.word.String()
+	}
+	s.word.Reset()
+	s.started, s.quoted, s.glob, s.why = false, false, false, ""
+	if !started {
 		return nil
 	}
-	word := s.word.String()
-	s.word.Reset()
-	s.started = false
+	w.text = text
 	s.reading.line = s.line
-	s.words, s.size = append(s.words, word), s.size+len(word)
+	s.words, s.size = append(s.words, w), s.size+len(text)
 	if s.size > maxCommand {
 		return s.over("a command of more than %d bytes", maxCommand)
 	}
-	return s.reading.word(len(word))
+	return s.reading.word(len(text))
 }
 
 func (s *scanner) literal() {
@@ -118,24 +188,58 @@ func (s *scanner) literal() {
 	s.pos++
 }
 
-// expand adds a variable's value to the word.
-func (s *scanner) expand(vars map[string]string) error {
-	value := s.variable(vars)
-	if value == "" {
+// expand adds a variable's value to the word. Its blanks end the word, as GRUB
+// has it, unless it stands between quotes.
+func (s *scanner) expand(get func(string) value, quoted bool) error {
+	name := s.name()
+	if get == nil {
+		s.started = true
 		return nil
 	}
-	s.reading.line = s.line
-	if length := s.word.Len() + len(value); length > maxWord {
-		return s.over("a word of %d bytes, more than %d", length, maxWord)
+	v := get(name)
+	if v.why != "" {
+		s.why, s.started = v.why, true
 	}
-	s.word.WriteString(value)
-	s.started = true
-	return s.spend(len(value))
+	if v.text == "" {
+		return nil
+	}
+	s.quoted = true // what it is, is not written here
+	s.reading.line = s.line
+	if err := s.spend(len(v.text)); err != nil {
+		return err
+	}
+	if quoted {
+		return s.add(v.text)
+	}
+	for i, part := range strings.FieldsFunc(v.text, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' }) {
+		if i > 0 || strings.HasPrefix(v.text, " ") {
+			why := s.why
+			if err := s.finish(); err != nil {
+				return err
+			}
+			s.why = why
+		}
+		if err := s.add(part); err != nil {
+			return err
+		}
+	}
+	if strings.HasSuffix(v.text, " ") {
+		return s.finish()
+	}
+	return nil
 }
 
-// variable is the value of the name at pos: $name or ${name}. One that is not
-// set, such as those that only GRUB itself knows, is empty.
-func (s *scanner) variable(vars map[string]string) string {
+func (s *scanner) add(text string) error {
+	if length := s.word.Len() + len(text); length > maxWord {
+		return s.over("a word of %d bytes, more than %d", length, maxWord)
+	}
+	s.word.WriteString(text)
+	s.started, s.quoted = true, true
+	return nil
+}
+
+// name is the name of the variable at pos: $name, ${name}, $1 or $@.
+func (s *scanner) name() string {
 	// No name is longer; what is not closed must not be searched to the end
 	// of the file each time.
 	rest := s.text[s.pos:min(len(s.text), s.pos+maxTitle)]
@@ -145,12 +249,16 @@ func (s *scanner) variable(vars map[string]string) string {
 			return ""
 		}
 		s.pos += end + 1
-		return vars[rest[1:end]]
+		return rest[1:end]
+	}
+	if rest != "" && strings.ContainsRune("@*#?", rune(rest[0])) {
+		s.pos++
+		return rest[:1]
 	}
 	n := 0
 	for n < len(rest) && (rest[n] == '_' || rest[n] >= '0' && rest[n] <= '9' || rest[n] >= 'a' && rest[n] <= 'z' || rest[n] >= 'A' && rest[n] <= 'Z') {
 		n++
 	}
 	s.pos += n
-	return vars[rest[:n]]
+	return rest[:n]
 }

@@ -77,11 +77,36 @@ func kernelArch(head []byte) (string, error) {
 	if len(head) < 0x238 || string(head[0x202:0x206]) != "HdrS" {
 		return "", fmt.Errorf("no Linux kernel (bzImage): it starts with %s", kindOf(head[:min(16, len(head))]))
 	}
+	if is := foreign(head); is != "" {
+		return "", &notLinux{is}
+	}
 	// Boot protocol 2.12 tells whether there is a 64-bit entry point.
 	if binary.LittleEndian.Uint16(head[0x206:]) >= 0x20c && head[0x236]&1 == 0 {
 		return "i386", nil
 	}
 	return "x86_64", nil
+}
+
+// notLinux is the error of a bzImage that is another program, such as iPXE.
+type notLinux struct{ is string }
+
+func (e *notLinux) Error() string {
+	return fmt.Sprintf("no Linux, but another program in a kernel's clothes (bzImage): it calls itself %q", e.is)
+}
+
+// foreign is what a bzImage calls itself that is no Linux, and "" of one that is,
+// or that does not say so in its first bytes. Linux says
+// "6.1.0-13-amd64 (builder@host) #1 SMP ...".
+func foreign(head []byte) string {
+	at := int(binary.LittleEndian.Uint16(head[0x20e:]))
+	if at == 0 || 0x200+at >= len(head) {
+		return ""
+	}
+	says, _, ok := bytes.Cut(head[0x200+at:], []byte{0})
+	if !ok || len(says) == 0 || len(says) > maxTitle || bytes.Contains(says, []byte(" (")) && bytes.Contains(says, []byte("#")) {
+		return ""
+	}
+	return string(says)
 }
 
 // elfArch is the architecture of an ELF program by its first bytes.

@@ -2,35 +2,39 @@ package iso
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"path"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
 
 // Menu is one boot loader's menu.
 type Menu struct {
-	File    string // the configuration file in the ISO
-	Loader  string // syslinux or grub
-	Serial  string // what sets the menu up on the serial port; "" when nothing does
-	Timeout time.Duration
-	Waits   bool // for a key, for ever: there is no timeout
-	Default int  // index into Entries; -1 when nothing is booted by itself
-	Entries []Entry
+	File   string // the configuration file: boot/grub/grub.cfg of the ISO, or efi.img:/grub.cfg of a file system in it
+	Loader string // syslinux, grub, systemd-boot, or uki: a kernel that needs no loader
+	// Platform is the firmware that GRUB reads it under, bios or efi; "" for
+	// both, where it says the same to them.
+	Platform string
+	Serial   string // what sets the menu up on the serial port; "" when nothing does
+	Timeout  time.Duration
+	Waits    bool // for a key, for ever: there is no timeout
+	Default  int  // index into Entries; -1 when nothing is booted by itself
+	Entries  []Entry
+	Doubt    string // why Default, Waits or Entries cannot be told; "" where they can
+
+	boots string // the title of the default, where that is none of Entries
 }
 
 // Entry is one choice of a menu that boots a Linux kernel.
 type Entry struct {
 	ID      string // what the menu's default names it by
 	Title   string
-	Kernel  string // path in the ISO
+	Kernel  string // in the ISO, as [Image.ReadFile] names it; on another device, (hd0,msdos1)/vmlinuz
 	Initrds []string
 	Args    []string // the kernel's command line
 	File    string   // where it is written
 	Line    int
+	Doubt   string // why nobody can tell whether it is shown, or what it says; "" where one can
 }
 
 // Where is the entry's place, for an error.
@@ -84,44 +88,3 @@ func (e Entry) values(name string) []string {
 
 // maxTitle is where what names an entry is cut, in bytes.
 const maxTitle = 200
-
-// findMenus parses each boot menu of the ISO. A folder's main configuration
-// stands for those that it includes. The menus before an error, and what was
-// read of the one that has it, come with it.
-func findMenus(img *Image) ([]Menu, error) {
-	r := &reading{
-		load: func(name string) ([]byte, error) { return img.read(name, maxConfig+1) },
-		late: img.file.late,
-	}
-	var menus []Menu
-	seen := map[string]bool{}
-	for _, name := range img.tree.paths {
-		var parse func(string, *reading) (Menu, error)
-		switch base := strings.ToLower(path.Base(name)); {
-		case slices.Contains([]string{"isolinux.cfg", "syslinux.cfg", "extlinux.conf"}, base):
-			parse = parseSyslinux
-		case base == "grub.cfg":
-			parse = parseGRUB
-		default:
-			continue
-		}
-		m, err := parse(name, r)
-		// Of two files, one may be there to be read by the other.
-		if slices.ContainsFunc(m.Entries, func(e Entry) bool { return !seen[e.Where()] }) {
-			menus = append(menus, m)
-		}
-		if err == nil && len(menus) > maxMenus {
-			err = fmt.Errorf("%s: more than %d boot menus", name, maxMenus)
-		}
-		if err != nil {
-			return menus, err
-		}
-		for _, e := range m.Entries {
-			seen[e.Where()] = true
-		}
-	}
-	if len(menus) == 0 {
-		return nil, errors.New("no boot menu: no isolinux.cfg, syslinux.cfg, extlinux.conf or grub.cfg with an entry that boots Linux")
-	}
-	return menus, nil
-}

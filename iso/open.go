@@ -24,9 +24,11 @@ type Image struct {
 
 	BootErr, MenuErr, RootErr error
 
-	file *guarded
-	tree tree
-	mu   sync.Mutex // of the guard's time, and of Root's caches
+	file    *guarded
+	tree    tree
+	uuid    string // that GRUB finds the volume by
+	volumes volumes
+	mu      sync.Mutex // of the guard's time, and of Root's caches
 }
 
 const (
@@ -102,6 +104,7 @@ func (img *Image) load() error {
 		return err
 	})
 	img.MenuErr = img.doFrom(start, opLimit, func() (err error) {
+		img.volumes = findVolumes(img)
 		img.Menus, err = findMenus(img)
 		return err
 	})
@@ -130,6 +133,7 @@ func (img *Image) descriptors() (catalogue uint32, root entry, err error) {
 		case 1:
 			found = true
 			img.VolumeID = strings.TrimRight(string(d[40:72]), "\x00 ")
+			img.uuid = uuidOf(d)
 			root = entry{at: int64(binary.LittleEndian.Uint32(d[158:])) * sector, size: int64(binary.LittleEndian.Uint32(d[166:])), dir: true}
 			if size := binary.LittleEndian.Uint16(d[128:]); size != sector {
 				return 0, root, fmt.Errorf("its sectors have %d bytes; only %d can be read", size, sector)
@@ -152,7 +156,8 @@ func (img *Image) descriptors() (catalogue uint32, root entry, err error) {
 		16*sector+1, img.Size, kindOf(head[:n]))
 }
 
-// ReadFile is the first limit bytes of a file in the ISO's own file system.
+// ReadFile is the first limit bytes of a file in the ISO's own file system, or
+// in one that lies in a file of it: efi.img:/loader/loader.conf.
 func (img *Image) ReadFile(name string, limit int64) (data []byte, err error) {
 	err = img.do(func() error {
 		data, err = img.read(name, limit)
@@ -163,6 +168,14 @@ func (img *Image) ReadFile(name string, limit int64) (data []byte, err error) {
 
 // read is ReadFile for callers inside do.
 func (img *Image) read(name string, limit int64) ([]byte, error) {
+	if len(img.volumes) == 0 {
+		return img.readTree(name, limit)
+	}
+	return img.volumes.read(name, limit)
+}
+
+// readTree is read in the ISO's own tree.
+func (img *Image) readTree(name string, limit int64) ([]byte, error) {
 	at, size, err := img.locate(name)
 	if err != nil {
 		return nil, err

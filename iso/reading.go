@@ -36,8 +36,8 @@ const (
 // reading is the reading of an image's menus: where their files come from, and
 // what they have cost so far, all together.
 type reading struct {
-	load func(name string) ([]byte, error) // at most maxConfig+1 bytes
-	late func() error                      // the end of the time to read in; nil for none
+	volumes
+	late func() error // the end of the time to read in; nil for none
 
 	in, out  int // bytes that were read, and that were made of them
 	found    int // entries
@@ -101,7 +101,7 @@ func (r *reading) file(name string, parse func(text string) error) error {
 	if slices.Contains(r.open, name) {
 		return nil
 	}
-	text, err := r.load(name)
+	text, err := r.read(name, maxConfig+1)
 	if err != nil {
 		if len(r.open) == 0 {
 			return err

@@ -1,0 +1,291 @@
+package iso
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var variable = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+
+// command does what one command does, as far as that can be told, and keeps
+// whether it succeeds.
+func (p *grub) command(words []word, line int) error {
+	invert := p.invert
+	p.invert = false
+	p.result, p.why = yes, ""
+	err := p.do(words, line)
+	if invert {
+		p.result = p.result.not()
+	}
+	return err
+}
+
+func (p *grub) do(words []word, line int) error {
+	name := words[0].text
+	if key, text, ok := strings.Cut(name, "="); ok && len(words) == 1 && variable.MatchString(key) {
+		return p.set(key, value{text, words[0].why}) // as set has it
+	}
+	if f, ok := p.env.functions[name]; ok {
+		return p.call(f, words)
+	}
+	switch name {
+	case "set":
+		for _, w := range words[1:] {
+			if key, text, ok := strings.Cut(w.text, "="); ok {
+				if err := p.set(key, value{text, w.why}); err != nil {
+					return err
+				}
+			}
+		}
+	case "unset":
+		for _, w := range words[1:] {
+			if err := p.set(w.text, value{}); err != nil {
+				return err
+			}
+		}
+	case "export":
+		for _, w := range words[1:] {
+			key, _, _ := strings.Cut(w.text, "=")
+			p.env.exported[key] = true
+		}
+		return p.spend(entryCost)
+	case "true", "echo", "export_all":
+	case "false":
+		p.result = no
+	case "[", "test":
+		p.result = p.test(words)
+		if p.result == maybe {
+			p.why = p.says("whether " + joined(words))
+		}
+	case "serial":
+		if p.entry == nil {
+			p.menu.Serial = joined(words)
+		}
+	case "search", "search.file", "search.fs_label", "search.fs_uuid":
+		return p.search(words)
+	case "load_env":
+		return p.loadEnv(words)
+	case "source", ".":
+		return p.source(words)
+	case "configfile":
+		return p.configfile(words)
+	case "return":
+		p.leave(returns)
+	case "exit", "normal_exit", "halt", "reboot", "break", "continue":
+		if p.entry == nil {
+			p.level.doubt = or(p.level.doubt, p.says("what the menu holds behind "+name))
+		}
+	case "boot":
+		p.boot()
+	case "blscfg", "legacy_configfile", "legacy_source", "extract_entries_source", "extract_entries_configfile", "eval":
+		p.level.doubt = or(p.level.doubt, p.says("what "+name+" adds to the menu"))
+	case "multiboot", "multiboot2", "xen_hypervisor":
+		if p.entry != nil {
+			p.entry.Doubt = or(p.entry.Doubt, p.says(name+" boots another kernel first"))
+		}
+	case "linux", "linux16", "linuxefi", "linux32":
+		return p.linux(words, line)
+	case "initrd", "initrd16", "initrdefi":
+		return p.initrd(words)
+	default:
+		p.result, p.why = maybe, p.says("whether "+joined(words)+" succeeds")
+		return p.answers(words)
+	}
+	return nil
+}
+
+// joined is a command in words, cut where nobody would read on.
+func joined(words []word) string {
+	var all []string
+	n := 0
+	for _, w := range words {
+		if n += len(w.text); n > maxTitle {
+			all = append(all, "...")
+			break
+		}
+		all = append(all, w.text)
+	}
+	return strings.Join(all, " ")
+}
+
+// answers are the variables that a command such as probe or regexp sets, to
+// what only the machine can tell.
+func (p *grub) answers(words []word) error {
+	for i, w := range words[1:] {
+		key, text, joined := strings.Cut(w.text, "=")
+		if key != "--set" && key != "-s" {
+			continue
+		}
+		if !joined && i+2 < len(words) {
+			text = words[i+2].text
+		}
+		if _, after, ok := strings.Cut(text, ":"); ok {
+			text = after
+		}
+		if err := p.set(text, value{why: p.why}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// call runs a function.
+func (p *grub) call(f snippet, words []word) error {
+	if p.calls == maxNested {
+		return p.over("more than %d functions that call one another", maxNested)
+	}
+	args := p.args
+	p.args, p.calls = nil, p.calls+1
+	for _, w := range words {
+		p.args = append(p.args, w.value)
+	}
+	err := p.script(f)
+	p.args, p.calls = args, p.calls-1
+	if p.stop == returns {
+		p.stop = goesOn
+	}
+	return err
+}
+
+// leave ends what is run, where that is sure.
+func (p *grub) leave(how stop) {
+	if why := p.doubt(); why != "" {
+		p.level.doubt = or(p.level.doubt, why)
+		return
+	}
+	p.stop = how
+}
+
+func (p *grub) source(words []word) error {
+	if len(words) < 2 {
+		return nil
+	}
+	name := p.name(words[1].value)
+	if words[1].unsure() || elsewhere(name) {
+		p.level.doubt = or(p.level.doubt, p.says("what "+joined(words)+" reads"))
+		p.result, p.why = maybe, p.level.doubt
+		return nil
+	}
+	if _, dir, err := p.stat(name); err != nil || dir {
+		p.result = no
+		return nil
+	}
+	err := p.file(name, p.text)
+	if p.stop == returns {
+		p.stop = goesOn
+	}
+	return err
+}
+
+// configfile shows another menu in place of the one that is read; of a menu's
+// entry, it is what the entry leads to.
+func (p *grub) configfile(words []word) error {
+	if len(words) < 2 {
+		return nil
+	}
+	name := p.name(words[1].value)
+	if p.doubt() != "" || words[1].unsure() || slices.Contains(p.open, name) {
+		if p.entry == nil && !slices.Contains(p.open, name) {
+			p.level.doubt = or(p.level.doubt, or(p.doubt(), p.says("what "+joined(words)+" reads")))
+			return p.source(words)
+		}
+		return nil
+	}
+	if elsewhere(name) {
+		p.away = or(p.away, p.says("what "+joined(words)+" reads of another device"))
+		p.result = maybe
+		return nil
+	}
+	if _, dir, err := p.stat(name); err != nil || dir {
+		p.result = no
+		return nil
+	}
+	env, err := p.inner()
+	if err != nil {
+		return err
+	}
+	below := &level{env: env}
+	above, entry, outer, frames := p.level, p.entry, p.env, p.frames
+	p.level, p.entry, p.env, p.frames = below, nil, env, nil
+	err = p.file(name, p.text)
+	p.level, p.entry, p.env, p.frames = above, entry, outer, frames
+	if len(below.items) == 0 && below.doubt == "" && err == nil {
+		return nil // GRUB comes back from a menu without entries
+	}
+	p.stop = ends
+	if entry != nil {
+		p.sub = below
+		return err
+	}
+	p.level = below
+	p.menu.File = name
+	return err
+}
+
+// boot starts what was loaded outside of the menu's entries.
+func (p *grub) boot() {
+	if p.entry != nil || !p.loose.loads() {
+		return
+	}
+	if why := p.doubt(); why != "" {
+		p.level.doubt = or(p.level.doubt, why)
+		return
+	}
+	p.level.items = []item{{at: len(p.menu.Entries), made: true}}
+	p.menu.Entries = append(p.menu.Entries, *p.loose)
+	p.level.env.vars["timeout"], p.level.env.vars["default"] = value{text: "0"}, value{}
+	p.stop = ends
+}
+
+func (p *grub) linux(words []word, line int) error {
+	if len(words) < 2 {
+		return nil
+	}
+	e := p.entry
+	if e == nil {
+		file := p.open[len(p.open)-1]
+		p.loose = &Entry{File: file}
+		e = p.loose
+		if err := p.reading.entry(file); err != nil {
+			return err
+		}
+	}
+	e.Kernel, e.Args, e.Initrds = p.name(words[1].value), nil, nil
+	e.Line, e.File = line, p.open[len(p.open)-1]
+	if words[1].unsure() {
+		e.Doubt = or(e.Doubt, words[1].why)
+	}
+	for _, w := range words[2:] {
+		e.Args = append(e.Args, w.text)
+		e.Doubt = or(e.Doubt, w.why)
+	}
+	e.Doubt = or(e.Doubt, p.doubt())
+	return p.spend(wordCost*len(e.Args) + len(e.Kernel))
+}
+
+func (p *grub) initrd(words []word) error {
+	e := p.entry
+	if e == nil {
+		e = p.loose
+	}
+	if e == nil {
+		return nil
+	}
+	if len(words)-1 > maxInitrds {
+		return p.over("more than %d initrds", maxInitrds)
+	}
+	e.Initrds = nil // GRUB has those of the last command
+	for _, w := range words[1:] {
+		name := p.name(w.value)
+		e.Initrds = append(e.Initrds, name)
+		if w.unsure() {
+			e.Doubt = or(e.Doubt, w.why)
+		}
+		if err := p.word(len(name)); err != nil {
+			return err
+		}
+	}
+	e.Doubt = or(e.Doubt, p.doubt())
+	return nil
+}

@@ -1,0 +1,111 @@
+package iso
+
+import (
+	"fmt"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// finder finds the menus of an image.
+type finder struct {
+	*reading
+	img   *Image
+	menus []Menu
+	seen  map[string]bool // entries, by the platform and place
+}
+
+// findMenus parses each boot menu of the image. A folder's main configuration
+// stands for those that it includes. The menus before an error, and what was
+// read of the one that has it, come with it.
+func findMenus(img *Image) ([]Menu, error) {
+	f := &finder{reading: &reading{volumes: img.volumes, late: img.file.late}, img: img, seen: map[string]bool{}}
+	for _, v := range img.volumes {
+		for _, name := range v.paths {
+			if err := f.look(v, name); err != nil {
+				return f.menus, err
+			}
+		}
+	}
+	if len(f.menus) == 0 {
+		return nil, img.noMenu()
+	}
+	return f.menus, nil
+}
+
+// look parses the file of a volume, where it is a menu's.
+func (f *finder) look(v *volume, name string) error {
+	full := v.in(name)
+	switch base := strings.ToLower(path.Base(name)); base {
+	case "isolinux.cfg", "syslinux.cfg", "extlinux.conf":
+		m, err := parseSyslinux(full, f.reading)
+		return f.add(m, err)
+	case "grub.cfg":
+		for _, platform := range f.platforms(v, name) {
+			m, err := parseGRUB(full, map[string]string{"bios": "pc", "efi": "efi"}[platform], f.reading)
+			m.Platform = platform
+			if err := f.add(m, err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// platforms are the firmwares that GRUB reads a file under.
+func (f *finder) platforms(v *volume, name string) []string {
+	efi := slices.ContainsFunc(f.img.Boot, func(b BootEntry) bool { return b.Bootable && b.Platform == "efi" })
+	bios := slices.ContainsFunc(f.img.Boot, func(b BootEntry) bool { return b.Bootable && b.Platform == "bios" })
+	folders := strings.ToLower("/" + name)
+	switch {
+	case v.name != "", strings.HasPrefix(folders, "/efi/"), strings.Contains(folders, "-efi/"), efi && !bios:
+		return []string{"efi"}
+	case strings.Contains(folders, "/i386-pc/"), bios && !efi:
+		return []string{"bios"}
+	case efi && f.img.isolinux() != "":
+		return []string{"efi"} // the BIOS starts another loader
+	}
+	return []string{"bios", "efi"}
+}
+
+// isolinux is the ISOLINUX that a BIOS starts; "" for none.
+func (img *Image) isolinux() string {
+	for _, b := range img.Boot {
+		if !b.Bootable || b.Platform != "bios" {
+			continue
+		}
+		for _, name := range img.tree.paths {
+			e := img.tree.byPath[name]
+			if !e.dir && e.at == int64(b.Sector)*sector && strings.Contains(strings.ToLower(name), "isolinux") {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// add keeps a menu. Of two files, one may be there to be read by the other; and
+// one file may say the same to both firmwares.
+func (f *finder) add(m Menu, err error) error {
+	fresh := m.Doubt != "" && len(m.Entries) == 0
+	for _, e := range m.Entries {
+		fresh = fresh || !f.seen[m.Platform+e.Where()]
+		f.seen[m.Platform+e.Where()] = true
+	}
+	if fresh {
+		same := slices.IndexFunc(f.menus, func(other Menu) bool {
+			other.Platform = m.Platform
+			return other.File == m.File && reflect.DeepEqual(other, m)
+		})
+		if same < 0 {
+			f.menus = append(f.menus, m)
+		} else {
+			f.menus[same].Platform = ""
+		}
+	}
+	if err == nil && len(f.menus) > maxMenus {
+		err = fmt.Errorf("%s: more than %d boot menus", m.File, maxMenus)
+	}
+	return err
+}
