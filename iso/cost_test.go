@@ -2,6 +2,7 @@ package iso
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"testing"
@@ -125,18 +126,20 @@ var hostileGRUB = []hostileMenu{
 	{"sources a large one", "MiB of configuration files", func(size int) string { return fill(size, "source large.cfg\n") }},
 }
 
+var large = strings.Repeat("# a line\n", maxConfig/9)
+
 // serving is the reading of one file, beside which lie two that it may name.
 func serving(text string) *reading {
 	v := &volume{
 		stat: func(string) (int64, bool, error) { return int64(len(text)), false, nil },
-		read: func(name string, limit int64) ([]byte, error) {
+		open: func(name string) (io.ReaderAt, int64, error) {
 			switch name {
 			case "empty.cfg":
-				return nil, nil
+				return strings.NewReader(""), 0, nil
 			case "large.cfg":
-				return []byte(strings.Repeat("# a line\n", maxConfig/9)), nil
+				return strings.NewReader(large), int64(len(large)), nil
 			}
-			return []byte(text)[:min(int64(len(text)), limit)], nil
+			return strings.NewReader(text), int64(len(text)), nil
 		},
 	}
 	return &reading{volumes: volumes{v}}

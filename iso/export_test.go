@@ -24,3 +24,6 @@ func Kept(img *Image) int {
 // Worked is the bytes that the last operation on an image has read, and the
 // entries that it has gone through.
 func Worked(img *Image) (bytes int64, entries int) { return img.file.bytes, img.file.listed }
+
+// Program is a PE program with sections, each a name and a content.
+var Program = program

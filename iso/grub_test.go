@@ -191,6 +191,17 @@ func TestGRUBTimeouts(t *testing.T) {
 	assert.Equal(t, "grub.cfg:1: whether x succeeds", m.Doubt)
 }
 
+// menusOf are the menus of an image with these volumes, the ISO's own first; all
+// its files lie where the firmware's boot images do.
+func menusOf(boot []BootEntry, all ...*volume) ([]Menu, error) {
+	img := &Image{Boot: boot, file: &guarded{until: time.Now().Add(time.Hour)}, volumes: all}
+	img.tree = tree{byPath: map[string]entry{}, paths: all[0].paths}
+	for _, name := range img.tree.paths {
+		img.tree.byPath[name] = entry{at: sector}
+	}
+	return findMenus(img)
+}
+
 // TestPlatforms: one file may say other things to BIOS and UEFI; who reads it is
 // told by where it lies and by what the firmware is offered.
 func TestPlatforms(t *testing.T) {
@@ -212,12 +223,7 @@ func TestPlatforms(t *testing.T) {
 		"read by another":  {both, map[string]string{"EFI/BOOT/grub.cfg": "configfile /boot/grub/grub.cfg\n", "boot/grub/grub.cfg": same}, []string{"boot/grub/grub.cfg: *a: a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			img := &Image{Boot: tt.boot, file: &guarded{until: time.Now().Add(time.Hour)}, volumes: volumes{volumeOf("", tt.files)}}
-			img.tree = tree{byPath: map[string]entry{}, paths: img.volumes[0].paths}
-			for _, name := range img.tree.paths {
-				img.tree.byPath[name] = entry{at: sector}
-			}
-			menus, err := findMenus(img)
+			menus, err := menusOf(tt.boot, volumeOf("", tt.files))
 			require.NoError(t, err)
 			var is []string
 			for _, m := range menus {

@@ -33,12 +33,17 @@ type Entry struct {
 	Initrds []string
 	Args    []string // the kernel's command line
 	File    string   // where it is written
-	Line    int
-	Doubt   string // why nobody can tell whether it is shown, or what it says; "" where one can
+	Line    int      // 0 where that has no lines
+	Doubt   string   // why nobody can tell whether it is shown, or what it says; "" where one can
 }
 
 // Where is the entry's place, for an error.
-func (e Entry) Where() string { return fmt.Sprintf("%s:%d", e.File, e.Line) }
+func (e Entry) Where() string {
+	if e.Line == 0 { // a UKI has no lines
+		return e.File
+	}
+	return fmt.Sprintf("%s:%d", e.File, e.Line)
+}
 
 // Consoles are the console= arguments in order, without their options; the
 // last is what /dev/console writes to.

@@ -1,7 +1,9 @@
 package iso
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -27,9 +29,9 @@ func volumeOf(name string, files map[string]string) *volume {
 	}
 	return &volume{
 		name: name, paths: slices.Sorted(maps.Keys(files)),
-		read: func(name string, limit int64) ([]byte, error) {
+		open: func(name string) (io.ReaderAt, int64, error) {
 			data, err := fs.ReadFile(all, name)
-			return data[:min(int64(len(data)), limit)], err
+			return bytes.NewReader(data), int64(len(data)), err
 		},
 		stat: func(name string) (int64, bool, error) {
 			info, err := fs.Stat(all, or(name, "."))

@@ -14,18 +14,29 @@ type finder struct {
 	img   *Image
 	menus []Menu
 	seen  map[string]bool // entries, by the platform and place
+	pe    int64           // bytes that may still be read of programs' headers
 }
 
 // findMenus parses each boot menu of the image. A folder's main configuration
 // stands for those that it includes. The menus before an error, and what was
 // read of the one that has it, come with it.
 func findMenus(img *Image) ([]Menu, error) {
-	f := &finder{reading: &reading{volumes: img.volumes, late: img.file.late}, img: img, seen: map[string]bool{}}
+	f := &finder{reading: &reading{volumes: img.volumes, late: img.file.late}, img: img, seen: map[string]bool{}, pe: maxPrograms}
 	for _, v := range img.volumes {
 		for _, name := range v.paths {
 			if err := f.look(v, name); err != nil {
 				return f.menus, err
 			}
+		}
+	}
+	// Firmware reads the EFI boot image; it reads the ISO's own tree where it can,
+	// and copies of the one lie in the other.
+	for _, v := range slices.Backward(img.volumes) {
+		if v.name == "" && slices.ContainsFunc(f.menus, func(m Menu) bool { return m.Loader == "uki" || m.Loader == "systemd-boot" }) {
+			continue
+		}
+		if err := f.efiLoaders(v); err != nil {
+			return f.menus, err
 		}
 	}
 	if len(f.menus) == 0 {

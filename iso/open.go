@@ -99,6 +99,7 @@ func (img *Image) load() error {
 	if err != nil {
 		return err
 	}
+	img.volumes = volumes{img.treeVolume()}
 	img.BootErr = img.doFrom(start, opLimit, func() (err error) {
 		img.Boot, err = readCatalogue(img.file, img.Size, catalogue)
 		return err
@@ -168,23 +169,7 @@ func (img *Image) ReadFile(name string, limit int64) (data []byte, err error) {
 
 // read is ReadFile for callers inside do.
 func (img *Image) read(name string, limit int64) ([]byte, error) {
-	if len(img.volumes) == 0 {
-		return img.readTree(name, limit)
-	}
 	return img.volumes.read(name, limit)
-}
-
-// readTree is read in the ISO's own tree.
-func (img *Image) readTree(name string, limit int64) ([]byte, error) {
-	at, size, err := img.locate(name)
-	if err != nil {
-		return nil, err
-	}
-	data := make([]byte, min(size, limit))
-	if _, err := img.file.ReadAt(data, at); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return data, nil
 }
 
 // locate is where a file of the ISO is in the image. Files are contiguous.

@@ -2,7 +2,9 @@ package iso
 
 import (
 	"fmt"
+	"io"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +16,25 @@ type volume struct {
 	uuid  string   // likewise
 	paths []string // in the order of the walk, without leading slash
 	stat  func(name string) (size int64, dir bool, err error)
-	read  func(name string, limit int64) ([]byte, error)
+	open  func(name string) (r io.ReaderAt, size int64, err error)
+}
+
+// read is the first limit bytes of a file.
+func (v *volume) read(name string, limit int64) ([]byte, error) {
+	r, size, err := v.open(name)
+	if err != nil {
+		return nil, err
+	}
+	return head(r, size, limit, name)
+}
+
+// head is the first limit bytes of what has size of them.
+func head(r io.ReaderAt, size, limit int64, name string) ([]byte, error) {
+	data := make([]byte, min(size, limit))
+	if n, err := r.ReadAt(data, 0); err != nil && n < len(data) {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return data, nil
 }
 
 // has says whether a file or folder is there.
@@ -56,28 +76,89 @@ func (all volumes) find(name string) (*volume, string) {
 // stat is the size of a file by its name in the image.
 func (all volumes) stat(name string) (size int64, dir bool, err error) {
 	if elsewhere(name) {
-		return 0, false, fmt.Errorf("%s is on another device than the image", name)
+		return 0, false, errElsewhere(name)
 	}
 	v, rest := all.find(name)
 	return v.stat(rest)
 }
 
-// read is the first limit bytes of a file by its name in the image.
-func (all volumes) read(name string, limit int64) ([]byte, error) {
+// open opens a file by its name in the image. That of a section of a UKI ends in
+// it: EFI/Linux/a.efi:.initrd.
+func (all volumes) open(name string) (io.ReaderAt, int64, error) {
 	if elsewhere(name) {
-		return nil, fmt.Errorf("%s is on another device than the image", name)
+		return nil, 0, errElsewhere(name)
 	}
 	v, rest := all.find(name)
-	return v.read(rest, limit)
+	if file, section, ok := cutSection(rest); ok && !v.has(rest) {
+		u, err := openUKI(v, file)
+		if err != nil {
+			return nil, 0, err
+		}
+		s, ok := u.sections[section]
+		if !ok {
+			return nil, 0, fmt.Errorf("%s has no section %s", v.in(file), section)
+		}
+		return s, s.Size(), nil
+	}
+	return v.open(rest)
+}
+
+// read is the first limit bytes of a file by its name in the image.
+func (all volumes) read(name string, limit int64) ([]byte, error) {
+	r, size, err := all.open(name)
+	if err != nil {
+		return nil, err
+	}
+	return head(r, size, limit, name)
+}
+
+func errElsewhere(name string) error {
+	return fmt.Errorf("%s is on another device than the image", name)
 }
 
 // elsewhere says whether a loader's name for a file, such as
 // (hd0,msdos1)/vmlinuz, leads out of the image.
 func elsewhere(name string) bool { return strings.HasPrefix(name, "(") }
 
-// findVolumes are the file systems of the image that a boot loader may read.
+// maxVolumes bounds the file systems that are looked into.
+const maxVolumes = 4
+
+// findVolumes are the file systems of the image that a boot loader may read: the
+// ISO's own tree, and the FAT of what UEFI firmware boots from.
 func findVolumes(img *Image) volumes {
-	return volumes{img.treeVolume()}
+	all := volumes{img.treeVolume()}
+	files := map[int64]string{}
+	for _, name := range slices.Backward(img.tree.paths) {
+		if e := img.tree.byPath[name]; !e.dir {
+			files[e.at] = name
+		}
+	}
+	tried := map[int64]bool{}
+	try := func(name string, at, size int64) {
+		if tried[at] || len(all) > maxVolumes || at <= 0 || size <= 0 {
+			return
+		}
+		tried[at] = true
+		if v, err := fatVolume(name, io.NewSectionReader(img.file, at, size), img.file); err == nil {
+			all = append(all, v)
+		}
+	}
+	for i, b := range img.Boot {
+		if at := int64(b.Sector) * sector; b.Bootable && b.Platform == "efi" && at < img.Size {
+			name, size := fmt.Sprintf("boot image %d", i+1), img.Size-at // such as a partition behind the tree
+			if file, ok := files[at]; ok {
+				name, size = file, min(size, img.tree.byPath[file].size)
+			}
+			try(name, at, size)
+		}
+	}
+	for _, name := range img.tree.paths {
+		if base := strings.ToLower(path.Base(name)); base == "efi.img" || base == "efiboot.img" {
+			e := img.tree.byPath[name]
+			try(name, e.at, min(e.size, img.Size-e.at))
+		}
+	}
+	return all
 }
 
 // uuidOf is what GRUB calls a volume's UUID: the time of its last change, or of
@@ -105,6 +186,9 @@ func (img *Image) treeVolume() *volume {
 			}
 			return e.size, e.dir, nil
 		},
-		read: img.readTree,
+		open: func(name string) (io.ReaderAt, int64, error) {
+			at, size, err := img.locate(name)
+			return io.NewSectionReader(img.file, at, size), size, err
+		},
 	}
 }
