@@ -118,6 +118,13 @@ for k in /boot/vmlinuz-*; do menuentry $k { linux $k } done`, []string{"*boot: b
 for k in /boot/vmlinuz-*; do
   menuentry "Linux $k" { linux /boot/vmlinuz }
 done`, []string{"*Linux : boot/vmlinuz ?" + here + "2: what /boot/vmlinuz-* stands for"}, ""},
+		"break and continue": {`
+for k in a b c d; do
+  if [ $k = a ]; then continue; fi
+  if [ $k = c ]; then break; fi
+  menuentry $k $k { linux /$2 }
+done
+menuentry z { linux /z }`, []string{"*b: b", "z: z"}, ""},
 		"while": {`
 n=1
 while [ $n -lt 5 ]; do n=$n; m=2; done
@@ -143,9 +150,18 @@ menuentry e { search --set here --fs-uuid 2026-01-02-03-04-05-06 ; linux ($here)
 		"what probe finds": {"probe -u $root --set=u\nmenuentry a { linux /a root=UUID=$u }", []string{"*a: a root=UUID= ?" + here + "2: whether probe -u cd0 --set=u succeeds"}, ""},
 		"blscfg":           {"insmod blscfg\nblscfg\n", nil, here + "3: what blscfg adds to the menu"},
 		"Xen":              {"menuentry Xen { multiboot2 /xen.gz; module2 /vmlinuz }\nmenuentry a { linux /a }", []string{"a: a"}, here + "2: multiboot2 boots another kernel first"},
-		"no menu at all":   {"linux /boot/vmlinuz quiet\ninitrd /boot/initrd\nboot\n", []string{"*: boot/vmlinuz quiet"}, ""},
-		"boots unless":     {"linux /boot/vmlinuz\nif keystatus --shift; then true; else boot; fi\nmenuentry a { linux /a }", []string{"a: a"}, here + "3: whether keystatus --shift succeeds"},
-		"ends unless":      {"if keystatus --shift; then return; fi\nmenuentry a { linux /a }", []string{"a: a"}, here + "2: whether keystatus --shift succeeds"},
+		"eval": {`
+args="quiet splash"
+eval "
+menuentry 'a' {
+	echo '$"Loading" ` + strings.Repeat("x", maxWord) + `'
+	linux /boot/vmlinuz $args
+}
+"`, []string{"*a: boot/vmlinuz quiet splash"}, ""},
+		"words to translate": {`menuentry $"An entry" { linux /a }`, []string{"*An entry: a"}, ""},
+		"no menu at all":     {"linux /boot/vmlinuz quiet\ninitrd /boot/initrd\nboot\n", []string{"*: boot/vmlinuz quiet"}, ""},
+		"boots unless":       {"linux /boot/vmlinuz\nif keystatus --shift; then true; else boot; fi\nmenuentry a { linux /a }", []string{"a: a"}, here + "3: whether keystatus --shift succeeds"},
+		"ends unless":        {"if keystatus --shift; then return; fi\nmenuentry a { linux /a }", []string{"a: a"}, here + "2: whether keystatus --shift succeeds"},
 		"a variable of words": {"set args=\"console=tty0 console=ttyS0\"\nmenuentry a { linux /a $args \"$args\" }",
 			[]string{"*a: a console=tty0 console=ttyS0 console=tty0 console=ttyS0"}, ""},
 		"only the last initrd": {"menuentry a { linux /a; initrd /1; initrd /2 /3 }", []string{"*a: a"}, ""},

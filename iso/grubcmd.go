@@ -2,7 +2,6 @@ package iso
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -72,13 +71,17 @@ func (p *grub) do(words []word, line int) error {
 		return p.configfile(words)
 	case "return":
 		p.leave(returns)
-	case "exit", "normal_exit", "halt", "reboot", "break", "continue":
+	case "exit", "normal_exit", "halt", "reboot":
 		if p.entry == nil {
 			p.level.doubt = or(p.level.doubt, p.says("what the menu holds behind "+name))
 		}
+	case "break", "continue":
+		p.skip(name)
 	case "boot":
 		p.boot()
-	case "blscfg", "legacy_configfile", "legacy_source", "extract_entries_source", "extract_entries_configfile", "eval":
+	case "eval":
+		return p.eval(words, line)
+	case "blscfg", "legacy_configfile", "legacy_source", "extract_entries_source", "extract_entries_configfile":
 		p.level.doubt = or(p.level.doubt, p.says("what "+name+" adds to the menu"))
 	case "multiboot", "multiboot2", "xen_hypervisor":
 		if p.entry != nil {
@@ -128,99 +131,6 @@ func (p *grub) answers(words []word) error {
 		}
 	}
 	return nil
-}
-
-// call runs a function.
-func (p *grub) call(f snippet, words []word) error {
-	if p.calls == maxNested {
-		return p.over("more than %d functions that call one another", maxNested)
-	}
-	args := p.args
-	p.args, p.calls = nil, p.calls+1
-	for _, w := range words {
-		p.args = append(p.args, w.value)
-	}
-	err := p.script(f)
-	p.args, p.calls = args, p.calls-1
-	if p.stop == returns {
-		p.stop = goesOn
-	}
-	return err
-}
-
-// leave ends what is run, where that is sure.
-func (p *grub) leave(how stop) {
-	if why := p.doubt(); why != "" {
-		p.level.doubt = or(p.level.doubt, why)
-		return
-	}
-	p.stop = how
-}
-
-func (p *grub) source(words []word) error {
-	if len(words) < 2 {
-		return nil
-	}
-	name := p.name(words[1].value)
-	if words[1].unsure() || elsewhere(name) {
-		p.level.doubt = or(p.level.doubt, p.says("what "+joined(words)+" reads"))
-		p.result, p.why = maybe, p.level.doubt
-		return nil
-	}
-	if _, dir, err := p.stat(name); err != nil || dir {
-		p.result = no
-		return nil
-	}
-	err := p.file(name, p.text)
-	if p.stop == returns {
-		p.stop = goesOn
-	}
-	return err
-}
-
-// configfile shows another menu in place of the one that is read; of a menu's
-// entry, it is what the entry leads to.
-func (p *grub) configfile(words []word) error {
-	if len(words) < 2 {
-		return nil
-	}
-	name := p.name(words[1].value)
-	if p.doubt() != "" || words[1].unsure() || slices.Contains(p.open, name) {
-		if p.entry == nil && !slices.Contains(p.open, name) {
-			p.level.doubt = or(p.level.doubt, or(p.doubt(), p.says("what "+joined(words)+" reads")))
-			return p.source(words)
-		}
-		return nil
-	}
-	if elsewhere(name) {
-		p.away = or(p.away, p.says("what "+joined(words)+" reads of another device"))
-		p.result = maybe
-		return nil
-	}
-	if _, dir, err := p.stat(name); err != nil || dir {
-		p.result = no
-		return nil
-	}
-	env, err := p.inner()
-	if err != nil {
-		return err
-	}
-	below := &level{env: env}
-	above, entry, outer, frames := p.level, p.entry, p.env, p.frames
-	p.level, p.entry, p.env, p.frames = below, nil, env, nil
-	err = p.file(name, p.text)
-	p.level, p.entry, p.env, p.frames = above, entry, outer, frames
-	if len(below.items) == 0 && below.doubt == "" && err == nil {
-		return nil // GRUB comes back from a menu without entries
-	}
-	p.stop = ends
-	if entry != nil {
-		p.sub = below
-		return err
-	}
-	p.level = below
-	p.menu.File = name
-	return err
 }
 
 // boot starts what was loaded outside of the menu's entries.

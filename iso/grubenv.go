@@ -102,6 +102,9 @@ func (p *grub) set(name string, v value) error {
 			break
 		}
 	}
+	if len(v.text) > maxWord {
+		return p.over("a variable of %d bytes, more than %d", len(v.text), maxWord)
+	}
 	p.env.vars[name] = v
 	return p.spend(wordCost + len(name))
 }

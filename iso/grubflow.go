@@ -122,7 +122,8 @@ func (p *grub) structure(words []word, s *scanner) error {
 			f.taken = yes
 		}
 	case "done":
-		if f.kind == "for" && f.live && len(f.items) > 0 && p.stop == goesOn {
+		if f.kind == "for" && f.outer && len(f.items) > 0 && p.stop == goesOn {
+			f.live = true
 			return p.next(f, s)
 		}
 		p.close()
@@ -246,5 +247,28 @@ func (p *grub) close() {
 		if f.env == p.env {
 			_ = p.set(name, j.value) // its growth was counted when it was set first
 		}
+	}
+}
+
+// skip ends a loop, or what is left of its body.
+func (p *grub) skip(how string) {
+	at := len(p.frames) - 1
+	for at >= 0 && (p.frames[at].kind == "if" || p.frames[at].kind == "entry") {
+		at--
+	}
+	if at < 0 {
+		return
+	}
+	if why := p.doubt(); why != "" {
+		p.level.doubt = or(p.level.doubt, why)
+		return
+	}
+	for _, f := range p.frames[at+1:] {
+		f.live, f.outer = false, false
+	}
+	f := p.frames[at]
+	f.live = false
+	if how == "break" {
+		f.items = nil
 	}
 }

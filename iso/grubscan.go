@@ -16,7 +16,8 @@ type scanner struct {
 	size    int    // bytes of them
 	word    strings.Builder
 	started bool   // the word: it may be empty, between quotes
-	quoted  bool   // the word, or a part of it
+	quoted  bool   // the word, or a part of it; a variable's value is, too
+	quotes  bool   // around the word, or a part of it: eval may have a whole menu between them
 	glob    bool   // the word has a * or ? that GRUB may put files' names for
 	why     string // of the word
 }
@@ -108,7 +109,7 @@ func (s *scanner) block() (text string, line int) {
 		}
 		s.word.Reset()
 	}
-	s.started, s.quoted, s.glob = false, false, false
+	s.started, s.quoted, s.quotes, s.glob = false, false, false, false
 	return s.text[start:], line
 }
 
@@ -131,7 +132,7 @@ func (s *scanner) escaped() {
 }
 
 func (s *scanner) single() {
-	s.started, s.quoted = true, true
+	s.started, s.quoted, s.quotes = true, true, true
 	for s.pos < len(s.text) && s.text[s.pos] != '\'' {
 		s.literal()
 	}
@@ -140,7 +141,7 @@ func (s *scanner) single() {
 
 // double reads on to the end of a "word".
 func (s *scanner) double(get func(string) value) error {
-	s.started, s.quoted = true, true
+	s.started, s.quoted, s.quotes = true, true, true
 	for s.pos < len(s.text) && s.text[s.pos] != '"' {
 		if s.text[s.pos] == '$' {
 			s.pos++
@@ -161,20 +162,23 @@ func (s *scanner) double(get func(string) value) error {
 // finish ends the word, if there is one.
 func (s *scanner) finish() error {
 	text, w := "", word{value: value{why: s.why}, plain: !s.quoted, glob: s.glob}
-	started := s.started
+	started, quotes := s.started, s.quotes
 	if started {
 		text = s.word.String()
 	}
 	s.word.Reset()
-	s.started, s.quoted, s.glob, s.why = false, false, false, ""
+	s.started, s.quoted, s.quotes, s.glob, s.why = false, false, false, false, ""
 	if !started {
 		return nil
 	}
 	w.text = text
 	s.reading.line = s.line
 	s.words, s.size = append(s.words, w), s.size+len(text)
-	if s.size > maxCommand {
-		return s.over("a command of more than %d bytes", maxCommand)
+	if s.size > maxStatement {
+		return s.over("a command of more than %d bytes", maxStatement)
+	}
+	if quotes {
+		return s.spend(wordCost + len(text))
 	}
 	return s.reading.word(len(text))
 }
@@ -230,8 +234,12 @@ func (s *scanner) expand(get func(string) value, quoted bool) error {
 }
 
 func (s *scanner) add(text string) error {
-	if length := s.word.Len() + len(text); length > maxWord {
-		return s.over("a word of %d bytes, more than %d", length, maxWord)
+	most := maxWord
+	if s.quotes {
+		most = maxStatement
+	}
+	if length := s.word.Len() + len(text); length > most {
+		return s.over("a word of %d bytes, more than %d", length, most)
 	}
 	s.word.WriteString(text)
 	s.started, s.quoted = true, true

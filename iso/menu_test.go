@@ -125,6 +125,39 @@ menu title Last
 	assert.Equal(t, 0, m.Default)
 }
 
+// TestSyslinuxLeads: a default may be another configuration, or a kernel without a
+// label.
+func TestSyslinuxLeads(t *testing.T) {
+	files := map[string]string{
+		"boot/vmlinuz": "", "sys/sys.cfg": "TIMEOUT 150\nUI vesamenu.c32\nDEFAULT arch\nINCLUDE linux.cfg\n",
+		"sys/linux.cfg": "LABEL arch\nMENU LABEL Arch\nLINUX vmlinuz\nAPPEND quiet\n", "other/linux.cfg": "LABEL arch\nLINUX vmlinuz\n",
+		"sys/circle.cfg": "DEFAULT c\nLABEL c\nCONFIG circle.cfg\n", "sys/empty.cfg": "UI menu.c32\n",
+	}
+	for name, tt := range map[string]struct {
+		text string
+		want []string
+		file string
+	}{
+		"whichsys": {"DEFAULT select\nLABEL select\nCOM32 whichsys.c32\nAPPEND -pxe- pxe -sys- sys -iso- iso\nLABEL iso\nCONFIG sys.cfg\nLABEL pxe\nCONFIG none.cfg\n",
+			[]string{"*Arch: sys/vmlinuz quiet"}, "sys/sys.cfg"},
+		"another folder":  {"DEFAULT load\nLABEL load\nCONFIG /sys/sys.cfg\nAPPEND /other/\n", []string{"*arch: other/vmlinuz"}, "sys/sys.cfg"},
+		"not there":       {"DEFAULT load\nLABEL load\nCONFIG none.cfg\nLABEL a\nLINUX k\n", []string{"a: sys/k"}, "sys/isolinux.cfg"},
+		"nothing there":   {"DEFAULT load\nLABEL load\nCONFIG empty.cfg\nLABEL a\nLINUX k\n", []string{"a: sys/k"}, "sys/isolinux.cfg"},
+		"a circle":        {"DEFAULT load\nLABEL load\nCONFIG circle.cfg\n", nil, "sys/circle.cfg"},
+		"not the default": {"DEFAULT a\nLABEL load\nCONFIG sys.cfg\nLABEL a\nLINUX k\n", []string{"*a: sys/k"}, "sys/isolinux.cfg"},
+		"a kernel":        {"APPEND ro\nDEFAULT /boot/vmlinuz initrd=/i console=ttyS0\nLABEL a\nLINUX k\n", []string{"*/boot/vmlinuz: boot/vmlinuz ro console=ttyS0", "a: sys/k ro"}, "sys/isolinux.cfg"},
+		"no kernel":       {"DEFAULT /boot/none\nLABEL a\nLINUX k\n", []string{"a: sys/k"}, "sys/isolinux.cfg"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files["sys/isolinux.cfg"] = tt.text
+			m, err := parseSyslinux("sys/isolinux.cfg", from(files))
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, seen(m))
+			assert.Equal(t, tt.file, m.File)
+		})
+	}
+}
+
 func TestSyslinuxWaits(t *testing.T) {
 	for text, want := range map[string]struct {
 		waits bool
@@ -136,6 +169,7 @@ func TestSyslinuxWaits(t *testing.T) {
 		"UI menu.c32\nTIMEOUT 50\nLABEL a\nKERNEL k\n":                                {false, 0},
 		"DEFAULT b\nLABEL a\nKERNEL k\n":                                              {false, -1},
 		"DEFAULT a extra words\nLABEL a\nKERNEL k\n":                                  {false, 0},
+		"UI menu.c32\nTOTALTIMEOUT 3000\nLABEL a\nKERNEL k\n":                         {false, 0},
 		"UI menu.c32\nTIMEOUT 5\nONTIMEOUT b\nLABEL a\nKERNEL k\nLABEL b\nKERNEL k\n": {false, 1},
 	} {
 		m, err := parseSyslinux("s.cfg", from(map[string]string{"s.cfg": text}))
@@ -207,72 +241,6 @@ func TestGRUBWaits(t *testing.T) {
 		assert.Equal(t, want, m.Waits, text)
 		assert.Equal(t, 0, m.Default)
 	}
-}
-
-func fuzzMenu(f *testing.F, parse func(string, *reading) (Menu, error), hostile []hostileMenu, seeds ...string) {
-	for _, s := range seeds {
-		f.Add(s)
-	}
-	for _, h := range hostile {
-		f.Add(h.text(2 << 10))
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if len(text) > maxConfig {
-			return
-		}
-		r := serving(text)
-		lines := 0
-		r.late = func() error { lines++; return nil }
-		m, err := parse("dir/m.cfg", r)
-		if m.Default >= len(m.Entries) {
-			t.Errorf("default %d of %d", m.Default, len(m.Entries))
-		}
-		for _, e := range m.Entries {
-			if e.Kernel == "" {
-				t.Error("an entry without a kernel")
-			}
-			e.Consoles()
-			e.Label()
-		}
-		// What a parser has and does is in proportion to what it read.
-		if got, most := weight(m), 2*maxGrowth*r.in+2*slack; got > most {
-			t.Errorf("%d bytes of %d that were read: more than %d", got, r.in, most)
-		}
-		if lines > (1+maxGrowth)*r.in+slack+maxIncludes+maxFound+1 {
-			t.Errorf("%d lines in %d bytes", lines, r.in)
-		}
-		if r.in > maxConfigs+maxConfig || r.out > maxGrowth*r.in+slack && err == nil {
-			t.Errorf("%d bytes read, %d made, and no error", r.in, r.out)
-		}
-	})
-}
-
-func FuzzSyslinux(f *testing.F) {
-	fuzzMenu(f, parseSyslinux, hostileSyslinux, "LABEL a\nKERNEL k\nAPPEND initrd=a,b root=LABEL=\\x20 -\nINCLUDE m.cfg\n", "UI x\nTIMEOUT 9\nTEXT HELP\nENDTEXT\nMENU DEFAULT\nLABEL\nLINUX x\n")
-}
-
-func FuzzGRUB(f *testing.F) {
-	fuzzMenu(f, grubOf, hostileGRUB, "set a=$a$a\nmenuentry 'x' --id y {\nlinux ($root)/k ${z} \"q\\\"\"\n}\nsource $prefix/m", "submenu { } } { menuentry { linux $ ' \\")
-}
-
-// FuzzText: what a unit, a sudoers file and a script are read with.
-func FuzzText(f *testing.F) {
-	f.Add("A=1 'b c' \"d\\\"\" \\")
-	f.Add("%wheel ALL=(ALL:ALL) NOPASSWD:SETENV: ALL")
-	f.Add("run(['systemctl', 'start',\n 'sshd'])")
-	f.Fuzz(func(t *testing.T, text string) {
-		bytes := 0
-		for _, w := range words(text) {
-			bytes += len(w) + 1
-		}
-		if most := 3*len(text) + 1; bytes > most { // a byte that is no UTF-8 becomes three
-			t.Errorf("%d bytes of words, of %d", bytes, len(text))
-		}
-		sudoRule.FindStringSubmatch(text)
-		if found := waitsFor([]fileText{{"f", text}}, []string{"sshd.service"}); len(found) > maxMatches || len(found) > len(text) {
-			t.Errorf("%d matches in %d bytes", len(found), len(text))
-		}
-	})
 }
 
 func TestLabel(t *testing.T) {

@@ -22,9 +22,12 @@ const (
 	maxIncludes = 256  // files of one menu
 	maxNested   = 16   // files that are read by one another
 	maxBraces   = 64
-	maxInitrds  = 64       // of one entry
-	maxWord     = 4 << 10  // bytes of a word, a path or a variable; Linux's longest path
-	maxCommand  = 16 << 10 // bytes of a line's words; Linux's command line has 4 KiB at most
+	maxInitrds  = 64      // of one entry
+	maxWord     = 4 << 10 // bytes of a word, a path or a variable; Linux's longest path
+	// maxStatement is what one command of GRUB's may have: eval has been seen with
+	// a whole menu of 9 KiB.
+	maxStatement = 64 << 10
+	maxCommand   = 16 << 10 // bytes of a line's words; Linux's command line has 4 KiB at most
 )
 
 // Cost of what is kept beside the bytes of its text, as [reading.spend] counts.

@@ -1,7 +1,6 @@
 package iso
 
 import (
-	"cmp"
 	"path"
 	"slices"
 	"strconv"
@@ -23,102 +22,47 @@ type syslinux struct {
 	entry     *raw
 	raws      []*raw
 	marked    string // by MENU DEFAULT
+	total     time.Duration
+	defLine   int
+	leads     *raw // what the default is, where that is another configuration
 }
 
 type raw struct {
 	Entry
 	append   string
 	appended bool
+	program  string // a module of the loader's, in place of a kernel
+	config   string // another configuration, in place of a kernel
+	dir      string // what is relative there is relative to it
 }
 
-// parseSyslinux reads an ISOLINUX, SYSLINUX or EXTLINUX configuration. What was
-// read before an error comes with it.
+// parseSyslinux reads an ISOLINUX, SYSLINUX or EXTLINUX configuration, and that
+// which its default leads to. What was read before an error comes with it.
 func parseSyslinux(name string, r *reading) (Menu, error) {
 	r.menu()
 	p := &syslinux{reading: r, dir: path.Dir(name), menu: Menu{File: name, Loader: "syslinux"}}
+	m, err := p.read(name)
+	for n := 0; err == nil && p.leads != nil && n < maxNested; n++ {
+		before := m
+		r.open = nil
+		p = &syslinux{reading: r, dir: p.leads.dir, menu: Menu{File: p.leads.config, Loader: "syslinux", Serial: before.Serial}}
+		if m, err = p.read(p.menu.File); len(m.Entries) == 0 && p.leads == nil {
+			return before, nil // nothing there boots
+		}
+		m.Timeout, m.Waits = m.Timeout+before.Timeout, m.Waits || before.Waits
+	}
+	return m, err
+}
+
+func (p *syslinux) read(name string) (Menu, error) {
 	err := p.file(name, p.text)
 	if err != nil {
-		r.out = 0 // what was read before is made, too, within a bound of its own
+		p.out = 0 // what was read before is made, too, within a bound of its own
 	}
 	if madeErr := p.make(); err == nil {
 		err = madeErr
 	}
 	return p.menu, err
-}
-
-// make makes the menu of what was read.
-func (p *syslinux) make() error {
-	p.menu.Waits = p.menu.Timeout == 0 && (p.prompt || p.ui)
-	p.menu.Default = -1
-	// DEFAULT may carry arguments of its own after the label.
-	def, _, _ := strings.Cut(cmp.Or(p.onTimeout, p.marked, p.def), " ")
-	var global *commandLine
-	for _, r := range p.raws {
-		if r.Kernel == "" {
-			continue
-		}
-		p.open, p.line = []string{r.File}, r.Line
-		var line *commandLine
-		var err error
-		if r.appended {
-			line, err = p.split(r.append)
-		} else {
-			if global == nil {
-				global, err = p.split(p.global)
-			}
-			line = global
-		}
-		if err == nil {
-			// What reads the menu goes through them for each entry, shared or not.
-			err = p.spend(line.cost)
-		}
-		if err != nil {
-			return err
-		}
-		if len(r.Initrds)+len(line.initrds) > maxInitrds {
-			return p.over("more than %d initrds", maxInitrds)
-		}
-		r.Initrds = append(r.Initrds, line.initrds...)
-		r.Args = line.args
-		if r.ID == def {
-			p.menu.Default = len(p.menu.Entries)
-		}
-		p.menu.Entries = append(p.menu.Entries, r.Entry)
-	}
-	if p.menu.Default < 0 && def == "" && p.ui && len(p.menu.Entries) > 0 {
-		p.menu.Default = 0 // the menu programs start on their first entry
-	}
-	return nil
-}
-
-// commandLine is what an APPEND says.
-type commandLine struct {
-	args, initrds []string
-	cost          int
-}
-
-func (p *syslinux) split(text string) (*commandLine, error) {
-	line := &commandLine{}
-	if text == "-" {
-		return line, nil
-	}
-	for arg := range strings.FieldsSeq(text) {
-		line.cost += wordCost + len(arg)
-		if value, ok := strings.CutPrefix(arg, "initrd="); ok {
-			initrds, err := p.names(value)
-			if err != nil {
-				return nil, err
-			}
-			line.initrds = append(line.initrds, initrds...)
-			continue
-		}
-		if len(arg) > maxWord {
-			return nil, p.over("a word of %d bytes, more than %d", len(arg), maxWord)
-		}
-		line.args = append(line.args, arg)
-	}
-	line.args, line.initrds = slices.Clip(line.args), slices.Clip(line.initrds)
-	return line, nil
 }
 
 func (p *syslinux) text(text string) error {
@@ -152,6 +96,14 @@ func (p *syslinux) text(text string) error {
 	return nil
 }
 
+// tenths is a time in tenths of a second; what is none changes nothing.
+func tenths(s string, is time.Duration) time.Duration {
+	if n, err := strconv.Atoi(s); err == nil && n >= 0 && n < 1<<20 {
+		return time.Duration(n) * time.Second / 10
+	}
+	return is
+}
+
 // cutWord is the first word of a line that starts with one, and what follows.
 func cutWord(line string) (word, rest string) {
 	i := strings.IndexAny(line, " \t\v\f\r\u0085\u00a0")
@@ -177,9 +129,9 @@ func (p *syslinux) directive(key, rest string, line int) error {
 	case "serial":
 		p.menu.Serial = "serial " + rest
 	case "timeout":
-		if tenths, err := strconv.Atoi(rest); err == nil && tenths >= 0 {
-			p.menu.Timeout = time.Duration(tenths) * time.Second / 10
-		}
+		p.menu.Timeout = tenths(rest, p.menu.Timeout)
+	case "totaltimeout":
+		p.total = tenths(rest, p.total)
 	case "prompt":
 		p.prompt = rest != "0"
 	case "ui":
@@ -189,7 +141,7 @@ func (p *syslinux) directive(key, rest string, line int) error {
 		if strings.HasSuffix(rest, ".c32") {
 			p.ui = true
 		} else if p.depth == 0 {
-			p.def = rest
+			p.def, p.defLine = rest, line
 		}
 	case "ontimeout":
 		p.onTimeout = rest
@@ -219,8 +171,16 @@ func (p *syslinux) directive(key, rest string, line int) error {
 		if p.depth == 0 {
 			p.marked = p.entry.ID
 		}
+	case "com32":
+		p.entry.program = rest
+	case "config":
+		name, _ := cutWord(rest)
+		var err error
+		p.entry.config, err = p.path(name)
+		return err
 	case "kernel", "linux":
 		// KERNEL also starts menu modules and boot sectors.
+		p.entry.program = rest
 		name := strings.ToLower(rest)
 		if !slices.ContainsFunc([]string{".c32", ".com", ".bin", ".bss", ".0"}, func(s string) bool { return strings.HasSuffix(name, s) }) {
 			var err error
