@@ -104,8 +104,8 @@ var brokenISOs = map[string]map[string]string{
 	"no-applied":         {"image-status-file": "/usr/lib/pre-nixos/start:4 writes the status file, but nothing says applied, auto-applied"},
 	"ssh-started-inside": {"image-ssh-order": `/usr/lib/pre-nixos/network:2: "systemctl reload-or-restart sshd.service" waits for a unit that waits for pre-nixos.service: a deadlock`},
 	"ssh-not-after":      {"image-ssh-order": "/etc/systemd/system/sshd.service is not ordered after pre-nixos.service"},
-	"no-autologin":       {"image-autologin": "/usr/lib/systemd/system/serial-getty@.service has no --autologin: the console of ttyS0 asks for a name"},
-	"other-autologin":    {"image-autologin": "serial-getty@ttyS0.service.d/autologin.conf logs in guest, not nixos"},
+	"no-autologin":       {"image-autologin": "/usr/lib/systemd/system/serial-getty@.service:2 logs nobody in: the console of ttyS0 asks for a name"},
+	"other-autologin":    {"image-autologin": "serial-getty@ttyS0.service.d/autologin.conf:3 logs in guest, not nixos"},
 	"sudo-password":      {"image-sudo": "/etc/sudoers.d/nixos:1: nixos ALL=(ALL:ALL) ALL asks nixos for a password"},
 	"no-sudo":            {"image-sudo": "lets nixos (groups wheel, nixos) become root"},
 }
@@ -165,7 +165,7 @@ func TestNixOSFaults(t *testing.T) {
 			func(s smalliso.Image) smalliso.Image {
 				return s.Edit(store("u", "system-units/serial-getty@.service.d/overrides.conf"), "'--autologin' 'nixos' ", "")
 			},
-			map[string]string{"image-autologin": "serial-getty@.service.d/overrides.conf has no --autologin"},
+			map[string]string{"image-autologin": "serial-getty@.service.d/overrides.conf:3 logs nobody in"},
 		},
 		"command": {
 			func(s smalliso.Image) smalliso.Image { return s.Without(store("w", "system-path/bin/wipefs")) },

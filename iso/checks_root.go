@@ -1,6 +1,7 @@
 package iso
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -187,22 +188,28 @@ func orderResult(bad, good []string) check.Result {
 }
 
 func (v *view) autologin(r *Root) check.Result {
-	want := v.Contract.Login
-	user, file, err := r.Autologin(v.Contract.Console.Device)
+	want, device := v.Contract.Login, or(v.Contract.Console.Device, "ttyS0")
+	var l consoleLogin
+	err := r.img.ask(func() (err error) {
+		l, err = r.consoleLogin(device)
+		return err
+	})
 	switch {
-	case user == "" && r.liveConfig() && !strings.HasPrefix(v.Contract.Console.Device, "ttyS"):
+	case l.user == "" && r.liveConfig() && !strings.HasPrefix(device, "ttyS"):
 		return check.Doubt("live-config sets the login up while it boots; only a boot can tell")
-	case user == "" && r.liveConfig():
+	case l.user == "" && r.liveConfig():
 		// live-config-getty-generator of 11.0.3
-		return check.Break(fmt.Sprintf("live-config logs %s in on tty1 to tty6 only: the console of %s asks for a name", want.User, v.Contract.Console.Device))
+		return check.Break(fmt.Sprintf("live-config logs %s in on tty1 to tty6 only: the console of %s asks for a name", want.User, device))
+	case errors.Is(err, errors.ErrUnsupported):
+		return check.Doubt(err.Error())
 	case err != nil:
 		return check.Break(err.Error())
-	case user == "":
-		return check.Break(fmt.Sprintf("%s has no --autologin: the console of %s asks for a name", file, v.Contract.Console.Device))
-	case user != want.User:
-		return check.Break(fmt.Sprintf("%s logs in %s, not %s", file, user, want.User))
+	case l.user == "":
+		return check.Break(fmt.Sprintf("%s logs nobody in: the console of %s asks for a name", l.at, device))
+	case want.User != "" && l.user != want.User:
+		return check.Break(fmt.Sprintf("%s logs in %s, not %s", l.at, l.user, want.User))
 	default:
-		return check.Hold(fmt.Sprintf("%s: --autologin %s", file, user))
+		return check.Hold(l.at + " " + l.how)
 	}
 }
 

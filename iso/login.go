@@ -9,31 +9,15 @@ import (
 	"strings"
 )
 
-var autologin = regexp.MustCompile(`(?:--autologin|(?:^|\s)-a)[\s=]+(\S+)`)
-
 // Autologin is the user whom the console's getty logs in by itself, and the
 // file that says so.
 func (r *Root) Autologin(device string) (user, file string, err error) {
-	// A kernel console gets its getty by a generator: serial-getty for a
-	// serial port, getty for a virtual terminal.
-	name := "serial-getty@" + device + ".service"
-	if strings.HasPrefix(device, "tty") && len(device) > 3 && device[3] >= '0' && device[3] <= '9' {
-		name = "getty@" + device + ".service"
-	}
-	u, err := r.Unit(name)
-	if err != nil {
-		return "", "", err
-	}
-	if u.Masked {
-		return "", u.Files[0], nil
-	}
-	file = u.Files[len(u.Files)-1]
-	for _, line := range u.All("Service", "ExecStart") {
-		if m := autologin.FindStringSubmatch(strings.Join(words(line), " ")); m != nil {
-			user = m[1]
-		}
-	}
-	return user, file, nil
+	var l consoleLogin
+	err = r.img.ask(func() error {
+		l, err = r.consoleLogin(device)
+		return err
+	})
+	return l.user, l.file, err
 }
 
 // Groups is the groups that a user belongs to.

@@ -3,30 +3,27 @@ package iso
 import (
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
-
-	"bootaudit/internal/squashfs"
 )
 
-// Root is the root file system that the image boots into, a squashfs read
-// where it lies in the ISO.
+// Root is the root file system that the image boots into, read where it lies in
+// the ISO: a squashfs, several that are stacked, or an ext4.
 //
 // Paths are those of the running system. In a NixOS image the squashfs holds
 // the store alone; /etc and /run/current-system are then looked up in the
 // system that the boot entries' init= names.
 type Root struct {
-	File   string // the squashfs in the ISO
-	Size   int64
+	File   string // what it is read from in the ISO; of several, the lowest first
+	Size   int64  // of all of them
 	System string // a NixOS system's store path, /nix/store/...; "" elsewhere
 
 	img     *Image
-	fs      *squashfs.FS
+	fs      rootFS
 	store   string // folder of the squashfs that is /nix/store
-	folders map[string][]squashfs.Entry
+	folders map[string][]node
 	cached  int // entries in folders
 
 	unitLinks []unitLink // nil until they were read
@@ -37,38 +34,29 @@ const (
 	maxCached = 100_000
 )
 
-var errNoSquashfs = errors.New("no squashfs in the ISO: its root file system cannot be looked into")
-
-// findRoot opens the ISO's largest squashfs, or the NixOS store.
+// findRoot opens what the image boots into.
 func findRoot(img *Image) (*Root, error) {
-	var found []string
-	size := func(name string) int64 { return img.tree.byPath[name].size }
-	for _, name := range img.tree.paths {
-		e := img.tree.byPath[name]
-		if e.dir || e.size < 96 {
-			continue
-		}
-		if head, err := img.read(name, 4); err == nil && string(head) == "hsqs" {
-			found = append(found, name)
-		}
-	}
-	if len(found) == 0 {
-		return nil, errNoSquashfs
-	}
-	slices.SortStableFunc(found, func(a, b string) int { return int(min(max(size(b)-size(a), -1), 1)) })
-	if i := slices.IndexFunc(found, func(s string) bool { return path.Base(s) == "nix-store.squashfs" }); i > 0 {
-		found[0] = found[i]
-	}
-	name := found[0]
-	at, length, err := img.locate(name)
+	names, err := findLayers(img)
 	if err != nil {
 		return nil, err
 	}
-	disk, err := squashfs.Open(io.NewSectionReader(img.file, at, length), length)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	r := &Root{img: img, folders: map[string][]node{}}
+	var layers union
+	for i, name := range names {
+		disk, inside, err := img.openRoot(name)
+		if err != nil {
+			return nil, err
+		}
+		if inside != "" {
+			names[i] = name + ":" + inside
+		}
+		layers = append(union{disk}, layers...)
+		r.Size += img.tree.byPath[name].size
 	}
-	r := &Root{File: name, Size: length, img: img, fs: disk, folders: map[string][]squashfs.Entry{}}
+	r.File = strings.Join(names, " + ")
+	if r.fs = layers; len(layers) == 1 {
+		r.fs = layers[0]
+	}
 	return r, r.findSystem()
 }
 
@@ -77,24 +65,39 @@ var (
 	initStore = regexp.MustCompile(`^/nix/store/[^/]+`)
 )
 
+// topFolders are what a system has one of; Alpine's squashfs of kernel modules
+// has none.
+var topFolders = []string{"bin", "etc", "init", "lib", "nix", "sbin", "usr", "LiveOS"}
+
+func someOf(entries []node) string {
+	var names []string
+	for _, e := range entries[:min(len(entries), 5)] {
+		names = append(names, e.name)
+	}
+	return or(list(names), "nothing")
+}
+
 // findSystem recognises a NixOS store and the system in it that is booted.
 func (r *Root) findSystem() error {
 	top, err := r.list(".")
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.File, err)
 	}
-	isStore := func(list []squashfs.Entry) bool {
-		return slices.ContainsFunc(list, func(e squashfs.Entry) bool { return storeName.MatchString(e.Name) })
+	isStore := func(list []node) bool {
+		return slices.ContainsFunc(list, func(e node) bool { return storeName.MatchString(e.name) })
 	}
 	switch {
 	case isStore(top):
 		r.store = "."
-	case slices.ContainsFunc(top, func(e squashfs.Entry) bool { return e.Name == "nix" }):
+	case slices.ContainsFunc(top, func(e node) bool { return e.name == "nix" }):
 		if list, err := r.list("nix/store"); err == nil && isStore(list) {
 			r.store, top = "nix/store", list
 		}
 	}
 	if r.store == "" {
+		if !slices.ContainsFunc(top, func(e node) bool { return slices.Contains(topFolders, e.name) }) {
+			return fmt.Errorf("%w (%s holds no system, but %s)", errNoSquashfs, r.File, someOf(top))
+		}
 		return nil
 	}
 	for _, m := range r.img.Menus {
@@ -109,8 +112,8 @@ func (r *Root) findSystem() error {
 	}
 	var systems []string
 	for _, e := range top {
-		if strings.Contains(e.Name, "-nixos-system-") {
-			systems = append(systems, e.Name)
+		if strings.Contains(e.name, "-nixos-system-") {
+			systems = append(systems, e.name)
 		}
 	}
 	if len(systems) != 1 {
@@ -127,9 +130,9 @@ var (
 )
 
 // resolve is the place in the squashfs of an absolute path, links followed.
-func (r *Root) resolve(name string) (at string, e squashfs.Entry, err error) {
+func (r *Root) resolve(name string) (at string, e node, err error) {
 	todo := strings.Split(strings.Trim(r.place(name), "/"), "/")
-	at, e = ".", r.fs.Root()
+	at, e = ".", r.fs.top()
 	for links := 0; len(todo) > 0; {
 		part := todo[0]
 		todo = todo[1:]
@@ -149,14 +152,14 @@ func (r *Root) resolve(name string) (at string, e squashfs.Entry, err error) {
 			return "", e, fmt.Errorf("%s %w", name, errNotThere)
 		}
 		e = entries[i]
-		if e.Kind != squashfs.Link {
+		if e.kind != link {
 			at = path.Join(at, part)
 			continue
 		}
 		if links++; links > maxLinks {
 			return "", e, fmt.Errorf("%s: more than %d symbolic links", name, maxLinks)
 		}
-		target, err := r.fs.Target(e)
+		target, err := r.fs.target(e)
 		if err != nil {
 			return "", e, err
 		}
@@ -197,7 +200,7 @@ func (r *Root) place(name string) string {
 }
 
 // list is a folder's entries, sorted by name and cached.
-func (r *Root) list(at string) ([]squashfs.Entry, error) {
+func (r *Root) list(at string) ([]node, error) {
 	// What is cached is not read, and a folder may contain itself.
 	if err := r.img.file.late(); err != nil {
 		return nil, err
@@ -206,7 +209,7 @@ func (r *Root) list(at string) ([]squashfs.Entry, error) {
 	if entries, ok := r.folders[at]; ok {
 		return entries, nil
 	}
-	folder := r.fs.Root()
+	dir := r.fs.top()
 	if at != "." {
 		above, err := r.list(path.Dir(at))
 		if err != nil {
@@ -216,9 +219,9 @@ func (r *Root) list(at string) ([]squashfs.Entry, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s %w", at, errNotThere)
 		}
-		folder = above[i]
+		dir = above[i]
 	}
-	entries, err := r.fs.Entries(folder)
+	entries, err := r.fs.entries(dir)
 	if err == nil {
 		err = r.img.file.list(len(entries))
 	}
@@ -231,8 +234,4 @@ func (r *Root) list(at string) ([]squashfs.Entry, error) {
 	}
 	r.folders[at] = entries
 	return entries, nil
-}
-
-func search(entries []squashfs.Entry, name string) (int, bool) {
-	return slices.BinarySearchFunc(entries, name, func(e squashfs.Entry, s string) int { return strings.Compare(e.Name, s) })
 }

@@ -1,10 +1,6 @@
 package iso
 
-import (
-	"path"
-
-	"bootaudit/internal/squashfs"
-)
+import "path"
 
 // ReadFile is the first limit bytes of the file at an absolute path, links
 // followed.
@@ -22,7 +18,7 @@ func (r *Root) readFile(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.fs.ReadFile(e, limit)
+	return r.fs.read(e, limit)
 }
 
 // Exists reports whether the absolute path leads to something, links followed.
@@ -60,7 +56,7 @@ func (r *Root) names(name string) []string {
 	}
 	var names []string
 	for _, e := range entries {
-		names = append(names, e.Name)
+		names = append(names, e.name)
 	}
 	return names
 }
@@ -92,12 +88,12 @@ func (r *Root) find(dir string, limit int, match func(base string) bool) []strin
 			if left--; left < 0 || len(found) >= limit {
 				return nil
 			}
-			if e.Kind == squashfs.Folder {
-				if err := visit(path.Join(at, e.Name), path.Join(name, e.Name), depth+1); err != nil {
+			if e.kind == folder {
+				if err := visit(path.Join(at, e.name), path.Join(name, e.name), depth+1); err != nil {
 					return err
 				}
-			} else if match(e.Name) {
-				found = append(found, path.Join(name, e.Name))
+			} else if match(e.name) {
+				found = append(found, path.Join(name, e.name))
 			}
 		}
 		return nil

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"bootaudit/internal/squashfs"
 )
 
 // unitFolders are where systemd looks for units, the first having precedence
@@ -122,6 +120,9 @@ func (u *Unit) add(file, text string) error {
 	if text != "" {
 		u.Files = append(u.Files, file)
 	}
+	for i := range options {
+		options[i].file = int32(len(u.Files) - 1)
+	}
 	u.options = append(u.options, options...)
 	return nil
 }
@@ -157,18 +158,18 @@ func (r *Root) fragment(name string) (fragment, error) {
 }
 
 // lookup is a folder's entry, its link not followed.
-func (r *Root) lookup(folder, name string) (squashfs.Entry, bool) {
+func (r *Root) lookup(folder, name string) (node, bool) {
 	at, _, err := r.resolve(folder)
 	if err != nil {
-		return squashfs.Entry{}, false
+		return node{}, false
 	}
 	entries, err := r.list(at)
 	if err != nil {
-		return squashfs.Entry{}, false
+		return node{}, false
 	}
 	i, ok := search(entries, name)
 	if !ok {
-		return squashfs.Entry{}, false
+		return node{}, false
 	}
 	return entries[i], true
 }

@@ -8,7 +8,10 @@ import (
 )
 
 // option is an assignment of a unit file.
-type option struct{ section, name, value string }
+type option struct {
+	section, name, value string
+	file, line           int32 // which of the unit's, and its last line
+}
 
 // parseUnit reads the text of a unit file or a drop-in, as systemd.syntax(7)
 // has it: comments may stand between the lines that a backslash joins, and
@@ -38,11 +41,13 @@ func parseUnit(text string) ([]option, error) {
 			return options, fmt.Errorf("line %d: %w", n, err)
 		}
 		if section = next; o.name != "" {
+			o.line = int32(n)
 			options = append(options, o)
 		}
 	}
 	if whole.Len() > 0 {
 		if _, o, err := parseLine(section, whole.String()); err == nil && o.name != "" {
+			o.line = int32(n)
 			options = append(options, o)
 		}
 	}
@@ -63,7 +68,7 @@ func parseLine(section, line string) (string, option, error) {
 	if !ok || name == "" || section == "" || !utf8.ValidString(line) {
 		return section, option{}, nil
 	}
-	return section, option{section, name, strings.TrimSpace(value)}, nil
+	return section, option{section: section, name: name, value: strings.TrimSpace(value)}, nil
 }
 
 // dependencies cannot be reset to an empty list: what a unit file has, its

@@ -5,18 +5,16 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"bootaudit/internal/squashfs"
 )
 
 // alias is the unit that an entry of a unit folder is another name of: a link
 // to a name in one of the folders (systemd.unit(5), "Description": aliases).
 // One that leads elsewhere is a unit whose file lies there.
-func (r *Root) alias(folder string, e squashfs.Entry) (string, error) {
-	if e.Kind != squashfs.Link {
+func (r *Root) alias(folder string, e node) (string, error) {
+	if e.kind != link {
 		return "", nil
 	}
-	target, err := r.fs.Target(e)
+	target, err := r.fs.target(e)
 	if err != nil {
 		return "", err
 	}
@@ -24,7 +22,7 @@ func (r *Root) alias(folder string, e squashfs.Entry) (string, error) {
 		target = path.Join(folder, target)
 	}
 	base := path.Base(target)
-	if base == e.Name || path.Ext(base) != path.Ext(e.Name) || !slices.Contains(unitFolders, path.Dir(target)) {
+	if base == e.name || path.Ext(base) != path.Ext(e.name) || !slices.Contains(unitFolders, path.Dir(target)) {
 		return "", nil
 	}
 	return base, nil
@@ -75,10 +73,10 @@ func (r *Root) aliases() ([]unitLink, error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if seen[e.Name] {
+			if seen[e.name] {
 				continue
 			}
-			if seen[e.Name] = true; len(seen) > maxUnitLink {
+			if seen[e.name] = true; len(seen) > maxUnitLink {
 				return nil, fmt.Errorf("more than %d names in %s", maxUnitLink, strings.Join(unitFolders, ", "))
 			}
 			to, err := r.alias(folder, e)
@@ -86,7 +84,7 @@ func (r *Root) aliases() ([]unitLink, error) {
 				return nil, err
 			}
 			if to != "" {
-				links = append(links, unitLink{e.Name, to})
+				links = append(links, unitLink{e.name, to})
 			}
 		}
 	}

@@ -8,14 +8,16 @@ import (
 
 // inode is what is needed of one.
 type inode struct {
-	kind     Kind
-	size     uint64
-	start    int64
-	offset   uint32 // in the fragment, or in the folder's first block
-	fragment uint32
-	blocks   uint64 // how many
-	target   string
-	words    *stream // stands before the words of the blocks
+	kind       Kind
+	size       uint64
+	start      int64
+	offset     uint32 // in the fragment, or in the folder's first block
+	fragment   uint32
+	blocks     uint64 // how many
+	target     string
+	device     uint32
+	attributes uint32  // which list of them; only of folders
+	words      *stream // stands before the words of the blocks
 }
 
 // nextBlock is the size and kind of the file's next block.
@@ -45,10 +47,10 @@ func (f *FS) inode(ref uint64) (inode, error) {
 	switch kind {
 	case 1:
 		b := body(16)
-		in = inode{kind: Folder, start: int64(le.Uint32(b)), size: uint64(le.Uint16(b[8:])), offset: uint32(le.Uint16(b[10:]))}
+		in = inode{kind: Folder, start: int64(le.Uint32(b)), size: uint64(le.Uint16(b[8:])), offset: uint32(le.Uint16(b[10:])), attributes: none}
 	case 8:
 		b := body(24)
-		in = inode{kind: Folder, size: uint64(le.Uint32(b[4:])), start: int64(le.Uint32(b[8:])), offset: uint32(le.Uint16(b[18:]))}
+		in = inode{kind: Folder, size: uint64(le.Uint32(b[4:])), start: int64(le.Uint32(b[8:])), offset: uint32(le.Uint16(b[18:])), attributes: le.Uint32(b[20:])}
 	case 2:
 		b := body(16)
 		in = inode{kind: File, start: int64(le.Uint32(b)), fragment: le.Uint32(b[4:]), offset: le.Uint32(b[8:]), size: uint64(le.Uint32(b[12:]))}
@@ -62,6 +64,8 @@ func (f *FS) inode(ref uint64) (inode, error) {
 			return inode{}, fmt.Errorf("squashfs: a link of %d bytes", n)
 		}
 		in = inode{kind: Link, size: uint64(n), target: string(body(int(n)))}
+	case 5, 12:
+		in.kind, in.device = Char, le.Uint32(body(8)[4:])
 	case 0, 15, 16:
 		return inode{}, fmt.Errorf("squashfs: inode of type %d", kind)
 	}

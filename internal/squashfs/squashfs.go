@@ -27,6 +27,7 @@ type FS struct {
 	inodes     int64 // where the tables start
 	folders    int64
 	frags      int64
+	attributes int64 // negative where there are none
 
 	meta  map[int64]metaBlock
 	block struct { // the fragment block that was unpacked last
@@ -38,11 +39,12 @@ type FS struct {
 // Kind is what an entry is.
 type Kind uint16
 
-// Kinds of entries; others are devices, pipes and sockets.
+// Kinds of entries; others are block devices, pipes and sockets.
 const (
 	Folder Kind = 1
 	File   Kind = 2
 	Link   Kind = 3
+	Char   Kind = 5 // a character device
 )
 
 // Entry is a name in a folder.
@@ -89,7 +91,8 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 		r: r, size: size,
 		blockSize: le.Uint32(h[12:]), fragments: le.Uint32(h[16:]), compressor: le.Uint16(h[20:]),
 		root: le.Uint64(h[32:]), inodes: int64(le.Uint64(h[64:])), folders: int64(le.Uint64(h[72:])), frags: int64(le.Uint64(h[80:])),
-		meta: map[int64]metaBlock{},
+		attributes: int64(le.Uint64(h[56:])),
+		meta:       map[int64]metaBlock{},
 	}
 	if used := int64(le.Uint64(h[40:])); used > size || used < 0 {
 		return nil, fmt.Errorf("squashfs: truncated: %d bytes in use, %d there", used, size)
@@ -170,6 +173,18 @@ func (f *FS) Target(e Entry) (string, error) {
 		return "", fmt.Errorf("squashfs: %s is not a symbolic link", e.Name)
 	}
 	return in.target, nil
+}
+
+// Device is the number of a character device.
+func (f *FS) Device(e Entry) (uint32, error) {
+	in, err := f.inode(e.ref)
+	if err != nil {
+		return 0, err
+	}
+	if in.kind != Char {
+		return 0, fmt.Errorf("squashfs: %s is not a character device", e.Name)
+	}
+	return in.device, nil
 }
 
 // ReadFile is the first limit bytes of a file. It takes no more memory than

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -95,6 +96,7 @@ func TestRead(t *testing.T) {
 						head, err := f.ReadFile(e, 10)
 						require.NoError(t, err, name)
 						assert.Equal(t, files[name][:min(10, len(files[name]))], string(head))
+						readAt(t, f, e, files[name])
 					}
 				}
 			}
@@ -102,6 +104,40 @@ func TestRead(t *testing.T) {
 			assert.Equal(t, len(files), seen)
 		})
 	}
+}
+
+// readAt reads a file at places of all kinds: around the ends of blocks, from
+// the back, and past the end.
+func readAt(t *testing.T, f *FS, e Entry, text string) {
+	t.Helper()
+	r, err := f.Reader(e)
+	require.NoError(t, err, e.Name)
+	require.Equal(t, int64(len(text)), r.Size())
+	whole, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size()))
+	require.NoError(t, err, e.Name)
+	if string(whole) != text {
+		t.Errorf("%s differs", e.Name)
+	}
+	block := int64(f.blockSize)
+	for _, at := range []int64{r.Size() - 1, 5 * block, block - 3, 0, block, r.Size(), 3*block - 1, r.Size() + 5} {
+		if at < 0 {
+			continue
+		}
+		b := make([]byte, 10)
+		n, err := r.ReadAt(b, at)
+		want := ""
+		if at < int64(len(text)) {
+			want = text[at:min(at+10, int64(len(text)))]
+		}
+		assert.Equal(t, want, string(b[:n]), "%s at byte %d", e.Name, at)
+		if n < len(b) {
+			assert.ErrorIs(t, err, io.EOF)
+		} else {
+			assert.NoError(t, err)
+		}
+	}
+	_, err = r.ReadAt(make([]byte, 1), -1)
+	assert.Error(t, err)
 }
 
 // TestBCJ: what cannot be read is not called malformed.
@@ -173,6 +209,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add(xzFile("dictionary of 4 GiB", 40))
+	f.Add(layered(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fs, err := Open(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
@@ -194,7 +231,12 @@ func FuzzOpen(f *testing.F) {
 				}
 				switch e.Kind {
 				case Folder:
+					if value, _ := fs.Attribute(e, "trusted.overlay.opaque"); len(value) > maxValue {
+						t.Errorf("a value of %d bytes", len(value))
+					}
 					visit(e)
+				case Char:
+					_, _ = fs.Device(e)
 				case Link:
 					if target, _ := fs.Target(e); len(target) > maxLink {
 						t.Errorf("a link of %d bytes", len(target))
@@ -204,6 +246,13 @@ func FuzzOpen(f *testing.F) {
 					text, _ := fs.ReadFile(e, limit)
 					if len(text) > limit || cap(text) > 4*limit+int(fs.blockSize) {
 						t.Errorf("%d bytes in room for %d, of %d", len(text), cap(text), limit)
+					}
+					if r, err := fs.Reader(e); err == nil {
+						b := make([]byte, 100)
+						_, _ = r.ReadAt(b, r.Size()-50)
+						if n, err := r.ReadAt(b, 0); err == nil && n == len(b) && text != nil && string(b) != string(text[:n]) {
+							t.Errorf("%q and %q", b, text[:n])
+						}
 					}
 				}
 			}
