@@ -111,7 +111,7 @@ func (u *unpacker) entry(in *input) error {
 	u.file = path.Clean("/" + name)[1:]
 	u.member.Trailer = false
 	if u.member.Entries++; u.member.Entries == 1 {
-		u.member.First = u.file
+		u.member.First = path.Clean(name)
 	}
 	if u.names += int64(len(name)); u.names > maxNames {
 		return fmt.Errorf("names of more than %d MiB: %w", maxNames>>20, ErrBound)

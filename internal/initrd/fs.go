@@ -33,30 +33,56 @@ const lookupSteps = 1_000_000
 
 // lookup finds a name, at its end through links or not.
 func (f *FS) lookup(op, name string, follow bool) (*node, error) {
-	fail := func(err error) (*node, error) { return nil, &fs.PathError{Op: op, Path: name, Err: err} }
 	if !fs.ValidPath(name) {
-		return fail(fs.ErrInvalid)
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
+	_, _, n, err := f.find(op, name, follow)
+	return n, err
+}
+
+// find is lookup of any path, seen from the top folder, with the folder that it
+// ends in and the name there.
+func (f *FS) find(op, name string, follow bool) (dir *node, base string, n *node, err error) {
 	steps := lookupSteps
-	at := f.root
+	dir = f.root
 	todo := name
-	for links := 0; ; links++ {
-		dir, base, ok := walk(f.root, at, todo, &steps)
-		if !ok || links > maxLinks || steps <= 0 {
-			return fail(fs.ErrNotExist)
+	for range maxLinks {
+		var ok bool
+		if dir, base, ok = walk(f.root, dir, todo, &steps); !ok || steps <= 0 {
+			break
 		}
 		n := dir.kids[base]
 		if base == "" {
 			n = dir
 		}
 		if n == nil {
-			return fail(fs.ErrNotExist)
+			break
 		}
 		if !follow || n.kind() != typeLink {
-			return n, nil
+			return dir, base, n, nil
 		}
-		at, todo = dir, n.target
+		todo = n.target
 	}
+	return nil, "", nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+}
+
+// Resolve is the name of what a path leads to, absolute or seen from the top
+// folder, through all links.
+func (f *FS) Resolve(name string) (string, error) {
+	dir, base, _, err := f.find("resolve", name, true)
+	if err != nil {
+		return "", err
+	}
+	parts := []string{base}
+	for ; dir != f.root; dir = dir.above {
+		for name, kid := range dir.above.kids {
+			if kid == dir {
+				parts = append(parts, name)
+			}
+		}
+	}
+	slices.Reverse(parts)
+	return path.Join(append(parts, ".")...), nil
 }
 
 // Open opens a file or folder, links followed.

@@ -115,6 +115,13 @@ func TestUnpackedAsTheKernelDoes(t *testing.T) {
 	info, err = f.Stat("bin")
 	require.NoError(t, err)
 	assert.True(t, info.IsDir())
+	for name, want := range map[string]string{"/bin/sh": "usr/bin/sh", "bin/../lib/a": "usr/lib/a", "/": ".", "usr/": "usr", "/../bin": "usr/bin"} {
+		got, err := f.Resolve(name)
+		require.NoError(t, err, name)
+		assert.Equal(t, want, got, name)
+	}
+	_, err = f.Resolve("/around")
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
 // TestFSOfGo: it is a file system as Go has it.
