@@ -82,8 +82,11 @@ var brokenISOs = map[string]map[string]string{
 	"no-menu":          {"image-menu": "no boot menu: no isolinux.cfg"},
 	"dangling-initrd":  {"image-boot-files": "isolinux/isolinux.cfg:6: initrd boot/initrd.gz is not in the ISO"},
 	"text-kernel":      {"image-boot-files": `kernel boot/bzImage is no Linux kernel (bzImage): it starts with the text "version https://"`},
-	"foreign-kernel":   {"image-architecture": "boot/bzImage is an aarch64 kernel; the machine is x86_64"},
-	"label-mismatch":   {"image-root-label": `isolinux/isolinux.cfg:6: root=LABEL=SMALL, but the volume is "OTHER"`},
+	"foreign-kernel": {
+		"image-architecture": "boot/bzImage is an aarch64 kernel; the machine is x86_64",
+		"image-initrd":       "boot/initrd: /init is a script, and its interpreter /bin/sh is an x86_64 program; the kernel is for aarch64",
+	},
+	"label-mismatch": {"image-root-label": `isolinux/isolinux.cfg:6: root=LABEL=SMALL, but the volume is "OTHER"`},
 	"no-volume-id": {
 		"image-volume-id":  "the volume id is empty",
 		"image-root-label": `root=LABEL=SMALL, but the volume is ""`,

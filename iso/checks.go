@@ -76,6 +76,7 @@ type view struct {
 	Subject
 
 	image once.Value[*Image]
+	rams  once.Value[[]*ram]
 }
 
 var errNoImage = errors.New("no image is given")
@@ -247,6 +248,7 @@ func (v *view) imageChecks() []check.Check {
 			Applies: v.ifPasswordless(), Probe: v.onRoot(v.sudo),
 		},
 	}
+	checks = append(checks, v.initrdChecks()...)
 	for i := range checks {
 		checks[i].Section = check.SectionImage
 	}
