@@ -105,6 +105,9 @@ func (r *ram) judge() check.Result {
 				return check.Doubt(says)
 			}
 		}
+		if init, err := r.runs(r.rdinit(), 0); err == nil && errors.Is(stop, initrd.ErrTrailing) {
+			return check.Warn(says+"; before it, "+init, `the kernel says "Initramfs unpacking failed" and goes on with what it has`, "make the initrd again: what is put behind an archive starts at a multiple of 4 bytes, and is an archive")
+		}
 		return check.Break(says)
 	}
 	for _, m := range r.fs.Members {

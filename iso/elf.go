@@ -89,7 +89,8 @@ func (p *elfProgram) read(data []byte) error {
 func (p *elfProgram) dynamic(data []byte, segments []elfSegment, list []byte, wide bool) error {
 	le := binary.LittleEndian
 	var strtab, size uint64
-	var needed, rpath, runpath []uint64
+	var needed []uint64
+	var rpath, runpath uint64 // 0 where there is none: a table begins with a NUL
 	step := 8
 	if wide {
 		step = 16
@@ -110,15 +111,15 @@ func (p *elfProgram) dynamic(data []byte, segments []elfSegment, list []byte, wi
 		case 10:
 			size = value
 		case 15:
-			rpath = append(rpath, value)
+			rpath = value
 		case 29:
-			runpath = append(runpath, value)
+			runpath = value
 		}
-		if len(needed)+len(rpath)+len(runpath) > maxNeeded {
+		if len(needed) > maxNeeded {
 			return fmt.Errorf("%w: it needs more than %d libraries", errELF, maxNeeded)
 		}
 	}
-	if len(needed)+len(rpath)+len(runpath) == 0 {
+	if len(needed) == 0 {
 		return nil
 	}
 	for _, s := range segments {
@@ -138,11 +139,11 @@ func (p *elfProgram) dynamic(data []byte, segments []elfSegment, list []byte, wi
 		for _, at := range needed {
 			p.needed = append(p.needed, name(at))
 		}
-		for _, at := range rpath {
-			p.rpath = append(p.rpath, strings.Split(name(at), ":")...)
+		if rpath != 0 {
+			p.rpath = strings.Split(name(rpath), ":")
 		}
-		for _, at := range runpath {
-			p.runpath = append(p.runpath, strings.Split(name(at), ":")...)
+		if runpath != 0 {
+			p.runpath = strings.Split(name(runpath), ":")
 		}
 		return nil
 	}

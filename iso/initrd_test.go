@@ -211,7 +211,8 @@ func TestInitrds(t *testing.T) {
 
 		"cut off":        {bytes: func(s string) string { return gz(t, s)[:600] }, is: check.Broken, says: "cut off in the middle of its gzip data"},
 		"cut off, plain": {bytes: func(s string) string { return s[:strings.Index(s, "exec switch_root")+4] }, is: check.Broken, says: "in init: cut off in its content"},
-		"junk after it":  {bytes: func(s string) string { return s + "junk" }, is: check.Broken, says: "is no archive"},
+		"junk after it":  {bytes: func(s string) string { return s + "junk" }, is: check.Risk, says: "is no archive"},
+		"misaligned":     {bytes: func(s string) string { return smalliso.CPIO(map[string]string{"kernel/x": "x"}) + "\x00" + gz(t, s) }, is: check.Broken, says: "broken padding"},
 		"xz with crc64":  {bytes: func(s string) string { return xzip(t, s, xz.CRC64) }, is: check.Broken, says: "xz --check=crc32"},
 		"xz with crc32":  {bytes: func(s string) string { return xzip(t, s, xz.CRC32) }, is: check.Holds},
 		"an ext2 image": {bytes: func(string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -119,18 +120,23 @@ func (r *ram) libraries(at string, program *elfProgram) (int, error) {
 		*elfProgram
 	}
 	todo := []object{{at, program}}
+	// The loader is there already, and musl's is the C library too.
+	loader := path.Base(program.interpreter)
+	musl := strings.HasPrefix(loader, "ld-musl-")
 	seen := map[string]bool{}
+	usual := r.usualFolders(program)
 	for len(todo) > 0 {
 		o := todo[0]
 		todo = todo[1:]
+		dirs := append(objectFolders(o.at, o.elfProgram, at, program), usual...)
 		for _, name := range o.needed {
-			if seen[name] {
+			if seen[name] || name == loader || musl && muslOwn.MatchString(name) {
 				continue
 			}
 			if seen[name] = true; len(seen) > maxLibraries {
 				return 0, fmt.Errorf("/%s needs more than %d libraries: %w", at, maxLibraries, errUnsure)
 			}
-			found, p := r.library(name, r.folders(o.at, o.elfProgram, at, program), program.arch)
+			found, p := r.library(name, dirs, program.arch)
 			if p == nil {
 				return 0, r.noLibrary(name, "/"+o.at, program.arch)
 			}
@@ -140,13 +146,19 @@ func (r *ram) libraries(at string, program *elfProgram) (int, error) {
 	return len(seen), nil
 }
 
-// folders is where the libraries of an object are looked for, which a program
-// loads.
-func (r *ram) folders(at string, o *elfProgram, main string, program *elfProgram) (all []string) {
+// muslOwn are names that musl's loader takes for itself.
+var muslOwn = regexp.MustCompile(`^lib(c|pthread|rt|m|dl|util|xnet)\.`)
+
+// maxFolders bounds each list of folders for libraries.
+const maxFolders = 100
+
+// objectFolders is where the libraries of an object say that they are, which a
+// program loads.
+func objectFolders(at string, o *elfProgram, main string, program *elfProgram) (all []string) {
 	add := func(origin string, paths []string) {
 		for _, p := range paths {
 			p = strings.ReplaceAll(strings.ReplaceAll(p, "${ORIGIN}", "$ORIGIN"), "$ORIGIN", "/"+path.Dir(origin))
-			if strings.HasPrefix(p, "/") {
+			if strings.HasPrefix(p, "/") && len(all) < maxFolders {
 				all = append(all, p)
 			}
 		}
@@ -156,24 +168,38 @@ func (r *ram) folders(at string, o *elfProgram, main string, program *elfProgram
 	add(main, program.rpath)
 	if strings.Contains(program.interpreter, "musl") { // it takes them for one, and inherits both
 		add(main, program.runpath)
-		all = append(all, strings.Fields(strings.ReplaceAll(r.text("etc/"+strings.TrimSuffix(path.Base(program.interpreter), ".so.1")+".path"), ":", " "))...)
 	}
-	all = append(all, strings.Fields(r.text("etc/ld.so.conf"))...)
+	return all
+}
+
+// usualFolders is where a program's loader looks for every library.
+func (r *ram) usualFolders(program *elfProgram) (all []string) {
+	configs := []string{"etc/ld.so.conf"}
 	list, _ := fs.ReadDir(r.fs, "etc/ld.so.conf.d")
-	for _, e := range list {
-		all = append(all, strings.Fields(r.text("etc/ld.so.conf.d/"+e.Name()))...)
+	for _, e := range list[:min(len(list), maxFolders)] {
+		configs = append(configs, "etc/ld.so.conf.d/"+e.Name())
+	}
+	if name, ok := strings.CutSuffix(path.Base(program.interpreter), ".so.1"); ok {
+		configs = append(configs, "etc/"+name+".path") // musl's
+	}
+	for _, name := range configs {
+		for _, dir := range strings.FieldsFunc(r.text(name), func(c rune) bool { return c == '\n' || c == ':' || c == ' ' }) {
+			if strings.HasPrefix(dir, "/") && len(all) < maxFolders {
+				all = append(all, dir)
+			}
+		}
 	}
 	if loader, err := r.fs.Resolve(program.interpreter); err == nil {
 		all = append(all, "/"+path.Dir(loader)) // Nix's loader looks there
 	}
 	triplet := map[string]string{"x86_64": "x86_64-linux-gnu", "i386": "i386-linux-gnu", "aarch64": "aarch64-linux-gnu"}[program.arch]
-	for _, dir := range []string{"/lib/", "/usr/lib/", "/usr/local/lib/", "/lib64", "/usr/lib64", "/lib32", "/usr/lib32", "/libx32"} {
+	for _, dir := range []string{"/lib", "/usr/lib", "/usr/local/lib"} {
 		all = append(all, dir)
-		if strings.HasSuffix(dir, "/") && triplet != "" {
-			all = append(all, dir+triplet)
+		if triplet != "" {
+			all = append(all, dir+"/"+triplet)
 		}
 	}
-	return all
+	return append(all, "/lib64", "/usr/lib64", "/lib32", "/usr/lib32")
 }
 
 func (r *ram) text(name string) string {
@@ -217,7 +243,7 @@ func (r *ram) library(name string, folders []string, arch string) (string, *elfP
 func (r *ram) noLibrary(name, by, arch string) error {
 	var elsewhere []string
 	_ = fs.WalkDir(r.fs, ".", func(at string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && d.Name() == path.Base(name) {
+		if err == nil && !d.IsDir() && d.Name() == path.Base(name) && len(elsewhere) < maxFolders {
 			elsewhere = append(elsewhere, "/"+at)
 		}
 		return nil

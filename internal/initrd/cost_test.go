@@ -46,6 +46,10 @@ func TestBounds(t *testing.T) {
 	for range 3000 {
 		deep = append(deep, link("l", strings.Repeat("l/", 1000)), file("l/x", "x"))
 	}
+	var deeper []entry
+	for i := range 200 {
+		deeper = append(deeper, dir(strings.Repeat("d/", i+1)))
+	}
 	for name, c := range map[string]struct {
 		data []byte
 		is   error
@@ -62,6 +66,7 @@ func TestBounds(t *testing.T) {
 		"lzma's dictionary":      {lzma, errors.ErrUnsupported, 1 << 20},
 		"zstd's window":          {zstd, nil, 1 << 20},
 		"streams":                {bytes.Repeat(gzipped(t, small), maxMembers+1), ErrBound, 256 << 20},
+		"folders in folders":     {archive(deeper...), ErrBound, 8 << 20},
 		"links to links":         {archive(deep...), ErrBound, 512 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {

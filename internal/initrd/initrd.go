@@ -6,7 +6,9 @@
 package initrd
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +42,9 @@ const (
 	// maxSteps bounds the folders that are gone through to find where entries
 	// belong: ten for each would be many.
 	maxSteps = 20_000_000
+	// maxDepth bounds how deep folders are in one another, which through links may
+	// be deeper than any name is long.
+	maxDepth = 128
 )
 
 // FS is what the kernel has after unpacking: also /dev, /dev/console and /root,
@@ -72,7 +77,8 @@ type Member struct {
 // Stop is the end of what can be read. Err is an [io.ErrUnexpectedEOF] where
 // the initrd is cut off, an [errors.ErrUnsupported] where it may be sound but
 // cannot be read here, an [ErrBound] where it is more than is looked at, and a
-// context's error; anything else is a fault of the initrd.
+// context's error, an [ErrTrailing] after whole archives; anything else is a fault
+// of the initrd.
 type Stop struct {
 	Offset int64  // in the initrd, of the member
 	At     int64  // in the unpacked member
@@ -93,6 +99,10 @@ func (s *Stop) Unwrap() error { return s.Err }
 
 // ErrBound is an initrd that is larger than what is looked at.
 var ErrBound = errors.New("more than is looked at of an initrd")
+
+// ErrTrailing is the end of what the kernel unpacks where more follows: it
+// complains ("Initramfs unpacking failed"), and goes on with what it has.
+var ErrTrailing = errors.New("the kernel unpacks nothing from there on")
 
 // OtherError is an initrd that is no initramfs.
 type OtherError struct {
@@ -118,7 +128,9 @@ func Read(ctx context.Context, r io.ReaderAt, size int64, c Config) (*FS, error)
 	if c.MaxUnpacked == 0 {
 		c.MaxUnpacked = defaultUnpacked
 	}
-	u := &unpacker{Config: c, ctx: ctx, size: size, fs: &FS{root: newRoot()}, left: c.MaxUnpacked, steps: maxSteps}
+	u := &unpacker{Config: c, ctx: ctx, fs: &FS{root: newRoot()}, left: c.MaxUnpacked, steps: maxSteps}
+	size -= bootConfig(r, size)
+	u.size = size
 	u.in = newInput(&section{ctx: ctx, r: r, size: size})
 	if other := u.other(); other != nil {
 		return nil, other
@@ -130,4 +142,24 @@ func Read(ctx context.Context, r io.ReaderAt, size int64, c Config) (*FS, error)
 		return nil, other
 	}
 	return u.fs, nil
+}
+
+// bootConfig is how many bytes at the initrd's end are the kernel's boot
+// configuration (Documentation/admin-guide/bootconfig.rst), which it takes off
+// before it unpacks the rest. Boot loaders may have added up to three NULs.
+func bootConfig(r io.ReaderAt, size int64) int64 {
+	const magic = "#BOOTCONFIG\n"
+	tail := make([]byte, min(size, 8+int64(len(magic))+3))
+	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
+		return 0
+	}
+	at := bytes.LastIndex(tail, []byte(magic))
+	if at < 8 {
+		return 0
+	}
+	all := int64(binary.LittleEndian.Uint32(tail[at-8:])) + int64(len(tail)-at) + 8
+	if all > size {
+		return 0
+	}
+	return all
 }

@@ -218,6 +218,22 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestBootConfig: the kernel takes it off before it unpacks.
+func TestBootConfig(t *testing.T) {
+	main := archive(program("init", "#!/bin/sh\n"))
+	config := "kernel.console = ttyS0\n\x00"
+	tail := binary.LittleEndian.AppendUint32([]byte(config), uint32(len(config)))
+	tail = append(append(tail, 1, 2, 3, 4), "#BOOTCONFIG\n"...)
+	for _, padding := range []string{"", "\x00\x00\x00"} {
+		sound(t, append(append(gzipped(t, main), tail...), padding...), Config{})
+	}
+	lies := bytes.Clone(tail)
+	lies[len(config)+3] = 0x7f
+	f, err := read(t, append(gzipped(t, main), lies...), Config{})
+	require.NoError(t, err)
+	require.ErrorIs(t, f.Stop, ErrTrailing)
+}
+
 // TestXZChecks: the kernel knows one checksum only, and a wrong one is seen.
 func TestXZChecks(t *testing.T) {
 	script := strings.Repeat("#!/bin/sh\n", 300)

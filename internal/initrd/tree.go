@@ -15,6 +15,7 @@ type node struct {
 	target                string
 	kids                  map[string]*node
 	above                 *node // a folder's
+	depth                 int
 	seen                  any
 }
 
@@ -53,7 +54,7 @@ func (n *node) add(base string, kid *node) {
 	n.kids[base] = kid
 	kid.links++
 	if kid.kind() == typeDir {
-		kid.above = n
+		kid.above, kid.depth = n, n.depth+1
 	}
 }
 
@@ -150,6 +151,9 @@ func (u *unpacker) put(name string, n *node, all bool) (*node, error) {
 		if old.links--; old.links == 0 && old != n {
 			u.forget(old)
 		}
+	}
+	if dir.depth >= maxDepth {
+		return nil, fmt.Errorf("folders more than %d deep: %w", maxDepth, ErrBound)
 	}
 	dir.add(base, n)
 	return n, nil

@@ -120,7 +120,7 @@ func (u *unpacker) aligned(in *input) error {
 		return err
 	}
 	if in.at()%4 != 0 {
-		return fmt.Errorf("broken padding: what follows an entry starts at byte %d, which is no multiple of 4", in.at())
+		return fmt.Errorf("broken padding: what follows an entry starts at byte %d, which is no multiple of 4: %w", in.at(), ErrTrailing)
 	}
 	return nil
 }
@@ -176,7 +176,7 @@ func (u *unpacker) archives(in *input) error {
 			if u.member.Entries == 0 && len(u.fs.Members) == 1 {
 				return &OtherError{Kind: startOf(head), Compression: u.member.Compression}
 			}
-			return fmt.Errorf("junk in the archive: %s", startOf(head))
+			return fmt.Errorf("junk in the archive: %s: %w", startOf(head), ErrTrailing)
 		}
 		err = u.entry(in)
 		u.member.Unpacked, u.at = in.at(), in.at()
@@ -200,7 +200,7 @@ func (u *unpacker) junk(head []byte) error {
 	if len(u.fs.Members) == 0 {
 		return &OtherError{Kind: says}
 	}
-	return fmt.Errorf("what follows at byte %d is no archive: %s", u.in.at(), says)
+	return fmt.Errorf("what follows at byte %d is no archive: %s: %w", u.in.at(), says, ErrTrailing)
 }
 
 // startOf describes first bytes.
