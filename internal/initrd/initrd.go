@@ -101,7 +101,8 @@ func (s *Stop) Unwrap() error { return s.Err }
 var ErrBound = errors.New("more than is looked at of an initrd")
 
 // ErrTrailing is the end of what the kernel unpacks where more follows: it
-// complains ("Initramfs unpacking failed"), and goes on with what it has.
+// complains ("Initramfs unpacking failed"), and goes on with what it has: so does
+// Linux 6.1, and starts an /init that was there.
 var ErrTrailing = errors.New("the kernel unpacks nothing from there on")
 
 // OtherError is an initrd that is no initramfs.
