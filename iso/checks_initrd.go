@@ -37,6 +37,11 @@ func (v *view) initrdChecks() []check.Check {
 			Remedy:  slowRemedy,
 			Timeout: initrdLimit + 10*time.Second, Applies: v.hasInitrd, Probe: v.onRAM(initrdCost),
 		},
+		{
+			ID: "image-init", Condition: "the init= of what boots by itself is in the root file system", Needs: []string{"image-boot-menu", "image-root-filesystem"},
+			How: "look up the path of the last init= in the squashfs", Remedy: "correct init= in the menu, or leave it out for /sbin/init",
+			Applies: v.namesInit, Probe: v.onRoot(rootInit),
+		},
 	}
 }
 
@@ -182,7 +187,7 @@ func (r *ram) modulesOf(img *Image, versions map[string]*kernelModules, names []
 	version := r.version
 	switch {
 	case len(names) == 0:
-		return check.Doubt(fmt.Sprintf("%s has no modules: whether the kernel has all that it needs built in, only a boot can tell", r.file))
+		versions = map[string]*kernelModules{version: {}}
 	case version == "" && len(names) == 1:
 		version = names[0]
 	case version == "":
@@ -192,12 +197,18 @@ func (r *ram) modulesOf(img *Image, versions map[string]*kernelModules, names []
 	}
 	has := versions[version]
 	says := fmt.Sprintf("%s has %d modules of %s", r.file, len(has.there), version)
+	if len(names) == 0 {
+		says = r.file + " has no modules"
+	}
 	if img.Root == nil {
 		return check.Hold(says + "; what leads to the root file system is not known, for that is no squashfs on the CD")
 	}
 	builtin := has.builtin
 	if builtin == nil {
 		builtin = img.Root.builtin(version)
+	}
+	if len(names) == 0 && builtin == nil {
+		return check.Doubt(says + ": whether the kernel has all that it needs built in, only a boot can tell")
 	}
 	missing := has.missing(mediumNeeds, builtin)
 	var hard, soft []string
@@ -245,4 +256,46 @@ func initrdCost(_ *Image, r *ram) check.Result {
 		return check.Warn(fmt.Sprintf("%s is %s", r.file, list(slow)), "an emulated boot takes seconds longer: about 4 for each 100 MB of xz", slowRemedy)
 	}
 	return check.Hold(fmt.Sprintf("%s: %s", r.file, list(rows)))
+}
+
+// namesInit says why no init= is looked up.
+func (v *view) namesInit(ctx context.Context) string {
+	img, err := v.open(ctx)
+	if err != nil {
+		return ""
+	}
+	if !slices.ContainsFunc(booted(img.Menus), func(e Entry) bool { return e.init() != "" }) {
+		return "what boots by itself names no init="
+	}
+	return v.hasRoot(ctx)
+}
+
+// init is what the initramfs starts in the root file system.
+func (e Entry) init() string {
+	if all := e.values("init"); len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return ""
+}
+
+func rootInit(r *Root) check.Result {
+	// A squashfs may hold the root file system's image, or be something else.
+	if r.System == "" && !r.Exists("/etc") {
+		return check.Doubt(r.File + " is no root file system: it has no /etc")
+	}
+	var bad, good []string
+	for _, e := range booted(r.img.Menus) {
+		switch init := e.init(); {
+		case init == "":
+		case r.Exists(init):
+			good = append(good, init)
+		default:
+			bad = append(bad, fmt.Sprintf("%s: init=%s is not in %s", e.Where(), init, r.File))
+		}
+	}
+	slices.Sort(good)
+	if bad != nil {
+		return check.Break(strings.Join(bad, "; "))
+	}
+	return check.Hold(fmt.Sprintf("%s has %s", r.File, list(slices.Compact(good))))
 }

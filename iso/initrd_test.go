@@ -276,13 +276,20 @@ func TestInitrdModules(t *testing.T) {
 		is     check.Outcome
 		says   string
 	}{
-		"sound":                  {is: check.Holds, says: "boot/initrd has 5 modules of 6.1.0-small"},
-		"compressed, with a -":   {change: move(modules+"kernel/drivers/scsi/sr_mod.ko", modules+"updates/sr-mod.ko.zst"), is: check.Holds},
-		"usr merged":             {change: func(f map[string]string) { rename(f, "lib/modules/", "usr/lib/modules/"); f["lib"] = "-> usr/lib" }, is: check.Holds},
-		"a Nix store":            {change: func(f map[string]string) { rename(f, "lib/modules/", "nix/store/x-linux-modules-shrunk/lib/modules/") }, is: check.Holds},
-		"another kernel's":       {change: func(f map[string]string) { rename(f, "6.1.0-small", "6.1.0-9-small") }, is: check.Broken, says: "boot/initrd has modules of 6.1.0-9-small, the kernel boot/bzImage is 6.1.0-small"},
-		"two kernels'":           {change: func(f map[string]string) { f["lib/modules/5.10/kernel/x.ko"] = "x" }, is: check.Holds},
-		"none":                   {change: func(f map[string]string) { rename(f, "lib/modules/", "opt/") }, is: check.Unknown, says: "has no modules"},
+		"sound":                {is: check.Holds, says: "boot/initrd has 5 modules of 6.1.0-small"},
+		"compressed, with a -": {change: move(modules+"kernel/drivers/scsi/sr_mod.ko", modules+"updates/sr-mod.ko.zst"), is: check.Holds},
+		"usr merged":           {change: func(f map[string]string) { rename(f, "lib/modules/", "usr/lib/modules/"); f["lib"] = "-> usr/lib" }, is: check.Holds},
+		"a Nix store":          {change: func(f map[string]string) { rename(f, "lib/modules/", "nix/store/x-linux-modules-shrunk/lib/modules/") }, is: check.Holds},
+		"another kernel's":     {change: func(f map[string]string) { rename(f, "6.1.0-small", "6.1.0-9-small") }, is: check.Broken, says: "boot/initrd has modules of 6.1.0-9-small, the kernel boot/bzImage is 6.1.0-small"},
+		"two kernels'":         {change: func(f map[string]string) { f["lib/modules/5.10/kernel/x.ko"] = "x" }, is: check.Holds},
+		"none":                 {change: func(f map[string]string) { rename(f, "lib/modules/", "opt/") }, is: check.Unknown, says: "has no modules: whether"},
+		"none, as the root's list has all": {change: func(f map[string]string) { rename(f, "lib/modules/", "opt/") }, image: rootFile(modules+"modules.builtin",
+			"kernel/x/squashfs.ko\nkernel/x/sr_mod.ko\nkernel/x/ata_piix.ko\nkernel/x/isofs.ko\nkernel/x/loop.ko\nkernel/x/overlay.ko\n"), is: check.Holds, says: "boot/initrd has no modules, with what leads"},
+		"none, and the root's list has not all": {change: func(f map[string]string) { rename(f, "lib/modules/", "opt/") }, image: rootFile(modules+"modules.builtin", "kernel/x/squashfs.ko\n"), is: check.Broken, says: "boot/initrd has no modules, and neither"},
+		"none, and no root to come to": {change: func(f map[string]string) { rename(f, "lib/modules/", "opt/") }, is: check.Holds, image: func(s smalliso.Image) smalliso.Image {
+			s.RootFile = ""
+			return s
+		}},
 		"an image in it":         {change: func(f map[string]string) { f["squashfs-root.img"] = "hsqs" }, is: check.Unknown, says: "squashfs-root.img, which is not looked into"},
 		"no drive":               {change: move(modules+"kernel/drivers/scsi/sr_mod.ko", "x"), is: check.Broken, says: "neither has it nor has the kernel built in: sr_mod (the CD's drive)"},
 		"no controller":          {change: move(modules+"kernel/drivers/ata/ahci.ko", "x"), is: check.Broken, says: "ahci or ata_piix or virtio_scsi"},
@@ -366,6 +373,27 @@ func TestInitrdCost(t *testing.T) {
 			assert.Contains(t, f.Detail, c.says)
 		})
 	}
+}
+
+// TestInit: what the initramfs is told to start.
+func TestInit(t *testing.T) {
+	for init, c := range map[string]struct {
+		is   check.Outcome
+		says string
+	}{
+		"init=/sbin/init":                {check.Holds, "live/filesystem.squashfs has /sbin/init"},
+		"init=/gone init=/usr/sbin/init": {check.Holds, "has /usr/sbin/init"},
+		"init=/lib/systemd/systemd":      {check.Broken, "grub.cfg:6: init=/lib/systemd/systemd is not in live/filesystem.squashfs"},
+		"quiet":                          {check.NotNeeded, "names no init="},
+	} {
+		f := initrdFindings(t, gz(t, smalliso.CPIO(smalliso.InitrdFiles())), everywhere("loglevel=4", init), rootFile("usr/sbin/init", "-> ../bin/sh"))["image-init"]
+		assert.Equal(t, c.is, f.Outcome, "%s: %s", init, f.Detail)
+		assert.Contains(t, f.Detail, c.says)
+	}
+	s := smalliso.Debian()
+	s.Root = map[string]string{"LiveOS/rootfs.img": "ext4"}
+	f := results(t, ofISO(write(t, everywhere("loglevel=4", "init=/sbin/init")(s))))["image-init"]
+	assert.Equal(t, check.Unknown, f.Outcome)
 }
 
 // TestNoInitrd: what boots without one, or by no menu, needs no look at it.
