@@ -38,7 +38,7 @@ func (v *view) initrdChecks() []check.Check {
 			Timeout: initrdLimit + 10*time.Second, Applies: v.hasInitrd, Probe: v.onRAM(initrdCost),
 		},
 		{
-			ID: "image-init", Condition: "the init= of what boots by itself is in the root file system", Needs: []string{"image-boot-menu", "image-root-filesystem"},
+			ID: "image-init", Condition: "the init= of what boots by itself is in the root file system", Needs: []string{"image-menu", "image-root-filesystem"},
 			How: "look up the path of the last init= in the squashfs", Remedy: "correct init= in the menu, or leave it out for /sbin/init",
 			Applies: v.namesInit, Probe: v.onRoot(rootInit),
 		},

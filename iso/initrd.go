@@ -106,7 +106,7 @@ func (r *ram) kernel(img *Image) {
 }
 
 func (r *ram) read(ctx context.Context, img *Image) error {
-	all := &joined{file: img.file.File}
+	all := &concatenated{file: img.file.File}
 	err := img.do(func() error {
 		for _, name := range r.entry.Initrds {
 			at, size, err := img.locate(name)
@@ -145,9 +145,9 @@ func inspectOfInitrd(name string, content []byte) any {
 	return readELF(content)
 }
 
-// joined is initrds as a boot loader puts them into memory: one after the
+// concatenated is initrds as a boot loader puts them into memory: one after the
 // other, each from a multiple of 4.
-type joined struct {
+type concatenated struct {
 	file  io.ReaderAt
 	parts []initrdPart
 	size  int64
@@ -155,13 +155,13 @@ type joined struct {
 
 type initrdPart struct{ from, at, size int64 }
 
-func (j *joined) add(at, size int64) {
+func (j *concatenated) add(at, size int64) {
 	from := (j.size + 3) &^ 3
 	j.parts = append(j.parts, initrdPart{from, at, size})
 	j.size = from + size
 }
 
-func (j *joined) ReadAt(p []byte, off int64) (n int, err error) {
+func (j *concatenated) ReadAt(p []byte, off int64) (n int, err error) {
 	clear(p)
 	for _, part := range j.parts {
 		lo, hi := max(off, part.from), min(off+int64(len(p)), part.from+part.size)

@@ -27,7 +27,7 @@ const (
 
 // What a CD drive or a control line is attached to.
 const (
-	IDE    = "ide"    // the chipset's own controller: AHCI on q35
+	ide    = "ide"    // the chipset's own controller: AHCI on q35
 	Virtio = "virtio" // virtio-scsi for a CD, virtio-serial for the control line
 	USB    = "usb"    // a disk that is a stick
 	UART   = "uart"   // a second serial port for the control line
@@ -65,7 +65,7 @@ type Machine struct {
 	// Console is the serial port that is the guest's console, as the guest names
 	// it: ttyS0 (the default) or ttyS1.
 	Console string
-	// CDROM is the CD drive's bus: IDE (the default) or Virtio.
+	// CDROM is the CD drive's bus: "ide" (the default) or Virtio.
 	CDROM string
 	// Control is the control line's port: Virtio (the default), UART or None.
 	Control string
@@ -184,7 +184,7 @@ func (m Machine) withDefaults() Machine {
 	m.TBSizeMiB = cmp.Or(m.TBSizeMiB, prereq.GuestTranslationsMiB)
 	m.Firmware = cmp.Or(m.Firmware, BIOS)
 	m.Console = cmp.Or(m.Console, "ttyS0")
-	m.CDROM = cmp.Or(m.CDROM, IDE)
+	m.CDROM = cmp.Or(m.CDROM, ide)
 	m.Control = cmp.Or(m.Control, Virtio)
 	if m.CPU == "" {
 		m.CPU = tcgModel
@@ -214,7 +214,7 @@ func (m Machine) validate() error {
 		{"Accelerator", m.Accelerator, []string{"kvm", "tcg"}},
 		{"Firmware", m.Firmware, []string{BIOS, UEFI, SecureBoot}},
 		{"Console", m.Console, []string{"ttyS0", "ttyS1"}},
-		{"CDROM", m.CDROM, []string{IDE, Virtio}},
+		{"CDROM", m.CDROM, []string{ide, Virtio}},
 		{"Control", m.Control, []string{Virtio, UART, None}},
 	}
 	for _, d := range m.Disks {
