@@ -35,6 +35,10 @@ type Subject struct {
 	// KeyAtBoot says how the machine hands the root key to an image that has
 	// none embedded; "" when it does not.
 	KeyAtBoot string
+	// SecureBoot says that the image is to be booted with Secure Boot. Variables is a
+	// file of UEFI variables with the keys of a firmware that has it; "" is none.
+	SecureBoot bool
+	Variables  string
 	// Deadline is when go test ends the tests; zero when it never does. A build
 	// is ended before.
 	Deadline time.Time
@@ -178,6 +182,7 @@ func (v *view) imageChecks() []check.Check {
 			How: "El Torito boot catalogue: checksum, entries, where they point", Remedy: "make the ISO with an El Torito entry (xorriso -eltorito-boot)",
 			Probe: v.onImage(bootCatalog),
 		},
+		v.secureBootCheck(),
 		{
 			ID: "image-menu", Condition: "the boot menus can be read", Needs: []string{"image-opens"},
 			How:    "run or parse isolinux.cfg, grub.cfg and loader/entries/*.conf as their boot loaders do, on the ISO and in its EFI boot image; look for kernels that need no loader (UKI)",

@@ -39,6 +39,14 @@ type Certificate struct {
 	x509 *x509.Certificate
 }
 
+// Name is the subject's short name.
+func (c Certificate) Name() string {
+	if c.x509 == nil || c.x509.Subject.CommonName == "" {
+		return c.Subject
+	}
+	return plain(c.x509.Subject.CommonName)
+}
+
 func certificate(c *x509.Certificate) Certificate {
 	return Certificate{plain(c.Subject.String()), plain(c.Issuer.String()), plain(fmt.Sprintf("%x", c.SerialNumber)), c.NotAfter, c}
 }

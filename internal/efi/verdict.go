@@ -77,15 +77,15 @@ func (s *Signature) judge(k Keys) Verdict {
 	case s.Problem != "":
 		return Verdict{Outcome: Unreadable, Why: "its signature is of no use: " + s.Problem}
 	case !s.Current:
-		return Verdict{Outcome: Changed, Why: fmt.Sprintf("it was changed after %s signed it: the digest is not the one that was signed", s.Signer.Subject)}
+		return Verdict{Outcome: Changed, Why: fmt.Sprintf("it was changed after %s signed it: the digest is not the one that was signed", s.Signer.Name())}
 	}
 	if key, ok := s.vouched(k.DBX); ok {
-		return Verdict{Outcome: Revoked, Why: fmt.Sprintf("dbx has a key that vouches for it: %s", key.Subject)}
+		return Verdict{Outcome: Revoked, Why: fmt.Sprintf("dbx has a key that vouches for it: %s", key.Name())}
 	}
 	if key, ok := s.vouched(List{Certificates: k.DB.Certificates}); ok {
-		return Verdict{Outcome: Signed, Key: key, Why: fmt.Sprintf("signed by %s, by the key %s in db", s.Signer.Subject, key.Subject)}
+		return Verdict{Outcome: Signed, Key: key, Why: fmt.Sprintf("signed by %s, by the key %s in db", s.Signer.Name(), key.Name())}
 	}
-	return Verdict{Outcome: UnknownKey, Why: fmt.Sprintf("signed by %s, whom no key in db vouches for", s.Signer.Subject)}
+	return Verdict{Outcome: UnknownKey, Why: fmt.Sprintf("signed by %s, whom no key in db vouches for", s.Signer.Name())}
 }
 
 // vouched is the certificate of a list that is in the signer's chain, or has issued

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -16,6 +17,7 @@ import (
 	"bootaudit/fixtures"
 	"bootaudit/internal/config"
 	"bootaudit/internal/rootkey"
+	"bootaudit/internal/tools"
 	"bootaudit/iso"
 	"bootaudit/prereq"
 	"bootaudit/vmtest"
@@ -95,6 +97,10 @@ func Image(ctx context.Context, cfg config.Config, log io.Writer) (iso.Subject, 
 	s := iso.Subject{
 		Contract: p.Contract, Why: p.Why, Detected: p.detected, Unknown: p.unknown,
 		ISO: func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },
+	}
+	s.SecureBoot = cfg.Target().Firmware == contract.SecureBoot
+	if firmware, err := tools.FindOVMF(true, func(path string) error { _, err := os.Stat(path); return err }); err == nil {
+		s.Variables = firmware.Vars
 	}
 	if p.detected {
 		s.ProfileBefore = remember(string(cfg.CacheDir), cfg.Target(), p.Contract.Name)
