@@ -159,6 +159,8 @@ func TestShimsOwnKeys(t *testing.T) {
 	require.Len(t, vendor.DB.Certificates, 1)
 	assert.Contains(t, vendor.DB.Certificates[0].Subject, "Debian Secure Boot CA")
 	assert.NotEmpty(t, vendor.DBX.Hashes, "Debian revokes what it has signed before")
+	assert.Equal(t, []string{"sbat", "shim", "grub"}, []string{vendor.SBAT[0].Name, vendor.SBAT[1].Name, vendor.SBAT[2].Name})
+	assert.GreaterOrEqual(t, vendor.SBAT[2].Generation, 3)
 	k := sold(t)
 	v := Judge(parse(t, content(t, signedGRUB)), k.With(vendor))
 	assert.Equal(t, Signed, v.Outcome, v.Why)
@@ -256,6 +258,31 @@ func TestSignedByChain(t *testing.T) {
 	third := issue(t, "Third", &leaf)
 	p = parse(t, third.sign(t, content(t, systemdBoot), "--addcert", leaf.cert))
 	assert.Equal(t, UnknownKey, Judge(p, Keys{DB: k.DB}).Outcome)
+}
+
+// A program that shim's maker signed is not started for ever.
+func TestOutdated(t *testing.T) {
+	somebody := issue(t, "Somebody", nil)
+	k := Keys{DB: List{Certificates: []Certificate{somebody.certificate(t)}}}
+	level := Keys{SBAT: []Component{{Name: "sbat", Generation: 1}, {Name: "grub", Generation: 5}}}
+	for sbat, why := range map[string]string{
+		"sbat,1\ngrub,4,F,GRUB,2.04\n": "its SBAT says grub 4, and shim starts 5 and later only",
+		"sbat,1\ngrub,5,F,GRUB,2.06\n": "",
+		"sbat,1\nother,1\n":            "",
+		"":                             "it has no SBAT, and shim starts nothing without",
+	} {
+		p := parse(t, somebody.sign(t, made([][2]string{{".text", "code"}, {".sbat", sbat}}, nil)))
+		v := Judge(p, k.With(level))
+		if why == "" {
+			assert.Equal(t, Signed, v.Outcome, sbat)
+			assert.Contains(t, v.Unknown, "later SBAT")
+			continue
+		}
+		assert.Equal(t, Outdated, v.Outcome, sbat)
+		assert.False(t, v.Starts)
+		assert.Contains(t, v.Why, why)
+		assert.True(t, Judge(p, k).Starts, "firmware knows of no SBAT")
+	}
 }
 
 // Of two signatures one is enough.

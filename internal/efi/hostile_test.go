@@ -159,6 +159,19 @@ func TestBadVendorKeys(t *testing.T) {
 		_, err := parse(t, raw).Vendor()
 		assert.ErrorContains(t, err, c.want, name)
 	}
+	empty := [2]string{".vendor_cert", strings.Repeat("\x00", 16)}
+	for level, want := range map[string]string{
+		"\x01\x00\x00\x00\x08\x00\x00\x00\x08\x00\x00\x00sbat,1\n": "a format that is not known here",
+		"\x00": "a format that is not known here",
+		"\x00\x00\x00\x00\xff\xff\xff\xff\x08\x00\x00\x00sbat,1\n":    "a list is at byte 4294967299 of 19",
+		"\x00\x00\x00\x00\x08\x00\x00\x00\x08\x00\x00\x00sbat,many\n": `"sbat" has the generation "many"`,
+	} {
+		_, err := parse(t, made([][2]string{empty, {".sbatlevel", level}}, nil)).Vendor()
+		assert.ErrorContains(t, err, want)
+	}
+	shim, err := parse(t, made([][2]string{empty, {".sbatlevel", "\x00\x00\x00\x00\x08\x00\x00\x00\x18\x00\x00\x00sbat,1\ngrub,3\n\x00sbat,1\ngrub,9\n\x00"}}, nil)).Vendor()
+	require.NoError(t, err)
+	assert.Equal(t, []Component{{Name: "sbat", Generation: 1}, {Name: "grub", Generation: 3}}, shim.SBAT)
 	none, err := parse(t, made([][2]string{{".text", "code"}}, nil)).Vendor()
 	require.NoError(t, err)
 	assert.Equal(t, Keys{}, none)
@@ -302,6 +315,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(made([][2]string{{".text", "code"}, {".sbat", "sbat,1\n"}}, append(entry(2, []byte{0x30, 3, 2, 1, 1}), entry(1, nil)...)))
 	f.Add(made([][2]string{{".linux", "kernel"}}, entry(2, []byte{0x30, 0x82, 0xff, 0xff, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2})))
 	f.Add(made([][2]string{{".vendor_cert", "\x04\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x01list"}}, nil))
+	f.Add(made([][2]string{{".vendor_cert", strings.Repeat("\x00", 16)}, {".sbatlevel", "\x00\x00\x00\x00\x08\x00\x00\x00\x08\x00\x00\x00sbat,1\ngrub,3\n"}}, nil))
 	signed, err := os.ReadFile("testdata/somebody.efi")
 	require.NoError(f, err)
 	f.Add(signed)

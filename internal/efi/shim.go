@@ -17,6 +17,9 @@ func (p *Program) Vendor() (Keys, error) {
 	if err != nil || raw == nil {
 		return k, err
 	}
+	if k.SBAT, err = p.level(); err != nil {
+		return k, err
+	}
 	const header = 16 // the sizes of both lists, then where they are
 	if len(raw) < header {
 		return k, fmt.Errorf("section .vendor_cert has %d bytes; want %d at least", len(raw), header)
@@ -55,5 +58,6 @@ func (k Keys) With(other Keys) Keys {
 		}
 	}
 	k.DB, k.DBX = join(k.DB, other.DB), join(k.DBX, other.DBX)
+	k.SBAT = append(append([]Component(nil), k.SBAT...), other.SBAT...)
 	return k
 }

@@ -17,6 +17,9 @@ type Keys struct {
 	KEK List // who may change DB and DBX
 	DB  List // what may start
 	DBX List // what may not, though DB would have it
+	// SBAT are the oldest generations that may start; it is not the firmware's, but a
+	// shim's, of what it starts.
+	SBAT []Component
 }
 
 // List is what a variable has.

@@ -18,6 +18,7 @@ const (
 	UnknownKey Outcome = "unknown key" // no key in db vouches for who signed it
 	Changed    Outcome = "changed"     // after it was signed
 	Revoked    Outcome = "revoked"     // dbx has its digest, or a key that vouches for it
+	Outdated   Outcome = "outdated"    // shim starts nothing of its SBAT's generation, or that has none
 	Unreadable Outcome = "unreadable"  // its signatures cannot be read, or do not hold
 )
 
@@ -40,8 +41,12 @@ type Verdict struct {
 func Judge(p *Program, k Keys) Verdict {
 	v := judge(p, k)
 	v.Starts = v.Outcome == Signed || v.Outcome == Listed
-	switch {
+	switch why := p.outdated(k.SBAT); {
 	case !v.Starts:
+	case why != "":
+		v.Outcome, v.Starts, v.Why = Outdated, false, v.Why+"; but "+why
+	case k.SBAT != nil:
+		v.Unknown = "whether the machine has been told to start later SBAT generations only than its shim"
 	case p.SBAT == nil:
 		v.Unknown = "it has no SBAT: firmware starts it, shim does not"
 	default:
