@@ -22,9 +22,9 @@ const (
 
 func (v *view) secureBootCheck() check.Check {
 	return check.Check{
-		ID: "image-secure-boot", Condition: "a PC with Secure Boot starts the image's boot loader", Needs: []string{"image-boot-catalog"},
-		How:     "digest, signatures and SBAT of " + efiFirst + " and of what a shim there starts, against the keys of OVMF with Secure Boot",
-		Remedy:  "put a signed shim at " + efiFirst + " and the boot loader that its maker signed beside it, or sign the boot loader and enrol the key",
+		ID: "image-secure-boot", Condition: "a PC with Secure Boot starts the image's boot loader, and that its kernel", Needs: []string{"image-boot-catalog"},
+		How:     "digest, signatures and SBAT of " + efiFirst + " and of what a shim there starts, down to the kernel, against the keys of OVMF with Secure Boot",
+		Remedy:  "put a signed shim at " + efiFirst + " and beside it the boot loader, and in the menu the kernel, that its maker signed; or sign them and enrol the key",
 		Timeout: buildTimeout, Applies: v.ifSecureBoot, Probe: v.onImage(v.secureBoot),
 	}
 }
@@ -73,9 +73,29 @@ func (v *view) secureBoot(img *Image) check.Result {
 			return err
 		}
 		said, found = append(said, about(efiSecond, second, verdict)), verdict
-		found.Why = efiSecond + " is not for this shim: " + verdict.Why
-		if found.Starts {
-			found.Why = fmt.Sprintf("shim, %s, and %s, by %s", first.Signatures[0].Signer.Name(), efiSecond, verdict.Key.Name())
+		if !found.Starts {
+			found.Why = efiSecond + " is not for this shim: " + verdict.Why
+			return nil
+		}
+		found.Why = fmt.Sprintf("shim, %s, and %s, by %s", first.Signatures[0].Signer.Name(), efiSecond, verdict.Key.Name())
+		// GRUB asks shim of each kernel, which needs no SBAT.
+		trusted := keys.With(vendor)
+		trusted.SBAT = nil
+		for _, name := range img.kernelsOfGRUB() {
+			p, verdict, err := img.judge(name, trusted)
+			switch {
+			case errors.Is(err, efi.ErrNoProgram):
+				verdict.Why = strings.TrimPrefix(err.Error(), name+": ")
+			case err != nil:
+				return err
+			default:
+				said = append(said, about(name, p, verdict))
+			}
+			if !verdict.Starts {
+				found.Starts, found.Why = false, fmt.Sprintf("GRUB does not start %s: %s", name, verdict.Why)
+				return nil
+			}
+			found.Why += fmt.Sprintf(", and %s, by %s", name, verdict.Key.Name())
 		}
 		return nil
 	})
@@ -94,6 +114,21 @@ func (v *view) secureBoot(img *Image) check.Result {
 		r = check.Warn(found.Why, "a PC with Secure Boot, which is how PCs are sold, refuses the image", "sign it, or say that Secure Boot is to be switched off")
 	}
 	return r.With(strings.Join(said, "\n"))
+}
+
+// maxKernels is more than a medium has of kernels that boot by themselves.
+const maxKernels = 4
+
+// kernelsOfGRUB are the kernels that GRUB's menus boot by themselves.
+func (img *Image) kernelsOfGRUB() (names []string) {
+	for _, m := range img.Menus {
+		if m.Loader == "grub" && m.Default >= 0 && m.Default < len(m.Entries) && len(names) < maxKernels {
+			if name := m.Entries[m.Default].Kernel; !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // firmwareKeys are those that the image is judged by.

@@ -38,7 +38,7 @@ func TestSecureBoot(t *testing.T) {
 	if err != nil {
 		config.Lacking(t, err)
 	}
-	const first, second = "EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grubx64.efi"
+	const first, second, kernel = "EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/grubx64.efi", "boot/bzImage"
 	shim, grub, other := efiProgram(t, "shimx64.efi.signed"), efiProgram(t, "gcdx64.efi.signed"), efiProgram(t, "systemd-bootx64.efi")
 	changed := []byte(shim)
 	changed[len(changed)/4] ^= 1
@@ -50,7 +50,11 @@ func TestSecureBoot(t *testing.T) {
 		evidenced string
 	}{
 		"signed": {map[string]string{first: shim, second: grub}, check.Holds, check.Holds,
-			"shim, Microsoft Windows UEFI Driver Publisher, and EFI/BOOT/grubx64.efi, by Debian Secure Boot CA", "SBAT: grub.debian"},
+			"shim, Microsoft Windows UEFI Driver Publisher, and EFI/BOOT/grubx64.efi, by Debian Secure Boot CA, and boot/bzImage, by Debian Secure Boot CA", "SBAT: grub.debian"},
+		"unsigned kernel": {map[string]string{first: shim, second: grub, kernel: other}, check.Risk, check.Broken,
+			"GRUB does not start boot/bzImage: it has no signature", "boot/bzImage: x86_64"},
+		"kernel without EFI stub": {map[string]string{first: shim, second: grub, kernel: smalliso.Debian().Files[kernel]}, check.Risk, check.Broken,
+			"GRUB does not start boot/bzImage: no EFI program", "grubx64.efi: x86_64"},
 		"unsigned": {map[string]string{first: other}, check.Risk, check.Broken, "it has no signature", "digest "},
 		"changed": {map[string]string{first: string(changed), second: grub}, check.Risk, check.Broken,
 			"it was changed after Microsoft Windows UEFI Driver Publisher signed it", "signature 1: "},
@@ -66,6 +70,7 @@ func TestSecureBoot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			image := smalliso.Debian()
+			image.Files[kernel] = grub // Debian signs kernels with the same key
 			for name, content := range c.files {
 				image.Files[name] = content
 			}
