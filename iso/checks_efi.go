@@ -82,7 +82,7 @@ func (v *view) secureBoot(img *Image) check.Result {
 		trusted := keys.With(vendor)
 		trusted.SBAT = nil
 		for _, name := range img.kernelsOfGRUB() {
-			p, verdict, err := img.judge(name, trusted)
+			p, verdict, err := img.trusts(name, trusted)
 			switch {
 			case errors.Is(err, efi.ErrNoProgram):
 				verdict.Why = strings.TrimPrefix(err.Error(), name+": ")
