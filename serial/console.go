@@ -69,6 +69,7 @@ type Console struct {
 	proof uint32        // number of the last identity question, under turn
 	root  *fallback     // the agent on the console, under turn; nil: none runs
 	who   Who           // whom Login found at the shell, under turn; the zero Who is nobody
+	poor  error         // what the guest lacks for an agent, under turn
 	asks  string        // how root's shell asked that was found last, under turn
 
 	mu     sync.Mutex

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"bootaudit/internal/quote"
@@ -142,6 +143,9 @@ func (w *wait) agent() error {
 	if w.c.root != nil {
 		return nil
 	}
+	if w.c.poor != nil {
+		return w.c.poor
+	}
 	key := newKey()
 	d := newDeframer(key)
 	next := 0
@@ -170,7 +174,7 @@ func (w *wait) agent() error {
 			break
 		}
 		if try == 2 || !errors.Is(err, errNoAnswer) {
-			return fmt.Errorf("start an agent in the console's root shell: %w", err)
+			return w.lacking(fmt.Errorf("start an agent in the console's root shell: %w", err))
 		}
 	}
 	text := base64.StdEncoding.EncodeToString([]byte(agent))
@@ -189,7 +193,7 @@ func (w *wait) agent() error {
 	// its first word.
 	hello, err := w.tell(d, ".\n"+string(request(key, "h 0")), arrived(""))
 	if err != nil {
-		return fmt.Errorf("run an agent in the console's root shell: %w", err)
+		return w.lacking(fmt.Errorf("run an agent in the console's root shell: %w", err))
 	}
 	// The line typed above is no command whose output explains what comes next.
 	w.c.watch.Asked(false)
@@ -198,6 +202,26 @@ func (w *wait) agent() error {
 		return errors.Join(fmt.Errorf("the console's shell is not root's: uid %s", hello.arg), w.c.leave(w))
 	}
 	return nil
+}
+
+// needs are the programs that the agent calls, shell builtins apart.
+const needs = "base64 cksum head id mkdir rm sleep stty"
+
+// lacking is an agent's error with the programs that the guest lacks for one: the
+// smallest systems have few.
+func (w *wait) lacking(err error) error {
+	if w.over() != nil || w.send("\x03") != nil { // what was typed may still be read
+		return err
+	}
+	if st, _, _ := w.shell(5 * time.Second); st != stateRoot && st != stateUser {
+		return err
+	}
+	f, no := w.question("u=;for p in " + needs + ";do command -v $p >/dev/null||u=$u/$p;done") // the separator is one that frames have
+	if no != nil || f.data == "" {
+		return err
+	}
+	w.c.poor = fmt.Errorf("the guest has no %s: %w", strings.ReplaceAll(f.data[1:], "/", ", "), err)
+	return w.c.poor
 }
 
 // tell sends a line until its answer comes.

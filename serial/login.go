@@ -78,6 +78,7 @@ func (c *Console) Login(ctx context.Context, account Account) (Who, error) {
 	if err := c.leave(w); err != nil {
 		return Who{}, w.fail(err)
 	}
+	c.poor = nil // another guest, maybe
 	c.who, err = w.login(account)
 	return c.who, w.fail(err)
 }
@@ -177,15 +178,37 @@ const quieten = "export PAGER=cat SYSTEMD_PAGER=cat GIT_PAGER=cat SYSTEMD_COLORS
 // identify asks the shell at the prompt who it is.
 func (w *wait) identify() (Who, error) {
 	_, prompt := w.c.look()
+	f, err := w.question("u=$(id -un)")
+	if err != nil {
+		return Who{}, err
+	}
+	uid, err := strconv.Atoi(f.arg)
+	if err != nil {
+		return Who{}, fmt.Errorf("id -u said %q", f.arg)
+	}
+	w.c.watch.ShellAnswered()
+	who := Who{User: f.data, UID: uid}
+	if uid == 0 && (who.User == "" || who.User == f.arg) {
+		who.User = "root" // an initramfs may have no /etc/passwd
+	}
+	if w.c.asks = ""; uid == 0 {
+		w.c.asks = prompt
+	}
+	return who, nil
+}
+
+// question asks the shell at the prompt for its user's number, and what u is after
+// a command.
+func (w *wait) question(command string) (frame, error) {
 	for range 3 {
 		key := newKey()
 		w.c.proof++
 		number := w.c.proof
 		// The key's halves are joined by the shell only.
-		err := w.submit(fmt.Sprintf(` %su=$(id -un);printf '@%%s.%d.u.%%s.%%s.%%s;\n' '%s''%s' "$(id -u)" "$u" "${#u}"`,
-			quieten, number, key[:4], key[4:]))
+		err := w.submit(fmt.Sprintf(` %s%s;printf '@%%s.%d.u.%%s.%%s.%%s;\n' '%s''%s' "$(id -u)" "$u" "${#u}"`,
+			quieten, command, number, key[:4], key[4:]))
 		if err != nil {
-			return Who{}, err
+			return frame{}, err
 		}
 		f, err := w.frame(newDeframer(key), w.c.patient(10*time.Second), func(f frame) bool {
 			return f.kind == frameID && f.job == number
@@ -201,28 +224,13 @@ func (w *wait) identify() (Who, error) {
 				_, _, err = w.settled(settleTime, 2*time.Second)
 			}
 			if err != nil {
-				return Who{}, err
+				return frame{}, err
 			}
 			continue
 		}
-		if err != nil {
-			return Who{}, err
-		}
-		uid, err := strconv.Atoi(f.arg)
-		if err != nil {
-			return Who{}, fmt.Errorf("id -u said %q", f.arg)
-		}
-		w.c.watch.ShellAnswered()
-		who := Who{User: f.data, UID: uid}
-		if uid == 0 && (who.User == "" || who.User == f.arg) {
-			who.User = "root" // an initramfs may have no /etc/passwd
-		}
-		if w.c.asks = ""; uid == 0 {
-			w.c.asks = prompt
-		}
-		return who, nil
+		return f, err
 	}
-	return Who{}, errNoAnswer
+	return frame{}, errNoAnswer
 }
 
 // frame waits for a frame of the wanted kind; errNoAnswer after the patience.

@@ -35,6 +35,7 @@ type machine struct {
 	slow  time.Duration // before a shell does anything
 
 	prompt   string // of its shells, where they have no line editor
+	lacks    string // a program that the agent needs
 	sudo, su program
 	// command runs what no program is known for, on behalf of the agent; a
 	// status of -1 is its end, and the shell's.
@@ -230,10 +231,17 @@ func (m *machine) shell(user string) {
 			m.sleep(m.slow)
 		}
 		if ask := question.FindStringSubmatch(line); ask != nil {
-			m.print(fmt.Sprintf("@%s%s.%s.u.%d.%s.%d;\r\n", ask[2], ask[3], ask[1], uid, user, len(user)))
+			said := user
+			if strings.Contains(line, "for p in "+needs+";") {
+				said = "/" + m.lacks
+			}
+			m.print(fmt.Sprintf("@%s%s.%s.u.%d.%s.%d;\r\n", ask[2], ask[3], ask[1], uid, said, len(said)))
 			continue
 		}
-		if start := booting.FindStringSubmatch(line); start != nil {
+		if start := booting.FindStringSubmatch(line); start != nil && m.lacks != "" {
+			m.print("sh: " + m.lacks + ": not found\r\n")
+			continue
+		} else if start != nil {
 			if m.agent(start[1]+start[2], uid) {
 				return
 			}

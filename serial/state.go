@@ -38,7 +38,7 @@ var prompts = []struct {
 }{
 	{stateEmergency, re(`^Press Enter for (?:system )?maintenance|^Give root password for (?:system )?maintenance|^\(or press Control-D to continue\):|^\(or type Control-D to continue\):`), false},
 	{stateInitrd, re(`^\(initramfs\)$|^dracut:.*[#$]$|^\[rootfs .*\][#$]$`), false},
-	{stateActivate, re(`^Please press Enter to activate this console\.?$|^\[?[Pp]ress (?:ENTER|Enter) to log ?in\]?\.?$`), false},
+	{stateActivate, re(`^Please press Enter to activate this console\.?$|(?i)^\[?press <?enter>? to (?:log ?in|activate|start a shell|get a shell)\b[^.]{0,40}\]?\.*$`), false},
 	{stateAutologin, re(`login: \S+ \(automatic login\)$`), false},
 	{stateLogin, re(`(?:^| )login:$`), false},
 	{statePassword, isPassword, false},

@@ -184,6 +184,12 @@ func (s *Session) becomeRoot(ctx context.Context) check.Result {
 
 func (s *Session) openRoot(ctx context.Context) check.Result {
 	note, err := s.vm.OpenRoot(ctx)
+	if err != nil && s.vm.alive.Err() == nil && ctx.Err() == nil && s.mayStayUser() {
+		s.record.Note(err)
+		s.rootless = "root's shell runs no commands of ours here, and the contract promises none"
+		return check.Warn("root's shell runs no commands of ours", "what only root sees is not looked at",
+			"put base64, cksum, head, id, stty and a POSIX shell into the image").With(err.Error())
+	}
 	if err != nil {
 		return s.Broke(err)
 	}

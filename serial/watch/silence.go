@@ -77,13 +77,16 @@ func (w *Watch) found(now time.Time, quiet time.Duration) {
 		return
 	}
 	open := w.lines.Open()
-	if text := bytes.TrimRight(open.Text, " "); shellLike.Match(text) && !stamped.Match(text) {
+	if text := bytes.TrimRight(open.Text, " "); (shellLike.Match(text) || loginKey.Match(text)) && !stamped.Match(text) {
 		w.reach(Login, open)
 	}
 }
 
 // shellLike matches an open line that ends as prompts do, and as no progress bar.
 var shellLike = re(`^(?:.{0,79}[^$#>%=\d])?[$#>%]$`)
+
+// loginKey matches a console that waits for a key, and gives a login or a shell then.
+var loginKey = re(`(?i)press <?enter>? to (?:log ?in|activate|start a shell|get a shell)`)
 
 func (w *Watch) patient(limit time.Duration) time.Duration {
 	return time.Duration(float64(limit) * max(1, w.cfg.Patience))
