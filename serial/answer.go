@@ -79,8 +79,12 @@ func (all answerings) give(c *Console) {
 	}
 }
 
-// dialogText is what a screen with a dialog has somewhere.
-var dialogText = re(`[┌└├╔╚]|< *(?:Go Back|[Oo][Kk]|Yes|No|Continue|Next) *>`)
+// dialogText is what a screen with a dialog has somewhere, and button what Enter
+// presses in one.
+var (
+	dialogText = re(`[┌└├╔╚]|` + button.String())
+	button     = re(`< *(?:Go Back|[Oo][Kk]|Yes|No|Continue|Next) *>`)
+)
 
 // lastOf is the last line up to row that is not noise.
 func lastOf(rows []string, row int, notices []*regexp.Regexp) string {

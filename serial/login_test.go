@@ -220,6 +220,26 @@ func TestLoginWithoutAnInit(t *testing.T) {
 	}
 }
 
+// An image that opens an installer in place of a shell: its buttons are not pressed.
+func TestADialogAfterALogin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{}
+		port := powerOn(t, m, func(m *machine) {
+			m.print("\r\nlive login: live (automatic login)\r\n\r\n")
+			m.print("\x1b[2J\x1b[5;5H┌────────────────────┐\x1b[6;5H│ Wipe the disk?     │\x1b[7;5H│  <Yes>      <No>   │\x1b[8;5H└────────────────────┘\x1b[7;9H")
+			m.readLine()
+		})
+		c := newConsole(t, port, Config{})
+		_, err := c.Login(limited(t, 5*time.Minute), Account{})
+		var trip *TripError
+		require.ErrorAs(t, err, &trip)
+		assert.Equal(t, "waits-for-person", trip.Trip.ID)
+		assert.Equal(t, "Wipe the disk? <Yes> <No>", trip.Trip.Line)
+		assert.Empty(t, m.lines)
+	})
+}
+
 func TestRootLostIsNamed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

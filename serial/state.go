@@ -219,7 +219,7 @@ func (w *wait) see() (state, string, error) {
 		key = "q"
 	case st == stateActivate:
 		key = "\r"
-	case st == stateNothing && w.c.Stage().Reached(watch.Login):
+	case st == stateNothing && w.c.Stage().Reached(watch.Login) && !button.MatchString(w.c.Screen()):
 		key = "\r"
 	}
 	patience := hiddenFor

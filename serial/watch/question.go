@@ -23,14 +23,14 @@ type question struct {
 }
 
 // questions is the trip of a screen that asks and that nobody answers. Who has
-// come to a login looks at the screen itself.
+// come to a login looks for a prompt itself, and for no dialog.
 func (w *Watch) questions(now time.Time) *Trip {
-	if w.cfg.Screen == nil || w.asked || w.command || w.stage.Reached(Login) {
+	if w.cfg.Screen == nil || w.asked || w.command || w.stage.Reached(Shell) {
 		w.question = question{}
 		return nil
 	}
 	text, row, col := w.cfg.Screen()
-	asks, still := asksWhat(text, row, col, w.stage)
+	asks, still := asksWhat(text, row, col, w.stage, w.stage.Reached(Initrd) || w.reader.Spoken())
 	if asks == "" || still != w.question.still {
 		w.question = question{still, now}
 		return nil
@@ -56,7 +56,9 @@ var (
 	// urgent is how Debian's installer heads a question.
 	urgent = re(`\[(?:!!|!|\?)\] \w`)
 	frame  = re(`[│┌┐└┘├┤─┬┴┼║╔╗╚╝═╠╣▒░█]+|(?:^|\s)[|+][-=+]{3,}[|+]?|^\s*\|\s|\s\|\s*$`)
-	memory = re(`Memtest86\+?|MemTest86`)
+	// memory is the head of a test of the memory, and what it counts; the name alone
+	// may be left of a boot menu.
+	memory = re(`(?s)(?:Memtest86\+?|MemTest86) [vV]?\d.*\bPass\b.*\bTest\b`)
 
 	// yesNo asks for one of few words, which stand behind it.
 	yesNo = re(`[\[(](?:[yYnN]|yes|no|YES|NO)\s?[/|,]\s?(?:[yYnN]|yes|no|YES|NO)(?:[/|,][^\])]{0,20})?[\])]\s?[:?]?$`)
@@ -69,8 +71,9 @@ var (
 
 // asksWhat is what a screen asks of a person, "" where it asks nothing, and the
 // screen without what changes while nothing happens: clocks, counters and what the
-// kernel prints.
-func asksWhat(text string, row, col int, stage Stage) (asks, still string) {
+// kernel prints. Before the kernel was heard, a key may be GRUB's to ask for, which
+// goes on without.
+func asksWhat(text string, row, col int, stage Stage, heard bool) (asks, still string) {
 	switch {
 	case !stage.Reached(KernelLoad) && menus.MatchString(text):
 		return "", ""
@@ -85,7 +88,7 @@ func asksWhat(text string, row, col int, stage Stage) (asks, still string) {
 	if asks, still = dialog(rows); asks != "" {
 		return asks, still
 	}
-	if !stage.Reached(KernelLoad) {
+	if !stage.Reached(KernelLoad) || stage.Reached(Login) {
 		return "", ""
 	}
 	if row >= len(rows) {
@@ -98,6 +101,9 @@ func asksWhat(text string, row, col int, stage Stage) (asks, still string) {
 	interrupted := rows[at] != strings.TrimRight(full[at], " ")
 	end := len([]rune(rows[at]))
 	asks = lineAsks(rows[at], interrupted || at == row && end <= col && col <= end+2)
+	if !heard && pressKey.MatchString(asks) {
+		return "", ""
+	}
 	return asks, asks
 }
 

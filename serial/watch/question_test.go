@@ -166,6 +166,14 @@ func TestWhatAsksNobody(t *testing.T) {
 				term.wait(5 * time.Second)
 			}
 		},
+		"GRUB, and a kernel that says nothing": func(term *terminal) {
+			fmt.Fprint(term, "Welcome to GRUB!\r\n  Booting `Debian GNU/Linux'\r\nerror: no suitable video mode found.\r\n\r\nPress any key to continue...")
+			rest(term)
+		},
+		"a menu with a test of the memory, and a kernel that says nothing": func(term *terminal) {
+			fmt.Fprint(term, "ISOLINUX 6.04 20200816\r\n\x1b[2J\x1b[3;10HInstaller\x1b[4;10HMemtest86+\x1b[5;10HMemtest86+ 5.01\x1b[20;1HLoading /boot/bzImage... ok\r\n")
+			rest(term)
+		},
 		"a command that asks": func(term *terminal) {
 			fmt.Fprint(term, booted+"[root@live:~]# ")
 			term.Asked(true)
@@ -206,7 +214,7 @@ func FuzzAsksWhat(f *testing.F) {
 			row = 0
 		}
 		for _, stage := range []Stage{"", Initrd} {
-			asks, _ := asksWhat(text, row, col, stage)
+			asks, _ := asksWhat(text, row, col, stage, row%2 == 0)
 			assert.LessOrEqual(t, len(asks), len(text)+100)
 		}
 	})
