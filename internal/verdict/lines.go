@@ -19,6 +19,9 @@ var signs = []struct {
 	// systemd does what it does in an initrd only.
 	initrdWork: {[]string{"sysroot", "initrd-"},
 		re(`systemd\[1\]: (?:sysroot\.mount|initrd-)|mount: /sysroot: `)},
+	// Something failed that is in an initrd only.
+	initrdFails: {[]string{"Dependency failed for", "racut Emergency Shell", "unit=dracut-", "rdsosreport.txt"},
+		re(`Dependency failed for (?:Initrd |initrd-|sysroot|/sysroot)|Starting Dracut Emergency Shell|unit=dracut-(?:initqueue|pre-|mount|cmdline)|Generating "/run/initramfs/rdsosreport`)},
 	switches: {[]string{"witch"},
 		re(`[Ss]witch(?:ing)?[ _-][Rr]oot`)},
 	// Takes back what the kernel has said of an init that it would run.
@@ -49,6 +52,7 @@ const (
 	begins
 	inInitrd
 	initrdWork
+	initrdFails
 	switches
 	noExec
 	busybox

@@ -3,8 +3,8 @@ package verdict
 // firmwareRows are of firmware and boot loaders.
 var firmwareRows = []row{
 	{id: "efi-exception", class: "firmware-crash", weight: reason, past: "bootloader", words: []string{"Exception Type", "Synchronous Exception", "ASSERT [", "ASSERT_EFI_ERROR", "Unhandled Exception", "Synchronous Abort", "data abort", "undefined instruction", "prefetch abort"},
-		final: "the firmware stands still after it", ends: re(`^!!!! |Synchronous Exception at`),
-		pattern: re(`!!!! \S+ Exception Type|Synchronous Exception at|^"?(?:Synchronous Abort|Error)"? handler, esr|^(?:data abort|prefetch abort|undefined instruction)$|ASSERT(?:_EFI_ERROR)? [\[(]|Unhandled Exception`),
+		final: "the firmware stands still after it", ends: re(`^!!!! |Synchronous Exception(?: at|: )`),
+		pattern: re(`!!!! \S+ Exception Type|Synchronous Exception(?: at|: )|^"?(?:Synchronous Abort|Error)"? handler, esr|^(?:data abort|prefetch abort|undefined instruction)$|ASSERT(?:_EFI_ERROR)? [\[(]|Unhandled Exception`),
 		means:   "the firmware, or an EFI program in it, crashed", remedy: "update firmware and boot loader; see that the CPU model has the instructions that they use"},
 	{id: "no-bootable-device", class: "no-boot-medium", weight: end, unsaid: true, past: "bootloader", words: []string{"No bootable device", "could not read the boot disk", "not a bootable disk", "Boot failed: ", "BdsDxe: failed", "No bootable option", "Operating System not found", "No operating system", "Nothing to boot", "no bootable media", "not found any bootable", "No more network devices", "bootable", "Boot Failed", "failed to boot from all"},
 		final: "the firmware has nothing more to try", ends: re(`No bootable (?:option|media|disk)|No bootable device\.?$|No bootable medium|Operating System not found|No operating system|SPL: failed to boot`),
@@ -41,16 +41,25 @@ var firmwareRows = []row{
 		final:   "it waits for a person, or for another disk",
 		pattern: re(`Failed to load (?:ldlinux|COM32|lib\w+)\S*|[Ii]mage checksum error|^isolinux(?:\.bin)?:? .*(?:corrupt|rror)|isolinux\.bin (?:missing|not found)|Could not find kernel image|: not a COM32R? image|No DEFAULT or UI configuration`),
 		means:   "ISOLINUX or SYSLINUX lacks a file that it needs", remedy: "put the files of one version of it beside its configuration"},
-	{id: "uboot-no-kernel", class: "bootloader", weight: reason, past: "kernel-load", words: []string{"Wrong Image Format", "can't get kernel image", "Bad Magic Number", "SCRIPT FAILED", "Wrong Image Type", "Bad Data CRC", "Bad Header Checksum"},
-		pattern: re(`Wrong Image (?:Format|Type) for boot\w+ command|ERROR: can't get kernel image|Bad Magic Number|\bBad (?:Data CRC|Header Checksum)|SCRIPT FAILED: continuing`),
+	{id: "uboot-no-kernel", class: "bootloader", weight: reason, past: "kernel-load", words: []string{"Wrong Image Format", "can't get kernel image", "Bad Magic Number", "SCRIPT FAILED", "Wrong Image Type", "Bad Data CRC", "Bad Header Checksum", "Android boot image", "valid device tree"},
+		pattern: re(`Android boot image magic number invalid|Could not find a valid device tree|Wrong Image (?:Format|Type) for boot\w+ command|ERROR: can't get kernel image|Bad Magic Number|\bBad (?:Data CRC|Header Checksum)|SCRIPT FAILED: continuing`),
 		means:   "U-Boot found no kernel that it can start", remedy: "see which address or file its boot command names, and that the image there is of the kind that it says (bootm, booti, bootz)"},
-	{id: "kernel-not-started", class: "kernel-refused", weight: reason, past: "kernel-load", words: []string{"Image magic", "prep arm64 kernel", "requires an ", "CPU you have", "cannot boot this", "not a Linux kernel", "invalid magic number", "Unsupported kernel", "zimage: Bad", "Bad Linux", "nsupported", "-compressed data", "crc error", "length error", "invalid ", "System halted", "corrupt kernel image", "use a kernel", "requires a", "ran out of input"},
+	{id: "kernel-not-started", class: "kernel-refused", weight: reason, past: "kernel-load", words: []string{"Image magic", "prep arm64 kernel", "requires an ", "CPU you have", "cannot boot this", "not a Linux kernel", "invalid magic number", "Unsupported kernel", "zimage: Bad", "Bad Linux", "nsupported", "-compressed data", "crc error", "length error", "invalid ", "System halted", "corrupt kernel image", "use a kernel", "requires a", "ran out of input", "EFI stub: ERROR"},
 		final: "the kernel has stopped", ends: re(`requires an? \S+ CPU|-- System halted|corrupt kernel image|please use a kernel`),
-		pattern: re(`Bad Linux \S+ Image magic|Failed to prep \S+ kernel|This kernel requires an? \S+ CPU|[Ii]nvalid magic number|not a (?:Linux|valid) kernel|zimage: Bad magic|^(?:Error loading|Failed to execute) .*: (?:Unsupported|unsupported)$|^\w+-compressed data is corrupt|^(?:crc|length) error$|^invalid (?:compressed format|distance code|literal/length code)|^ ?-- System halted|^ran out of input data|^Invalid or corrupt kernel image|^Unable to boot - please use a kernel`),
+		pattern: re(`Bad Linux \S+ Image magic|Failed to prep \S+ kernel|This kernel requires an? \S+ CPU|[Ii]nvalid magic number|not a (?:Linux|valid) kernel|zimage: Bad magic|^(?:Error loading|Failed to execute) .*: (?:Unsupported|unsupported)$|^\w+-compressed data is corrupt|^(?:crc|length) error$|^invalid (?:compressed format|distance code|literal/length code)|^ ?-- System halted|^ran out of input data|^Invalid or corrupt kernel image|^Unable to boot - please use a kernel|EFI stub: ERROR: (?:Exit boot services failed|exit_boot\(\) failed|Failed to (?:relocate|decompress) kernel|Failed to update FDT|Unable to construct new device tree)`),
 		means:   "the kernel's file is of a kind, or for a processor, that cannot be started here", remedy: "build or name the kernel for this machine's architecture and boot loader"},
 	{id: "no-kernel-console", class: "kernel-silent", weight: end, unsaid: true, last: true, words: []string{"Starting kernel", "Booting Linux on", "Uncompressing Linux", "EFI stub: ", "Loading ", "Starting application", "Decompressing Linux", "bootconsole ["},
-		pattern: re(`Starting kernel(?: \.|\.|$)|Uncompressing Linux\.\.\.|Booting Linux on physical CPU|EFI stub: (?:Exiting|Loaded|Booting|UEFI|Measured|Using)|Loading initial ramdisk|Decompressing Linux|^Loading \S+\.\.\. ?ok|bootconsole \[\S+\] disabled`),
+		pattern: re(`Starting kernel(?: \.|\.|$)|INIT: Starting kernel at |` + barebox + `|Uncompressing Linux\.\.\.|Booting Linux on physical CPU|EFI stub: (?:Exiting|Loaded|Booting|UEFI|Measured|Using)|Loading initial ramdisk|Decompressing Linux|^Loading \S+\.\.\. ?ok|bootconsole \[\S+\] disabled`),
 		means:   "the kernel was started, and nothing came after it", remedy: "put the serial port last among console= on the kernel's command line (with earlycon to see more), and check the device tree and the kernel's load address"},
+	{id: "net-boot-failed", class: "network", weight: trouble, past: "kernel-load", words: []string{"Retry count exceeded", "Retry time exceeded", "TFTP error: "},
+		pattern: re(`^(?:ARP |TFTP )?Retry (?:count|time) exceeded; starting again|^TFTP error: '`),
+		means:   "the boot loader got no answer, or no file, from the network", remedy: "see that the cable and the address are right, and that a TFTP server holds the file that the lines before it name"},
+	{id: "pi-firmware-missing", class: "no-boot-medium", weight: trouble, past: next, words: []string{"start4.elf not found", "start.elf not found", "Firmware not found"},
+		pattern: re(`^[\s\d.]*(?:\[\w+\] )?(?:start4?\.elf not found|Firmware not found)`),
+		means:   "the Raspberry Pi's boot loader found no firmware on the medium", remedy: "see that the medium is whole and its first FAT partition holds start4.elf (start.elf) and fixup4.dat"},
 	{id: "no-device-tree", class: "kernel-silent", weight: hint, unsaid: true, past: "kernel-load", words: []string{".dtb"},
 		pattern: re(`Unable to read file \S+\.dtb`), means: "the device tree was not found", remedy: "put the board's device tree where the boot loader looks"},
 }
+
+// barebox is how barebox says what it starts.
+const barebox = `^Loading (?:MS-DOS executable|ARM (?:aarch64 )?Linux (?:zImage|image)|RISC-V Linux (?:image|Image)|U-Boot uImage|FIT image) '`

@@ -281,6 +281,9 @@ func (r *Reader) stages(text []byte) {
 		// systemd says which it is before it says where it runs.
 		b.initrd, reached = true, rank("initrd")
 		b.stage = min(b.stage, reached)
+	case !b.switched && !b.settled && r.is(initrdFails, text):
+		b.initrd, reached = true, rank("initrd")
+		b.stage = min(b.stage, reached)
 	case b.stage < rank("init") && r.is(initrdWork, text):
 		b.initrd, reached = true, rank("initrd")
 	case r.is(switches, text):
