@@ -1,9 +1,6 @@
 package saved
 
-import (
-	"bytes"
-	"time"
-)
+import "time"
 
 // stamp is a time that a logger put in front of a line.
 type stamp struct {
@@ -155,12 +152,13 @@ func (s *reading) name(names string) int {
 	if s.i+3 > len(s.p) {
 		return 0
 	}
-	at := bytes.Index([]byte(names), s.p[s.i:s.i+3])
-	if at < 0 || at%3 != 0 {
-		return 0
+	for at := 0; at < len(names); at += 3 {
+		if string(s.p[s.i:s.i+3]) == names[at:at+3] {
+			s.i += 3
+			return at/3 + 1
+		}
 	}
-	s.i += 3
-	return at/3 + 1
+	return 0
 }
 
 // syslog reads "May  1 12:00:00", with weekday and year (dmesg -T, ctime) or

@@ -200,7 +200,8 @@ func (a *analyzer) line(l screen.Line) {
 	if len(a.carry) > 0 {
 		whole = append(a.carry, text...)
 	}
-	typed, isPrompt := a.prompt(text)
+	end, shells := watch.PromptEnd(text)
+	typed, isPrompt := a.prompt(text, end, shells)
 	if isPrompt {
 		a.ready()
 		if len(typed) > 0 && !watch.Stamped(typed) {
@@ -210,7 +211,6 @@ func (a *analyzer) line(l screen.Line) {
 		a.rootPrompt(text, l)
 	}
 	in := wordsOf(text)
-	_, shells := watch.PromptEnd(text)
 	a.milestone(l, in, shells)
 	a.logins(l, text, in)
 	a.alarms(l, text)
@@ -232,11 +232,11 @@ func (a *analyzer) line(l screen.Line) {
 var ps1 = regexp.MustCompile(`PS1='([^']{1,64})'`)
 
 // prompt is what was typed behind a prompt at the line's beginning.
-func (a *analyzer) prompt(text []byte) (typed []byte, ok bool) {
+func (a *analyzer) prompt(text []byte, end int, shells bool) (typed []byte, ok bool) {
 	if set := bytes.TrimRight(a.ps1, " "); len(set) > 0 && bytes.HasPrefix(text, set) {
 		return bytes.TrimSpace(text[len(set):]), true
 	}
-	if end, ok := watch.PromptEnd(text); ok {
+	if shells {
 		return bytes.TrimSpace(text[end:]), true
 	}
 	return nil, false
@@ -259,7 +259,7 @@ func (a *analyzer) facts(text []byte, l screen.Line, in wordSet) {
 	if in.has(wordLoading, wordLoaded) {
 		a.loaded = a.loaded || loadedLine.Match(text)
 	}
-	if in.has(wordStamp) && !a.kernel && a.loaded {
+	if !a.kernel && a.loaded {
 		a.kernel = watch.Stamped(text)
 	}
 }

@@ -45,12 +45,15 @@ func (n *lan) halves(a *analyzer, text []byte, l screen.Line) {
 // numbered says whether a text begins with a number and a colon, as each of many
 // lines is asked, most of them a kernel's.
 func numbered(text []byte) bool {
-	text = bytes.TrimLeft(text, " \t")
 	i := 0
+	for i < len(text) && (text[i] == ' ' || text[i] == '\t') {
+		i++
+	}
+	from := i
 	for i < len(text) && text[i] >= '0' && text[i] <= '9' {
 		i++
 	}
-	return i > 0 && i < len(text) && text[i] == ':'
+	return i > from && i < len(text) && text[i] == ':'
 }
 
 // afterSign is what comes behind the dot that networkctl draws, or another sign.
@@ -68,7 +71,7 @@ func (n *lan) line(a *analyzer, text []byte, l screen.Line, in wordSet) {
 	if in.has(wordVersion) && version.Match(text) && !a.logged(text) {
 		n.version(a, l)
 	}
-	if (in.has(wordIface) || len(text) < 40) && (numbered(text) || numbered(afterSign(text))) {
+	if numbered(text) || numbered(afterSign(text)) {
 		if m := ifaceBlock.FindSubmatch(text); m != nil {
 			n.iface = string(m[1])
 		}

@@ -38,11 +38,49 @@ func (u *unresidue) write(p []byte) {
 
 func (u *unresidue) flush() {
 	from := 0
-	for _, at := range residue.FindAllIndex(u.line, -1) {
-		u.guest(u.line[from:at[0]])
-		u.skip(at[1] - at[0])
-		from = at[1]
+	for at := nextResidue(u.line, 0); at < len(u.line); {
+		found := residue.FindIndex(u.line[at:])
+		if found == nil {
+			break
+		}
+		u.guest(u.line[from : at+found[0]])
+		u.skip(found[1] - found[0])
+		from = at + found[1]
+		at = nextResidue(u.line, from)
 	}
 	u.guest(u.line[from:])
 	u.line = u.line[:0]
+}
+
+// nextResidue is where one may begin, from a place on. The pattern is too slow to
+// look at each line of a kernel.
+func nextResidue(line []byte, from int) int {
+	for i := from; i+1 < len(line); i++ {
+		next := line[i+1]
+		switch line[i] {
+		case '^':
+			if next == '[' || next == 'M' || next == 'G' || next == 'N' || next == 'O' {
+				return i
+			}
+		case '[':
+			if next == '?' || next == 'm' || next == 'K' || next == '!' || next >= '0' && next <= '9' && endsSequence(line[i+1:]) {
+				return i
+			}
+		case ']':
+			if next >= '0' && next <= '2' {
+				return i
+			}
+		}
+	}
+	return len(line)
+}
+
+// endsSequence is true of digits and semicolons up to a letter that ends them.
+func endsSequence(p []byte) bool {
+	for _, b := range p {
+		if b != ';' && (b < '0' || b > '9') {
+			return b == 'm' || b == 'K' || b == 'H' || b == 'J'
+		}
+	}
+	return false
 }

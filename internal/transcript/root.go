@@ -72,13 +72,12 @@ func (a *analyzer) uid(text []byte, l screen.Line, in wordSet) {
 	if !ok && len(text) > 64 && !in.has(wordID) {
 		return // no answer, and no question
 	}
-	line := string(text)
 	for _, q := range a.asked.uid {
 		switch {
 		// A file may end amid a line: "0" may be the beginning of "004l".
-		case line == "0" && l.End != screen.Open && a.command == "id -u" && q.command == "id -u",
-			strings.HasPrefix(line, "uid=0(root)") && a.command == "id" && q.command == "id",
-			q.zero != "" && line == q.zero,
+		case string(text) == "0" && l.End != screen.Open && a.command == "id -u" && q.command == "id -u",
+			in.has(wordUID) && bytes.HasPrefix(text, []byte("uid=0(root)")) && a.command == "id" && q.command == "id",
+			q.zero != "" && string(text) == q.zero,
 			ok && uid == "0" && strings.Contains(q.command, mark):
 			a.isRoot(text, l)
 			return
@@ -86,15 +85,15 @@ func (a *analyzer) uid(text []byte, l screen.Line, in wordSet) {
 	}
 	// What is typed before there is a prompt is echoed as a line of its own.
 	if in.has(wordID) {
-		a.asked.note(line)
+		a.asked.note(string(text))
 	}
 }
 
 // marked splits an answer of the form MARK uid MARK.
 func marked(line []byte) (mark, uid string, ok bool) {
-	for digits := 1; digits <= 10 && digits < len(line); digits++ {
+	for digits := 2 - len(line)%2; digits <= 10 && digits < len(line); digits += 2 {
 		half := (len(line) - digits) / 2
-		if (len(line)-digits)%2 != 0 || half < 4 || line[0] != line[half+digits] || !bytes.Equal(line[:half], line[half+digits:]) {
+		if half < 4 || line[0] != line[half+digits] || !bytes.Equal(line[:half], line[half+digits:]) {
 			continue
 		}
 		mark, uid = string(line[:half]), string(line[half:half+digits])

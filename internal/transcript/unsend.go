@@ -38,7 +38,7 @@ func (u *unsend) Write(p []byte) (int, error) {
 func (u *unsend) flush() {
 	u.run(true)
 	u.guest(u.buf)
-	u.buf, u.line, u.seen = nil, 0, 0
+	u.buf, u.line, u.seen = u.buf[:0], 0, 0
 }
 
 // run passes on all lines that have enough behind them.

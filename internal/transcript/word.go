@@ -13,7 +13,6 @@ const (
 	wordInet
 	wordAddress
 	wordLease
-	wordIface
 	wordLANQuoted
 	wordState
 	wordDetail
@@ -32,7 +31,6 @@ const (
 	wordID
 	wordPS1
 	wordVersion
-	wordStamp
 	wordLoading
 	wordLoaded
 	wordSystemctl
@@ -45,12 +43,12 @@ const (
 var factWords, wordOf = func() (*words.Matcher, []word) {
 	list := []string{
 		wordAutologin: "(automatic login)", wordAnnounced: "LAN IPv4", wordLANStatus: "LAN_IPV4=",
-		wordInet: "inet ", wordAddress: "Address: ", wordLease: "DHCPv4 address", wordIface: ": ", wordLANQuoted: `"lan"`,
+		wordInet: "inet ", wordAddress: "Address: ", wordLease: "DHCPv4 address", wordLANQuoted: `"lan"`,
 		wordState: "STATE=", wordDetail: "DETAIL=", wordReason: "REASON=", wordNotice: "pre-nixos: ",
 		wordUnit: "Pre-NixOS setup", wordService: "pre-nixos.service: ", wordActive: "Active: ",
 		wordNoDevices: "o_devices", wordPlan: "o devices", wordDisko: `"disko": {}`,
-		wordReboot: "reboot: ", wordPowerDown: "Power down.", wordPower: "ower", wordUID: "uid=0", wordID: "$(id -u)",
-		wordPS1: "PS1='", wordVersion: "boot image version", wordStamp: "] ",
+		wordReboot: "reboot: ", wordPowerDown: "Power down.", wordPower: "Call to ", wordUID: "uid=0", wordID: "$(id -u)",
+		wordPS1: "PS1='", wordVersion: "boot image version",
 		wordLoading: "Loading ", wordLoaded: "EFI stub: ", wordSystemctl: " systemctl ", wordLoginAgain: "(automatic login)",
 	}
 	var of []word
@@ -58,6 +56,7 @@ var factWords, wordOf = func() (*words.Matcher, []word) {
 		of = append(of, word(i))
 	}
 	list, of = append(list, "Login timed out", "Login incorrect"), append(of, wordLoginAgain, wordLoginAgain)
+	list, of = append(list, "Failed to power off", "Failed to start poweroff", "poweroff: "), append(of, wordPower, wordPower, wordPower)
 	for i, m := range milestones {
 		for _, w := range m.words {
 			list, of = append(list, w), append(of, firstMilestone+word(i))

@@ -37,7 +37,6 @@ type row struct {
 	unsaid  bool
 	panics  bool   // the kernel has stopped with it
 	past    string // the stage that a boot reaches only past it; "" for none, next for any further one
-	words   []string
 	pattern *regexp.Regexp
 	means   string
 	remedy  string
@@ -70,7 +69,6 @@ func Rows() []Row {
 // mark is a kind of line that shows a stage.
 type mark struct {
 	stage   string
-	words   []string
 	pattern *regexp.Regexp
 }
 
@@ -84,30 +82,14 @@ var all = func() (rows []row) {
 	return rows
 }()
 
-// filter tells which rows and marks are worth trying on a line: those of which a
-// word is in it.
-type filter struct {
-	words *words.Matcher
-	of    []int // what each word belongs to: a row, behind those a mark, a sign
-}
-
-var tables = func() *filter {
-	f := &filter{}
-	var list []string
-	add := func(i int, words []string) {
-		for _, w := range words {
-			list, f.of = append(list, w), append(f.of, i)
-		}
+// tables are the patterns of all rows, behind those of marks, and of signs.
+var tables = func() *words.Patterns {
+	var list []*regexp.Regexp
+	for _, r := range all {
+		list = append(list, r.pattern)
 	}
-	for i, r := range all {
-		add(i, r.words)
+	for _, m := range marks {
+		list = append(list, m.pattern)
 	}
-	for i, m := range marks {
-		add(len(all)+i, m.words)
-	}
-	for i, s := range signs {
-		add(len(all)+len(marks)+i, s.words)
-	}
-	f.words = words.New(list)
-	return f
+	return words.NewPatterns(append(list, signs...))
 }()

@@ -16,29 +16,18 @@ func rank(stage string) int {
 
 // marks show stages. A line may show several: the furthest counts.
 var marks = []mark{
-	{"firmware", []string{"U-Boot", "Trying to boot from", "SPL: ", "SeaBIOS", "BdsDxe", "[DEBUG]  ", "[INFO ]  ", "[SPEW ]  ", "UEFI Interactive", "EDK II", "iPXE", "PXE", "coreboot", "CBFS", "OpenSBI", "NOTICE:  BL", "UEFI firmware", "Booting from ", "Exception Type"},
-		re(`U-Boot (?:SPL|TPL) (?:20\d\d|1\.|v)|^Trying to boot from |SPL: failed to boot|SeaBIOS \(|BdsDxe: |UEFI Interactive Shell|EDK II|UEFI firmware|^iPXE |coreboot-|CBFS: |^\[(?:DEBUG|INFO |SPEW |NOTE )\]  |OpenSBI v|NOTICE:  BL\d|^Booting from (?:Hard Disk|DVD/CD|ROM|Floppy)|!!!! \S+ Exception Type`)},
-	{"firmware", []string{"RPi: BOOT", "Raspberry Pi Bootcode", "PM_RSTS: 0x", "Slim Bootloader", "ASSERT", "SkiBoot", ":BL1:", "BL2 Built"},
-		re(`RPi: BOOT(?:LOADER|SYS) release|^Raspberry Pi Bootcode|\bPM_RSTS: 0x|Slim Bootloader STAGE|^ASSERT(?:_EFI_ERROR)? [\[(]|\bSkiBoot\b|^\w+:BL1:|^BL2 Built`)},
-	{"bootloader", []string{"TFTP from server", "Found U-Boot script", "## ", " bytes read in ", "exceeded; starting again", "oading android kernel", "to boot Android"},
-		re(`^TFTP from server |^Found U-Boot script|^## (?:Executing script|Loading \w+|Flattened Device Tree|Checking Image)|^\d+ bytes read in \d+ ms|Retry (?:count|time) exceeded; starting again|Loading android kernel|Failed to boot Android`)},
-	{"bootloader", []string{"U-Boot", "LINUX ", "GRUB", "grub", "Grub!", "systemd-boot", "Limine", "Hit any key", "autoboot", "bootm", "Retrieving file", "LILO", "barebox", "boot1", "ldlinux", "bldr>", "RedBoot", "ARM64 Image", "Scanning "},
-		re(`U-Boot (?:20\d\d|1\.|v)|^(?:ISO|SYS|EXT|PXE)LINUX \d|Welcome to G(?:RUB|rub)!|GNU GRUB|^grub(?: rescue)?>|systemd-boot \d|^ *Limine \d|Hit any key to stop|[Aa]utoboot in|bootm command|^Retrieving file: |^LILO |^barebox 20|Failed to load ldlinux|bldr>|RedBoot|Linux ARM64 Image|^Scanning (?:bootdev|for|mmc|usb|disk)`)},
-	{"menu", []string{"Automatic boot in", "Press [Tab]", "highlighted entry", "Use the ", "Press ENTER to boot"},
-		re(`Automatic boot in \d+|Press \[Tab\] to edit options|The highlighted entry will be executed|Use the .* keys to (?:select|change)|Press ENTER to boot`)},
-	{"kernel-load", []string{"Loading ", "Booting Linux", "Booting ", "EFI stub", "Linux version", "Decompressing", "Starting kernel", "Uncompressing Linux", "Kernel panic", "Kernel command line", "VFS: ", "NET: Registered", "io scheduler", "Starting application at", "loop: module", "Calibrating delay", "oot device", "RAMDISK: "},
-		re(`Loading \S*(?:/|\bvmlinu|\blinux|bzImage|kernel)\S*\.\.\.|Loading (?:Linux|initial ramdisk)\b|Booting .(?:NixOS|Debian|.*[Ll]inux)|EFI stub: |Linux version \d|Decompressing Linux|Starting kernel|Uncompressing Linux|Kernel panic - |Kernel command line: |VFS: |NET: Registered|io scheduler \w+ registered|loop: module loaded|Calibrating delay loop|Waiting for root device|Cannot open root device|RAMDISK: `)},
-	{"kernel-load", []string{"Loading "}, re(barebox)},
-	{"initrd", []string{"dracut Warning: ", "rdsosreport.txt", "[talos] [initramfs]", "elcome to Genkernel", "Alpine Init "},
-		re(`^dracut Warning: |/run/initramfs/rdsosreport\.txt|\[talos\] \[initramfs\]|Welcome to Genkernel|^Alpine Init \d`)},
-	{"initrd", []string{"Stage 1", "stage 1 of", "Loading, please wait", "Begin: ", "initrd", "initramfs", "dracut", "Run /init as", "mount-root", "ipconfig: ", "Mounting boot media", "/sysroot", "rootfs ", "Ignition", "ignition[", "root pool", "zpool import", "mnt-root", "Starting udevd", "running hook", "device to appear", "Warning: Could not boot", "rootfs]", "did not show up"},
-		re(`<<< NixOS Stage 1 >>>|in stage 1 of the boot|Loading, please wait|(?:^|\] )Begin: |[Rr]unning in (?:initrd|initramfs)|dracut(?:-[\w-]+)?(?:\[\d+\])?: |dracut[:#-]|\(initramfs\)|\] Run /init as init process|ipconfig: |Mounting boot media|/sysroot\b|^\[rootfs [~/]|Ignition (?:has failed|\d)|ignition\[\d+\]|import the root pool|zpool import|mnt-root|:: running (?:early )?hook|Starting initrd|initramfs emergency recovery|did not show up after|switch_root`)},
-	{"init", []string{"[talos] ", "=> Init system"},
-		re(`\[talos\] (?:phase|task|\w+ sequence|service\[)|^=> Init system encountered`)},
-	{"init", []string{"Stage 2", "Welcome to ", "[  OK  ]", "[FAILED]", "[ TIME ]", "[DEPEND]", "start job is running", "systemd[1]:", "systemd-", "OpenRC", "INIT: ", "init started", "procd: ", "- init -", "- preinit -", "runit: ", "Starting syslogd", "cloud-init", "s6-", "emergency mode", "Freezing execution", "rcS", "anaconda", "kickstart", "install exited", "starting systemd", "[systemd:1]", "What language", "NetworkManager", "Starting network", "SELinux:  policy", "Found localhost", "Reached target", "dbus-daemon", "elapsed]", "re-mounted. Opts", "default.target", "Started ", "libc.so", "Mounted ", "Welcome to u-root"},
-		re(`<<< NixOS Stage 2 >>>|Welcome to u-root!|(?:^|\] )Welcome to (?:[^G]|G[^Rr]).*!|\[ {2}OK {2}\]|\[FAILED\]|\[ TIME \]|\[DEPEND\]|A start job is running for|systemd\[1\]: |systemd-(?:logind|networkd|resolved|timesyncd)\[|\[systemd:1\]|OpenRC \d|INIT: (?:version|Entering)|init started: |procd: - |- (?:pre)?init -|runit: (?:enter|leave) stage|Starting syslogd|cloud-init(?:\[\d+\])?[: ]|s6-(?:rc|svscan|linux-init)|You are in emergency mode|Freezing execution|/etc/init\.d/rcS|anaconda|parsing the kickstart|install exited|^starting systemd|What language would you|Starting network|libc\.so\.6: CPU ISA|re-mounted\. Opts: |Failed to start default\.target`)},
-	{"login", []string{"login:", "activate this console", "Login incorrect", "Password:", " ttyS", " ttyAMA", " ttymxc", " hvc0", " tty1", "login["},
-		re(`^[\x00-\x20]{0,8}[\w.-]+ login:|^ ?login: ?\w|\S login: \S+ \(automatic login\)|\(none\) login:|Please press Enter to activate this console|^Login incorrect|^Password: ?$|^\S.*(?:Linux|Yocto|Debian|Ubuntu|Poky|OpenEmbedded|Fedora|Arch).* \S+ tty(?:S|AMA|mxc|1)\w*$|^\S.* hvc0$`)},
+	{"firmware", re(`U-Boot (?:SPL|TPL) (?:20\d\d|1\.|v)|^Trying to boot from |SPL: failed to boot|SeaBIOS \(|BdsDxe: |UEFI Interactive Shell|EDK II|UEFI firmware|^iPXE |coreboot-|CBFS: |^\[(?:DEBUG|INFO |SPEW |NOTE )\]  |OpenSBI v|NOTICE:  BL\d|^Booting from (?:Hard Disk|DVD/CD|ROM|Floppy)|!!!! \S+ Exception Type`)},
+	{"firmware", re(`RPi: BOOT(?:LOADER|SYS) release|^Raspberry Pi Bootcode|\bPM_RSTS: 0x|Slim Bootloader STAGE|^ASSERT(?:_EFI_ERROR)? [\[(]|\bSkiBoot\b|^\w+:BL1:|^BL2 Built`)},
+	{"bootloader", re(`^TFTP from server |^Found U-Boot script|^## (?:Executing script|Loading \w+|Flattened Device Tree|Checking Image)|^\d+ bytes read in \d+ ms|Retry (?:count|time) exceeded; starting again|Loading android kernel|Failed to boot Android`)},
+	{"bootloader", re(`U-Boot (?:20\d\d|1\.|v)|^(?:ISO|SYS|EXT|PXE)LINUX \d|Welcome to G(?:RUB|rub)!|GNU GRUB|^grub(?: rescue)?>|systemd-boot \d|^ *Limine \d|Hit any key to stop|[Aa]utoboot in|bootm command|^Retrieving file: |^LILO |^barebox 20|Failed to load ldlinux|bldr>|RedBoot|Linux ARM64 Image|^Scanning (?:bootdev|for|mmc|usb|disk)`)},
+	{"menu", re(`Automatic boot in \d+|Press \[Tab\] to edit options|The highlighted entry will be executed|Use the .* keys to (?:select|change)|Press ENTER to boot`)},
+	{"kernel-load", re(`Loading \S*(?:/|\bvmlinu|\blinux|bzImage|kernel)\S*\.\.\.|Loading (?:Linux|initial ramdisk)\b|Booting .(?:NixOS|Debian|.*[Ll]inux)|EFI stub: |Linux version \d|Decompressing Linux|Starting kernel|Uncompressing Linux|Kernel panic - |Kernel command line: |VFS: |NET: Registered|io scheduler \w+ registered|loop: module loaded|Calibrating delay loop|Waiting for root device|Cannot open root device|RAMDISK: `)},
+	{"kernel-load", re(barebox)},
+	{"initrd", re(`^dracut Warning: |/run/initramfs/rdsosreport\.txt|\[talos\] \[initramfs\]|Welcome to Genkernel|^Alpine Init \d`)},
+	{"initrd", re(`<<< NixOS Stage 1 >>>|in stage 1 of the boot|Loading, please wait|(?:^|\] )Begin: |[Rr]unning in (?:initrd|initramfs)|dracut(?:-[\w-]+)?(?:\[\d+\])?: |dracut[:#-]|\(initramfs\)|\] Run /init as init process|ipconfig: |Mounting boot media|/sysroot\b|^\[rootfs [~/]|Ignition (?:has failed|\d)|ignition\[\d+\]|import the root pool|zpool import|mnt-root|:: running (?:early )?hook|Starting initrd|initramfs emergency recovery|did not show up after|switch_root`)},
+	{"init", re(`\[talos\] (?:phase|task|\w+ sequence|service\[)|^=> Init system encountered`)},
+	{"init", re(`<<< NixOS Stage 2 >>>|Welcome to u-root!|(?:^|\] )Welcome to (?:[^G]|G[^Rr]).*!|\[  OK  \]|\[FAILED\]|\[ TIME \]|\[DEPEND\]|A start job is running for|systemd\[1\]: |systemd-(?:logind|networkd|resolved|timesyncd)\[|\[systemd:1\]|OpenRC \d|INIT: (?:version|Entering)|init started: |procd: - |- (?:pre)?init -|runit: (?:enter|leave) stage|Starting syslogd|cloud-init(?:\[\d+\])?[: ]|s6-(?:rc|svscan|linux-init)|You are in emergency mode|Freezing execution|/etc/init\.d/rcS|anaconda|parsing the kickstart|install exited|^starting systemd|What language would you|Starting network|libc\.so\.6: CPU ISA|re-mounted\. Opts: |Failed to start default\.target`)},
+	{"login", re(`^[\x00-\x20]{0,8}[\w.-]+ login:|^ ?login: ?\w|\S login: \S+ \(automatic login\)|\(none\) login:|Please press Enter to activate this console|^Login incorrect|^Password: ?$|^\S.*(?:Linux|Yocto|Debian|Ubuntu|Poky|OpenEmbedded|Fedora|Arch).* \S+ tty(?:S|AMA|mxc|1)\w*$|^\S.* hvc0$`)},
 }
 
 // ranks are those of the marks' stages.
@@ -50,7 +39,7 @@ var ranks = func() []int {
 	return ranks
 }()
 
-var login, initRank, shell = rank("login"), rank("init"), rank("shell")
+var bootloader, initRank, login, shell = rank("bootloader"), rank("init"), rank("login"), rank("shell")
 
 // prompts are how shells ask, each at a line's beginning.
 var prompts = regexp.MustCompile(`^[\x00-\x20]{0,8}(?:\[?[\w.-]+@[\w.()-]+(?::| )[^$#\]>]{0,80}\]?[$#](?: |$)|[\w.-]*sh-\d[\d.]*[$#](?: |$)|(?:~|/[\w./-]*|[\w.-]+:[~/][\w./-]*) ?[$#](?: |$)|[A-Z][A-Z-]{3,20}>(?: |$))`)

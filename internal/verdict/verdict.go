@@ -3,6 +3,8 @@ package verdict
 import (
 	"bytes"
 	"slices"
+
+	"bootaudit/internal/words"
 )
 
 // What became of a boot.
@@ -50,8 +52,7 @@ type Reader struct {
 	starts int
 	quoted bool
 	kept   []event // what was known before it
-	found  []uint16
-	tried  []int
+	look   words.Look
 }
 
 // Sign is a line that tells of trouble.
@@ -85,7 +86,7 @@ func (r *Reader) read(at Line, text []byte, open bool) {
 	if len(text) == 0 {
 		return
 	}
-	r.look(text)
+	tables.Look(&r.look, text)
 	if !open {
 		r.lines++
 		if r.again(text) {
@@ -119,13 +120,10 @@ func (r *Reader) read(at Line, text []byte, open bool) {
 	r.stages(text)
 	b.mark(was, keep)
 	var seen []Sign
-	for _, i := range r.tried {
-		if i >= len(all) {
-			continue
-		}
+	for i := range r.look.Each(0, len(all)) {
 		row := &all[i]
 		known := slices.IndexFunc(b.events, func(e event) bool { return e.row == row })
-		if open && !row.last && !row.rescue || b.late(row) || !r.matters(row, known >= 0) || !row.pattern.Match(text) || r.is(harmless, text) {
+		if open && !row.last && !row.rescue || b.late(row) || !r.matters(row, known >= 0) || !r.look.Match(i, text) || r.is(harmless, text) {
 			continue
 		}
 		b.rescue = b.rescue || row.rescue
@@ -164,28 +162,17 @@ func (r *Reader) matters(row *row, known bool) bool {
 	return r.Saw != nil && row.final != ""
 }
 
-// look finds the rows and marks that may be on the line.
-func (r *Reader) look(text []byte) {
-	r.found, r.tried = tables.words.Find(text, r.found[:0]), r.tried[:0]
-	for _, w := range r.found {
-		if i := tables.of[w]; !slices.Contains(r.tried, i) {
-			r.tried = append(r.tried, i)
-		}
-	}
-	slices.Sort(r.tried)
-}
-
 // is says whether the line that was looked at is one of a sign.
 func (r *Reader) is(sign int, text []byte) bool {
-	return slices.Contains(r.tried, len(all)+len(marks)+sign) && signs[sign].pattern.Match(text)
+	return r.look.Match(len(all)+len(marks)+sign, text)
 }
 
 // again says whether the machine starts again with this line.
 func (r *Reader) again(text []byte) bool {
 	b := &r.boot
 	if b.restarts || b.panicked() && !r.quoted {
-		for _, i := range r.tried {
-			if m := i - len(all); m >= 0 && m < len(marks) && ranks[m] <= rank("bootloader") && marks[m].pattern.Match(text) {
+		for i := range r.look.Each(len(all), len(all)+len(marks)) {
+			if ranks[i-len(all)] <= bootloader && r.look.Match(i, text) {
 				return true
 			}
 		}
@@ -265,14 +252,10 @@ func (r *Reader) stages(text []byte) {
 	if stamped(text) {
 		reached = rank("kernel-load")
 	}
-	for _, i := range r.tried {
-		m := i - len(all)
-		if m < 0 || m >= len(marks) {
-			continue
-		}
+	for i := range r.look.Each(len(all), len(all)+len(marks)) {
 		// A login shows each time that what was before is passed.
-		shows := ranks[m]
-		if (shows > max(reached, b.stage) || shows == login && len(b.events) > 0) && (shows != initRank || !b.initrd) && marks[m].pattern.Match(text) {
+		shows := ranks[i-len(all)]
+		if (shows > max(reached, b.stage) || shows == login && len(b.events) > 0) && (shows != initRank || !b.initrd) && r.look.Match(i, text) {
 			reached = max(reached, shows)
 		}
 	}

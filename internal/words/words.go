@@ -1,109 +1,130 @@
-// Package words looks for many words in a line at once, so that a table of a
-// hundred patterns costs a flood of lines little more than one.
+// Package words looks for many words, and for many patterns, in a line at once,
+// so that a table of a hundred costs a flood of lines little more than one.
 package words
 
-// Matcher is an Aho-Corasick automaton: one step per byte, however many words.
-type Matcher struct {
-	next []([256]uint16) // state and byte -> state, while it is built
-	out  [][]uint16      // the words that end in a state
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"strings"
+)
 
-	// What is read is packed, so that it stays in the processor's cache: the
-	// bytes that are in no word are one kind, and a step is the place of the
-	// next state's row, with the lowest bit set where words end.
-	kind  [256]uint16
-	width uint32
-	step  []uint32
+const (
+	// window is how much of a word is looked for first.
+	window = 3
+	// short words have no two windows, and are looked for one by one.
+	short = window + 1
+	// hashBits are those of a window's hash. The table of which are some word's is
+	// 8 KiB: it stays in the processor's nearest cache.
+	hashBits = 16
+)
+
+// Matcher looks for words. Of each it knows two windows that follow one another,
+// the rarest that it has, so that every second place of a text is looked at.
+type Matcher struct {
+	words []string
+	short []uint16
+	some  [1 << hashBits / 64]uint64
+	chain [1 << hashBits]uint16 // from a window's hash to entries, from 1
+	entry []entry
+}
+
+type entry struct {
+	word, at, next uint16
 }
 
 // New is a matcher of the given words, which are known by their place. Empty
 // words are never found.
 func New(words []string) *Matcher {
-	m := &Matcher{next: make([][256]uint16, 1), out: make([][]uint16, 1)}
+	m := &Matcher{words: words}
 	for id, word := range words {
-		if word == "" {
-			continue
+		switch {
+		case word == "":
+		case len(word) < short:
+			m.short = append(m.short, uint16(id))
+		default:
+			at := rarest(word)
+			m.add(id, at)
+			m.add(id, at+1)
 		}
-		state := uint16(0)
-		for i := range len(word) {
-			to := m.next[state][word[i]]
-			if to == 0 {
-				to = uint16(len(m.next))
-				m.next = append(m.next, [256]uint16{})
-				m.out = append(m.out, nil)
-				m.next[state][word[i]] = to
-			}
-			state = to
-		}
-		m.out[state] = append(m.out[state], uint16(id))
 	}
-	m.link()
-	m.pack(words)
 	return m
 }
 
-func (m *Matcher) pack(words []string) {
-	kinds := []int{-1} // the byte that stands for each
-	for _, word := range words {
-		for i := range len(word) {
-			if b := word[i]; m.kind[b] == 0 {
-				m.kind[b] = uint16(len(kinds))
-				kinds = append(kinds, int(b))
-			}
-		}
-	}
-	m.width = uint32(len(kinds))
-	m.step = make([]uint32, len(m.next)*len(kinds))
-	for s := range m.next {
-		for k, b := range kinds {
-			if b < 0 {
-				continue // no word goes on: back to the beginning
-			}
-			to := uint32(m.next[s][b])
-			at := to * m.width << 1
-			if len(m.out[to]) > 0 {
-				at |= 1
-			}
-			m.step[s*len(kinds)+k] = at
-		}
-	}
-	m.next = nil
+func (m *Matcher) add(id, at int) {
+	word := m.words[id]
+	h := hash(uint32(word[at]) | uint32(word[at+1])<<8 | uint32(word[at+2])<<16)
+	m.entry = append(m.entry, entry{uint16(id), uint16(at), m.chain[h]})
+	m.chain[h] = uint16(len(m.entry))
+	m.some[h/64] |= 1 << (h % 64)
 }
 
-// link sends every byte that does not go on with a word to where the longest
-// other word goes on, breadth first.
-func (m *Matcher) link() {
-	fail := make([]uint16, len(m.next))
-	var queue []uint16
-	for _, to := range m.next[0] {
-		if to != 0 {
-			queue = append(queue, to)
-		}
-	}
-	for len(queue) > 0 {
-		state := queue[0]
-		queue = queue[1:]
-		m.out[state] = append(m.out[state], m.out[fail[state]]...)
-		for b, to := range m.next[state] {
-			other := m.next[fail[state]][b]
-			if to == 0 {
-				m.next[state][b] = other
-				continue
+// hash mixes the lower three bytes.
+func hash(x uint32) uint32 { return x << 8 * 0x9e3779b1 >> (32 - hashBits) }
+
+// often has the bytes that consoles are full of, the most frequent first; of
+// others, one is as good as another.
+const often = " e0tsiorna1lcdpu.m32:4gf5b]6[h87yv9-S_wCk/IPA"
+
+// common are the windows that boots are full of, found by counting: a word that
+// has others is not looked for by these.
+var common = strings.Split("ing|ng |sys|yst|ste|tem|sta|tar|art|rte|oot|ver|for|abl|ble|...|]: |0x0|  O| OK|OK |K  |CPU| CP|res|ern|nit|ali|vic|ice|rvi|ser|erv|d[1|md[|oad|[1]|1]:|ini|ion|tio|ten|dev|ter|con|nel|pci|mem|usb|reg", "|")
+
+// rarest is where in a word its rarest windows begin.
+func rarest(word string) (at int) {
+	best := -8 * len(often)
+	for i := 0; i+short <= len(word); i++ {
+		rare := 0
+		for k := range short - window + 1 {
+			if slices.Contains(common, word[i+k:i+k+window]) {
+				rare -= 2 * len(often)
 			}
-			fail[to] = other
-			queue = append(queue, to)
+		}
+		for k := range short {
+			if n := strings.IndexByte(often, word[i+k]); n >= 0 {
+				rare += n
+			} else {
+				rare += len(often)
+			}
+		}
+		if rare > best {
+			best, at = rare, i
 		}
 	}
+	return at
 }
 
-// Find appends to found the words that are in text, in the order of their
-// ends. A word that is there twice may be named twice.
+// Find appends to found the words that are in text. A word that is there twice
+// may be named twice.
 func (m *Matcher) Find(text []byte, found []uint16) []uint16 {
-	state := uint32(0)
-	for _, b := range text {
-		state = m.step[state>>1+uint32(m.kind[b])]
-		if state&1 != 0 {
-			found = append(found, m.out[state>>1/m.width]...)
+	i := 0
+	for ; i+4 <= len(text); i += 2 {
+		h := hash(binary.LittleEndian.Uint32(text[i:]))
+		if m.some[h/64]>>(h%64)&1 != 0 {
+			found = m.verify(text, i, h, found)
 		}
+	}
+	if i+window <= len(text) {
+		h := hash(uint32(text[i]) | uint32(text[i+1])<<8 | uint32(text[i+2])<<16)
+		found = m.verify(text, i, h, found)
+	}
+	for _, id := range m.short {
+		if bytes.Contains(text, []byte(m.words[id])) {
+			found = append(found, id)
+		}
+	}
+	return found
+}
+
+// verify looks at the words with the window that is at a place.
+func (m *Matcher) verify(text []byte, i int, h uint32, found []uint16) []uint16 {
+	for n := m.chain[h]; n > 0; {
+		e := &m.entry[n-1]
+		word := m.words[e.word]
+		if from := i - int(e.at); from >= 0 && from+len(word) <= len(text) && string(text[from:from+len(word)]) == word {
+			found = append(found, e.word)
+		}
+		n = e.next
 	}
 	return found
 }

@@ -1,6 +1,9 @@
 package watch
 
-import "regexp"
+import (
+	"bytes"
+	"regexp"
+)
 
 // prompt matches a shell's prompt at the beginning of a visible line; the rest of
 // the line is what was typed.
@@ -10,16 +13,28 @@ var prompt = regexp.MustCompile(`^(?:\[?(?:\][0-2];[^$#\]]*)?[\w.-]+@[\w.-]+(?::
 // is typed begins.
 func PromptEnd(line []byte) (end int, ok bool) {
 	line = line[:min(len(line), 300)]
-	for i, b := range line {
-		if (b == '$' || b == '#') && (i+1 == len(line) || line[i+1] == ' ') {
-			at := prompt.FindIndex(line)
-			if at == nil {
-				return 0, false
-			}
-			return at[1], true
-		}
+	if !sign(line, '$') && !sign(line, '#') {
+		return 0, false // as almost every line
 	}
-	return 0, false
+	at := prompt.FindIndex(line)
+	if at == nil {
+		return 0, false
+	}
+	return at[1], true
+}
+
+// sign is true of a line with a prompt's sign, at its end or before a blank.
+func sign(line []byte, sign byte) bool {
+	for {
+		i := bytes.IndexByte(line, sign) + 1
+		if i == 0 {
+			return false
+		}
+		if i == len(line) || line[i] == ' ' {
+			return true
+		}
+		line = line[i:]
+	}
 }
 
 var stamp = re(`^\[ *\d+\.\d{6}\]`)
