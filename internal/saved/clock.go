@@ -28,7 +28,7 @@ func clock(p []byte) (stamp, bool) {
 		return stamp{}, false
 	}
 	s := reading{p: p, i: i}
-	if !s.iso() && !s.syslog() && !s.ofDay() && !s.elapsed(shut) {
+	if !s.iso() && !s.slashed() && !s.syslog() && !s.ofDay() && !s.elapsed(shut) {
 		return stamp{}, false
 	}
 	if shut != 0 && !s.take(shut) {
@@ -97,9 +97,14 @@ func (s *reading) back(i int) bool {
 	return false
 }
 
-// iso reads 2024-05-01T12:00:00.123Z and its like.
+// iso reads 2024-05-01T12:00:00.123Z and its like, and what journalctl -o
+// short-full writes, "Wed 2024-05-01 12:00:00 CEST".
 func (s *reading) iso() bool {
 	from := s.i
+	weekday := s.name(weekdays) > 0
+	if weekday && !s.take(' ') {
+		return s.back(from)
+	}
 	year, ok := s.number(4)
 	if !ok || year < 1970 || year > 2199 || s.i >= len(s.p) {
 		return s.back(from)
@@ -110,9 +115,47 @@ func (s *reading) iso() bool {
 		return s.back(from)
 	}
 	s.date(year, month, day)
-	if !s.take('Z') {
+	if weekday {
+		s.zoneName()
+	} else if !s.take('Z') {
 		s.zone()
 	}
+	return true
+}
+
+// zoneName passes a blank and a time zone's name, or its hours: " CEST", " +07".
+func (s *reading) zoneName() {
+	from := s.i
+	if !s.take(' ') {
+		return
+	}
+	start := s.i
+	for s.i < len(s.p) && s.i-start < 6 && (s.p[s.i] >= 'A' && s.p[s.i] <= 'Z' || s.p[s.i] == '+' || s.p[s.i] == '-' || digit(s.p[s.i])) {
+		s.i++
+	}
+	if s.i-start < 3 || s.i >= len(s.p) || s.p[s.i] != ' ' {
+		s.back(from)
+	}
+}
+
+// slashed reads 13/05/2024 12:00:00, or the day behind the month.
+func (s *reading) slashed() bool {
+	from := s.i
+	var day, month int
+	if !s.pairs('/', &day, &month) || !s.take('/') {
+		return s.back(from)
+	}
+	year, ok := s.number(4)
+	if !ok || year < 1970 || year > 2199 || !s.take(' ') || !s.ofDay() {
+		return s.back(from)
+	}
+	if month > 12 {
+		day, month = month, day
+	}
+	if day < 1 || day > 31 || month < 1 || month > 12 {
+		return s.back(from)
+	}
+	s.date(year, month, day)
 	return true
 }
 
@@ -233,7 +276,8 @@ func (s *reading) fraction() (digits int) {
 }
 
 // elapsed reads seconds with a fraction: ts -s %.s, grabserial's [1.234567
-// 0.000123], dmesg -d's [    1.234567 <    0.000123>].
+// 0.000123], dmesg -d's [    1.234567 <    0.000123>], and what journalctl -o
+// short-delta writes, [    1.234567 <    0.000123 >].
 func (s *reading) elapsed(shut byte) bool {
 	from := s.i
 	one := func() bool {
@@ -259,8 +303,16 @@ func (s *reading) elapsed(shut byte) bool {
 		return s.back(from)
 	}
 	angle := s.take('<')
-	if !one() || angle && !s.take('>') {
+	if !one() {
 		return s.back(from)
+	}
+	if angle {
+		if !s.take(' ') {
+			s.take('*') // another boot's
+		}
+		if !s.take('>') {
+			return s.back(from)
+		}
 	}
 	s.at = at
 	return true

@@ -25,7 +25,7 @@ const (
 )
 
 // Unpack is what r holds, unpacked if its beginning is that of a packed file
-// (gzip, xz, zstd). Its first [Head] bytes can be peeked at.
+// (gzip, xz, zstd), and in UTF-8 if it was in UTF-16. Its first [Head] bytes can be peeked at.
 func Unpack(r io.Reader) (*bufio.Reader, error) { return unpack(r, maxUnpacked) }
 
 func unpack(r io.Reader, most int64) (*bufio.Reader, error) {
@@ -47,6 +47,8 @@ func unpack(r io.Reader, most int64) (*bufio.Reader, error) {
 		}
 	case bytes.HasPrefix(start, []byte("PK\x03\x04")):
 		return nil, errors.New("this is a zip archive: unpack it, and name the console in it")
+	case isUTF16(start):
+		return bufio.NewReaderSize(&utf16Reader{in: in, big: start[0] == 0xfe}, Head), nil
 	default:
 		return in, nil
 	}
