@@ -25,6 +25,7 @@ const (
 // row is a kind of line that tells of trouble.
 type row struct {
 	id, class string
+	source    string // the programs' files that write its lines, or where such a console was found
 	weight    weight
 	rescue    bool // what is asked or answered after it is a rescue shell's
 	last      bool // only the console's last words mean it
@@ -48,6 +49,8 @@ const next = "next"
 // Row is a kind of line that tells of trouble, as far as others need to know it.
 type Row struct {
 	ID, Class, Means, Remedy string
+	// Source names what writes such lines.
+	Source string
 	// Final is why nothing that is awaited can come any more after it; "" where
 	// something may. Some: only some of its lines are final.
 	Final string
@@ -55,7 +58,9 @@ type Row struct {
 }
 
 // Row is what others may know of it.
-func (r *row) Row() Row { return Row{r.id, r.class, r.means, r.remedy, r.final, r.ends != nil} }
+func (r *row) Row() Row {
+	return Row{r.id, r.class, r.means, r.remedy, r.source, r.final, r.ends != nil}
+}
 
 // Rows are all of them, in the order of a boot.
 func Rows() []Row {

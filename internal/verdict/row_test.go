@@ -8,6 +8,9 @@ import (
 
 // told has, for each row, a line that means it and one that only looks like it.
 var told = map[string][2]string{
+	"sbi-trap":            {"sbi_trap_error: hart4: trap handler failed (error -5)", "sbi_trap_error: hart4: mcause=0xd mtval=0x155574e000"},
+	"board-halted":        {"### ERROR ### Please RESET the board ###", "Please RESET the board"},
+	"root-not-found":      {"Partition with root filesystem not found. Waiting...", "root filesystem found"},
 	"kvm-unusable":        {"qemu-system-x86_64: failed to initialize kvm: Permission denied", "[    0.1] kvm-clock: Using msrs"},
 	"host-port-taken":     {"qemu-system-x86_64: -netdev user,id=n: Could not set up host forwarding rule 'tcp::22-:22'", "nginx: bind() failed (98: Address already in use)"},
 	"disk-image-locked":   {`qemu-system-x86_64: -drive file=a.img: Failed to get "write" lock`, "apt: could not get lock"},
@@ -105,7 +108,7 @@ var others = map[string][][2]string{
 		{"error: shim_lock protocol not found.", "error: protocol not found."},
 		{"error: Secure Boot forbids loading module from (cd0)/boot/grub/x86_64-efi/memrw.mod.", "Secure Boot forbids nothing"}},
 	"efi-exception":      {{"[0010.766] Synchronous Exception: DATA ABORT (FAR: 8)", "No Synchronous Exception was seen"}, {`"Synchronous Abort" handler, esr 0x96000004, far 0x0`, "A synchronous abort is handled"}, {"data abort", "a data abort handler is set"}},
-	"no-bootable-device": {{"SPL: failed to boot from all boot devices", "SPL: boots from MMC1"}},
+	"no-bootable-device": {{"SPL: failed to boot from all boot devices", "SPL: boots from MMC1"}, {"spl: mmc device not found!!", "MMC Device 0 not found"}, {"FATAL: INT18: BOOT FAILURE", "INT18: a boot failure calls it"}},
 	"kernel-not-started": {
 		{"EFI stub: ERROR: Exit boot services failed.", "EFI stub: ERROR: Could not determine UEFI Secure Boot status."},
 		{`Error loading \vmlinuz-linux: Unsupported`, "[    1.0] Error loading module x: Unsupported version"},
@@ -145,6 +148,8 @@ func TestEachRow(t *testing.T) {
 		}
 		assert.NotEmpty(t, row.means, row.id)
 		assert.NotEmpty(t, row.remedy, row.id)
+		// A program's name and a file of it, or an issue of a repository.
+		assert.Regexp(t, `^[A-Z\w].* [\w*.-]+/[\w*./-]+|^console in [\w.-]+/[\w.-]+ issue \d+$`, row.source, row.id)
 	}
 	assert.Len(t, told, len(all))
 }

@@ -140,6 +140,12 @@ func TestVerdicts(t *testing.T) {
 		"no live system over a net":   {initrds + "Unable to find a live file system on the network\n\n(initramfs) ", Fails, "initrd", "root-missing", "root-device-missing"},
 		"Slim Bootloader":             {"============= Intel Slim Bootloader STAGE2 =============\nASSERT_EFI_ERROR (Status = Not Found)\nSTAGE_2: System halted!\n", Fails, "firmware", "firmware-crash", "efi-exception"},
 		"coreboot asserts, and goes":  {"coreboot-4.19 Thu Jan 1 bootblock starting\nASSERTION ERROR: file 'src/x.c', line 174\nSeaBIOS (version 1.16)\n", Unclear, "firmware", None, ""},
+		"OpenSBI":                     {"OpenSBI v1.0\nBoot HART ID : 0\nsbi_trap_error: hart0: trap handler failed (error -5)\nsbi_trap_error: hart0: mcause=0x1\n", Fails, "firmware", "firmware-crash", "sbi-trap"},
+		"SPL's old words":             {"U-Boot SPL 2014.04 (Apr 15 2014)\nspl: mmc device not found!!\n### ERROR ### Please RESET the board\n", Fails, "firmware", "no-boot-medium", "no-bootable-device"},
+		"U-Boot hangs":                {"U-Boot 2023.01 (Jan 01 2023)\ninitcall failed at 43e0c5f8\n### ERROR ### Please RESET the board ###\n", Fails, "bootloader", "firmware-crash", "board-halted"},
+		"no root in a small initrd":   {loads + "Partition with root filesystem not found. Waiting...\nGiving up...\n/bin/sh: can't access tty; job control turned off\n/ # ", Fails, "initrd", "root-missing", "root-not-found"},
+		"a root that came late":       {loads + "Partition with root filesystem not found. Waiting...\nWelcome to Debian GNU/Linux 12 (bookworm)!\n\nhost login: root\nroot@host:~# ", Boots, "shell", None, ""},
+		"no init on the root":         {"run-init: /sbin/init: No such file or directory\nKernel panic - not syncing: Attempted to kill init!\n", Fails, "initrd", "init", "init-missing"},
 		"systemd gave up":             {inits + "systemd[1]: Freezing execution.\n", Fails, "init", "service", "init-crashed"},
 	} {
 		v := read(c.console)

@@ -40,15 +40,15 @@ gets past is no cause. Silences end a wait in the stage that they are of, and ar
 
 ## Lines
 
-| id | class | what it means | what to do | final |
-|---|---|---|---|---|
+| id | class | what it means | what to do | final | whose words |
+|---|---|---|---|---|---|
 `)
 	for _, r := range verdict.Rows() {
 		final := r.Final
 		if r.Some {
 			final = "some of its lines: " + final
 		}
-		row(&b, "`"+r.ID+"`", r.Class, r.Means, r.Remedy, cmp.Or(final, "no"))
+		row(&b, "`"+r.ID+"`", r.Class, r.Means, r.Remedy, cmp.Or(final, "no"), r.Source)
 	}
 	b.WriteString("\n## Silences and loops\n\n| id | stage | what it means | what to do | after |\n|---|---|---|---|---|\n")
 	for _, s := range silences {
