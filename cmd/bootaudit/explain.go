@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"golang.org/x/term"
+
 	"bootaudit/internal/plain"
 	"bootaudit/internal/saved"
 	"bootaudit/internal/transcript"
@@ -35,11 +37,17 @@ func runExplain(_ context.Context, args []string) int {
 		flags.Usage()
 		return 2
 	}
-	x := explainer{out: os.Stdout, asJSON: *asJSON, several: flags.NArg() > 1}
+	x := explainer{out: os.Stdout, asJSON: *asJSON, several: flags.NArg() > 1, colour: term.IsTerminal(int(os.Stdout.Fd())) && wantsColour(os.Getenv)}
 	for _, path := range flags.Args() {
 		x.explain(path)
 	}
 	return x.status
+}
+
+// wantsColour is false where somebody asked for none (no-color.org), or has a
+// terminal that knows none.
+func wantsColour(env func(string) string) bool {
+	return env("NO_COLOR") == "" && env("TERM") != "dumb" && env("TERM") != ""
 }
 
 // explainer prints what happened in files, one after the other.
@@ -47,6 +55,7 @@ type explainer struct {
 	out     io.Writer
 	asJSON  bool
 	several bool // each is named
+	colour  bool
 	begun   bool
 	status  int
 }
@@ -152,7 +161,11 @@ func (x *explainer) print(name string, report transcript.Report, err error) {
 			}
 			fmt.Fprintf(x.out, "== %s\n", plain.Line(name))
 		}
-		_, err = io.WriteString(x.out, report.Page())
+		page := report.Page()
+		if x.colour {
+			page = report.ColorPage()
+		}
+		_, err = io.WriteString(x.out, page)
 	}
 	x.begun = true
 	if err != nil {

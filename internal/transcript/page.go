@@ -14,10 +14,16 @@ import (
 
 // Page is the report for a person to read. What the guest printed is stripped
 // of everything that a terminal would act on.
-func (r Report) Page() string {
+func (r Report) Page() string { return r.page(false) }
+
+// ColorPage is the same for a terminal, where the verdict, the remedy and the line
+// itself stand out.
+func (r Report) ColorPage() string { return r.page(true) }
+
+func (r Report) page(p paint) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", r.headline())
-	r.cause(&b)
+	fmt.Fprintf(&b, "%s\n", r.headline(p))
+	r.cause(&b, p)
 	if r.Problem != "" {
 		fmt.Fprintf(&b, "The file could not be read to its end: %s\n", plain.Line(r.Problem))
 	}
@@ -51,9 +57,9 @@ func (r Report) Page() string {
 
 // cause says what ended the boot, or what was wrong in one that came to its end:
 // that is of what the verdict does not look at.
-func (r Report) cause(b *strings.Builder) {
+func (r Report) cause(b *strings.Builder, p paint) {
 	if r.Verdict == verdict.Fails {
-		fmt.Fprintf(b, "What to do: %s\n", r.Remedy)
+		fmt.Fprintf(b, "%s %s\n", p.in(bold, "What to do:"), r.Remedy)
 		if r.CauseLine > 0 {
 			b.WriteByte('\n')
 		}
@@ -62,20 +68,20 @@ func (r Report) cause(b *strings.Builder) {
 			around = []Numbered{{r.CauseLine, r.CauseText}}
 		}
 		for _, line := range around {
-			mark := ' '
+			mark, text := ' ', plain.Line(line.Line)
 			if line.Number == r.CauseLine {
-				mark = '>'
+				mark, text = '>', p.in(bold, text)
 			}
-			fmt.Fprintf(b, "%c %6d  %s\n", mark, line.Number, plain.Line(line.Line))
+			fmt.Fprintf(b, "%c %6d  %s\n", mark, line.Number, text)
 		}
 	}
 	i := slices.IndexFunc(Causes, func(c Cause) bool { return c.ID == r.Cause })
 	if i < 0 || r.Cause == "none" || r.Verdict == verdict.Fails && slices.ContainsFunc(verdict.Rows(), func(row verdict.Row) bool { return row.ID == r.Cause }) {
 		return
 	}
-	fmt.Fprintf(b, "%s\nWhat to do: %s\n", sentence(Causes[i].Means), Causes[i].Remedy)
+	fmt.Fprintf(b, "%s\n%s %s\n", p.in(red, sentence(Causes[i].Means)), p.in(bold, "What to do:"), Causes[i].Remedy)
 	if shown, ok := r.evidence("cause"); ok {
-		fmt.Fprintf(b, "Shown by line %d: %s\n", shown.Number, plain.Line(shown.Line))
+		fmt.Fprintf(b, "Shown by line %d: %s\n", shown.Number, p.in(bold, plain.Line(shown.Line)))
 	}
 }
 
@@ -112,22 +118,23 @@ func (r Report) facts(b *strings.Builder) {
 }
 
 // headline is the verdict in one sentence.
-func (r Report) headline() string {
+func (r Report) headline(p paint) string {
 	stage := r.Stage
 	if stage == "" {
 		stage = "no stage that is known"
 	}
+	say := func(verdict, rest string) string { return p.in(verdicts[r.Verdict], verdict) + rest }
 	switch {
 	case r.Bytes == 0:
-		return "The file is empty: no byte came from the console. See QEMU's own messages, and that the serial port is the one that was saved."
+		return say("The file is empty", ": no byte came from the console. See QEMU's own messages, and that the serial port is the one that was saved.")
 	case r.Verdict == verdict.Boots:
-		return fmt.Sprintf("It boots: it came to %s.", stage)
+		return say("It boots", fmt.Sprintf(": it came to %s.", stage))
 	case r.Verdict == verdict.Fails:
-		return fmt.Sprintf("It fails, and came to %s (%s): %s", stage, r.Class, sentence(r.Means))
+		return say("It fails", fmt.Sprintf(", and came to %s (%s): %s", stage, r.Class, p.in(bold, sentence(r.Means))))
 	case r.Stage == "" && len(r.Trips) == 0:
-		return "Unclear: nothing of a boot was recognised in this file. Check that it is a serial console's transcript or an asciicast of one."
+		return say("Unclear", ": nothing of a boot was recognised in this file. Check that it is a serial console's transcript or an asciicast of one.")
 	default:
-		return fmt.Sprintf("Unclear: the console ends in %s, and shows neither a login nor what would keep it from one.", stage)
+		return say("Unclear", fmt.Sprintf(": the console ends in %s, and shows neither a login nor what would keep it from one.", stage))
 	}
 }
 

@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -57,4 +58,26 @@ func stageNames(r Report) (names []string) {
 		names = append(names, s.Stage)
 	}
 	return names
+}
+
+// In colours the page says the same, and the guest's own are none of them.
+func TestColorPage(t *testing.T) {
+	escapes := regexp.MustCompile("\x1b\\[[0-9;]*m")
+	for name, console := range map[string]string{
+		"fails":       brokenBoot + "\x1b[41mred\x1b[0m \x9b31m\n",
+		"boots":       talking + user,
+		"unclear":     "ISOLINUX 6.04 20200816\nLoading /live/vmlinuz... ok\n[    0.000000] Linux version 6.1.0\n[    0.100000] smp: up\n",
+		"empty":       "",
+		"image cause": talking + asRoot() + run(status, "STATE=failed\n"),
+	} {
+		r, err := Read(strings.NewReader(console))
+		require.NoError(t, err, name)
+		assert.NotContains(t, r.Page(), "\x1b", name)
+		assert.Equal(t, r.Page(), escapes.ReplaceAllString(r.ColorPage(), ""), name)
+		assert.NotEqual(t, r.Page(), r.ColorPage(), name)
+	}
+	r, err := Read(strings.NewReader(brokenBoot))
+	require.NoError(t, err)
+	assert.Contains(t, r.ColorPage(), "\x1b[1;31mIt fails\x1b[0m, and came to kernel-load")
+	assert.Contains(t, r.ColorPage(), ">      6  \x1b[1m[    0.500000] Initramfs unpacking failed")
 }
