@@ -25,7 +25,7 @@ var firmwareRows = []row{
 	{id: "signature-refused", class: "secure-boot", source: "GRUB grub-core/kern/verifiers.c, commands/pgp.c; U-Boot boot/image-fit-sig.c", weight: reason, past: "kernel-load",
 		pattern: re(`^error: .*(?:has invalid signature|bad shim signature|verification requested but nobody cares|shim_lock protocol not found|Secure Boot forbids loading module)|Failed to verify required signature`),
 		means:   "the boot loader refused the signature of a file that it loads", remedy: "sign the file with the key that the boot loader was built or enrolled with"},
-	{id: "shim-no-loader", class: "bootloader", source: "shim shim.c", weight: reason, past: "bootloader",
+	{id: "shim-no-loader", class: "bootloader", source: "Shim rhboot/shim/shim.c", weight: reason, past: "bootloader",
 		pattern: re(`^start_image\(\) returned Not Found|^Failed to load image \S+: Not Found`),
 		means:   "shim did not find the boot loader that it is to start", remedy: "put the boot loader beside shim, by the name that shim has for it: grubx64.efi"},
 	{id: "efi-shell", class: "no-boot-medium", source: "EDK II ShellPkg/Application/Shell/Shell.c", weight: end, past: "bootloader", last: true,
