@@ -1,7 +1,11 @@
 package iso_test
 
 import (
+	"bytes"
 	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -79,5 +83,37 @@ func TestEFIBootImage(t *testing.T) {
 				assert.Contains(t, found[id].Detail, says, id)
 			}
 		})
+	}
+}
+
+// TestHostileEFI: whatever stands in the EFI boot image, Open ends, and takes
+// memory in proportion to the image.
+func TestHostileEFI(t *testing.T) {
+	whole, err := os.ReadFile(write(t, efiImage(map[string]string{
+		"EFI/BOOT/BOOTX64.EFI": iso.Program(".sdmagic", "x"), "EFI/Linux/u.efi": iso.Program(".cmdline", menuArgs, ".linux", "kernel"),
+		"loader/entries/a.conf": "linux /a\n", "a/b/c/d/e": "x",
+	})))
+	require.NoError(t, err)
+	start := bytes.Index(whole, []byte("FAT12"))
+	require.Positive(t, start)
+	start -= start % 2048
+	name := filepath.Join(t.TempDir(), "hostile.iso")
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		b := bytes.Clone(whole)
+		for range 1 + random.IntN(40) {
+			// The header, the tables, the folders and the programs' headers.
+			b[start+random.IntN(16<<10)] = byte(random.Uint32())
+		}
+		require.NoError(t, os.WriteFile(name, b, 0o600))
+		var img *iso.Image
+		cost := iso.Allocated(func() {
+			if img, err = iso.Open(name); err == nil {
+				assert.NoError(t, img.Close())
+			}
+		})
+		require.NoError(t, err)
+		assert.Less(t, cost, 16*len(b)+64<<20)
+		assert.Less(t, iso.Kept(img), 40*len(b)+1<<20)
 	}
 }

@@ -15,8 +15,10 @@ func Kept(img *Image) int {
 	for _, m := range img.Menus {
 		n += entryCost + weight(m)
 	}
-	for _, p := range img.tree.paths {
-		n += wordCost + len(p)
+	for _, v := range img.volumes {
+		for _, p := range v.paths {
+			n += wordCost + len(p)
+		}
 	}
 	return n
 }

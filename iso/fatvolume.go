@@ -17,8 +17,8 @@ const (
 	maxVolumeDepth = 8
 )
 
-// fatVolume opens the FAT file system in r. What lies too deep, or beyond the
-// bound, is not among its paths.
+// fatVolume opens the FAT file system in r. What lies too deep, or beyond a
+// bound of their number or bytes, is not among its paths.
 func fatVolume(name string, r *io.SectionReader, guard *guarded) (*volume, error) {
 	f, err := fat.Open(r, r.Size())
 	if err != nil {
@@ -43,7 +43,7 @@ func fatVolume(name string, r *io.SectionReader, guard *guarded) (*volume, error
 		}
 		return nil, 0, fmt.Errorf("%s is a directory", v.in(file))
 	}
-	left := maxVolumeFiles
+	left, names := maxVolumeFiles, 4*r.Size()+slack
 	var walk func(dir string, depth int) error
 	walk = func(dir string, depth int) error {
 		entries, err := f.ReadDir(fsPath(dir))
@@ -54,10 +54,11 @@ func fatVolume(name string, r *io.SectionReader, guard *guarded) (*volume, error
 			return err
 		}
 		for _, e := range entries {
-			if left--; left < 0 {
+			name := path.Join(dir, e.Name())
+			left, names = left-1, names-int64(len(name))
+			if left < 0 || names < 0 {
 				return nil
 			}
-			name := path.Join(dir, e.Name())
 			v.paths = append(v.paths, name)
 			if e.IsDir() && depth < maxVolumeDepth {
 				_ = walk(name, depth+1) // a folder that cannot be read has nothing for a loader

@@ -253,7 +253,8 @@ func BenchmarkChecks1GB(b *testing.B) {
 }
 
 func FuzzOpen(f *testing.F) {
-	for _, s := range []smalliso.Image{smalliso.Debian(), smalliso.NixOS()} {
+	efi := efiImage(map[string]string{"EFI/BOOT/BOOTX64.EFI": iso.Program(".cmdline", menuArgs, ".linux", "kernel"), "EFI/BOOT/grub.cfg": "menuentry a { linux /a }\n"})
+	for _, s := range []smalliso.Image{smalliso.Debian(), smalliso.NixOS(), efi} {
 		text, err := os.ReadFile(write(f, s))
 		require.NoError(f, err)
 		f.Add(text)
