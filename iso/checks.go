@@ -174,7 +174,7 @@ func (v *view) imageChecks() []check.Check {
 		},
 		{
 			ID: "image-volume-id", Condition: "the volume has a name for root=LABEL= to find", Needs: []string{"image-opens"},
-			How: "volume id in the primary volume descriptor", Remedy: "set isoImage.volumeID, or xorriso's -volid",
+			How: "volume id in the primary volume descriptor", Remedy: "name the volume: xorriso's -volid (NixOS: isoImage.volumeID)",
 			Probe: v.onImage(volumeID),
 		},
 		{
@@ -218,7 +218,7 @@ func (v *view) imageChecks() []check.Check {
 		},
 		{
 			ID: "image-architecture", Condition: "kernel and programs are for the machine's processor", Needs: []string{"image-boot-files", "image-root-filesystem"},
-			How: "bzImage header of the kernel, ELF header of the shell", Remedy: "build the image for x86_64-linux",
+			How: "bzImage header of the kernel, ELF header of the shell", Remedy: "build the image, and the kernel that it boots, for x86_64",
 			Probe: v.onImage(architecture),
 		},
 		{

@@ -29,7 +29,7 @@ func (v *view) gapChecks() []check.Check {
 		},
 		{
 			ID: "gap-menu", Condition: "the boot menu can be seen on the serial console and does not wait", Needs: []string{"image-menu"},
-			How: "SERIAL or terminal_output serial, and the timeout", Remedy: "set the menu's serial port; shorten its timeout",
+			How: "SERIAL (ISOLINUX), serial (GRUB), or a menu on the firmware's console; and the timeout", Remedy: "set the menu's serial port in the boot loader's configuration; shorten its timeout",
 			Probe: v.onImage(menuGap),
 		},
 		{
@@ -117,7 +117,7 @@ func menuGap(img *Image) check.Result {
 	case slow != nil:
 		return check.Warn(list(slow),
 			"each boot loses that time unless a key is pressed",
-			"nothing: the harness presses Enter; or lower boot.loader.timeout")
+			"nothing: the harness presses Enter; or lower the timeout in the boot loader's configuration (NixOS: boot.loader.timeout)")
 	default:
 		return check.Hold(fmt.Sprintf("on the serial port, at most %s", quickMenu))
 	}

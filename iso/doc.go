@@ -2,8 +2,10 @@
 // checks that it is what a boot test needs.
 //
 // [Open] reads the volume's name, the El Torito boot catalogue, the menus of
-// ISOLINUX and GRUB, and the squashfs root file system where it lies in the
-// ISO: of an ordinary system, or of a NixOS store. An image may be hostile:
+// ISOLINUX, GRUB and systemd-boot and the kernels that need none (UKI), on the
+// ISO and in its EFI boot image, and the squashfs root file system where it lies
+// in the ISO: of an ordinary system, or of a NixOS store. What a menu says that
+// only the machine can tell is in doubt. An image may be hostile:
 // what it claims is checked against its size, what is made of it is bounded by
 // what it has, and every operation ends within seconds, or half a minute where
 // many files are unpacked for it.

@@ -70,14 +70,14 @@ type snippet struct {
 	line       int
 }
 
-// parseGRUB reads a GRUB 2 configuration as GRUB of a platform does, pc or efi.
-// What was read before an error comes with it.
-func parseGRUB(name, platform string, r *reading) (Menu, error) {
+// parseGRUB reads a GRUB 2 configuration as GRUB of a platform does: pc or efi,
+// and i386, x86_64 or arm64. What was read before an error comes with it.
+func parseGRUB(name, platform, cpu string, r *reading) (Menu, error) {
 	r.menu()
 	v, rest := r.volumes.find(name)
 	device := deviceOf(v)
 	p := &grub{reading: r, menu: Menu{File: name, Loader: "grub"}, dir: "(" + device + ")" + path.Dir("/"+rest)}
-	p.env = p.start(device, platform)
+	p.env = p.start(device, platform, cpu)
 	p.level = &level{env: p.env}
 	top := p.level
 	err := p.file(name, p.text)

@@ -22,12 +22,8 @@ var features = []string{"chainloader_bpb", "ntldr", "platform_search_hint", "def
 	"menuentry_id", "menuentry_options", "200_final", "nativedisk_cmd", "timeout_style"}
 
 // start is the environment that GRUB starts with.
-func (p *grub) start(device, platform string) *environment {
+func (p *grub) start(device, platform, cpu string) *environment {
 	e := &environment{vars: map[string]value{}, exported: map[string]bool{}, functions: map[string]snippet{}}
-	cpu := "i386"
-	if platform == "efi" {
-		cpu = "x86_64"
-	}
 	for name, v := range map[string]value{
 		"root": {device, whichDevice}, "prefix": {p.dir, whichDevice}, "config_directory": {p.dir, whichDevice},
 		"grub_platform": {text: platform}, "grub_cpu": {text: cpu},

@@ -68,11 +68,33 @@ func initrdKind(head []byte) (string, error) {
 // headerSize is enough of a kernel to tell what it is.
 const headerSize = 4096
 
-// kernelArch is the architecture of a kernel by its first headerSize bytes:
+// images are kernels that are no bzImage, by four bytes at a place.
+var images = []struct {
+	at          int
+	magic, arch string
+}{
+	{0x38, "ARM\x64", "aarch64"},
+	{0x38, "RSC\x05", "riscv64"},
+	{0x24, "\x18\x28\x6f\x01", "arm"},
+}
+
+// machines are the processors that the header of a PE program may name.
+var machines = map[uint16]string{0x8664: "x86_64", 0x14c: "i386", 0xaa64: "aarch64", 0x5064: "riscv64", 0x6264: "loongarch64"}
+
+// kernelArch is the architecture of a kernel by its first headerSize bytes, as
 // x86_64, i386 or aarch64.
 func kernelArch(head []byte) (string, error) {
-	if len(head) >= 0x40 && string(head[0x38:0x3c]) == "ARM\x64" {
-		return "aarch64", nil
+	for _, k := range images {
+		if len(head) >= 0x40 && string(head[k.at:k.at+4]) == k.magic {
+			return k.arch, nil
+		}
+	}
+	if len(head) >= 0x40 && string(head[:8]) == "MZ\x00\x00zimg" { // packed, and unpacks itself under UEFI
+		if at := int(binary.LittleEndian.Uint32(head[0x3c:])); at >= 0 && at+6 <= len(head) {
+			if arch, ok := machines[binary.LittleEndian.Uint16(head[at+4:])]; ok {
+				return arch, nil
+			}
+		}
 	}
 	if len(head) < 0x238 || string(head[0x202:0x206]) != "HdrS" {
 		return "", fmt.Errorf("no Linux kernel (bzImage): it starts with %s", kindOf(head[:min(16, len(head))]))

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -44,7 +45,7 @@ func volumeOf(name string, files map[string]string) *volume {
 }
 
 // grubOf reads a grub.cfg as a BIOS's GRUB does.
-func grubOf(name string, r *reading) (Menu, error) { return parseGRUB(name, "pc", r) }
+func grubOf(name string, r *reading) (Menu, error) { return parseGRUB(name, "pc", "i386", r) }
 
 func TestSyslinux(t *testing.T) {
 	m, err := parseSyslinux("isolinux/isolinux.cfg", from(map[string]string{
@@ -284,6 +285,16 @@ func TestKinds(t *testing.T) {
 		_, err = kernelArch([]byte(head))
 		assert.ErrorContains(t, err, want)
 	}
+	for arch, start := range map[string]string{
+		"aarch64": strings.Repeat("x", 0x38) + "ARM\x64", "riscv64": strings.Repeat("x", 0x38) + "RSC\x05", "arm": strings.Repeat("x", 0x24) + "\x18\x28\x6f\x01",
+		"loongarch64": "MZ\x00\x00zimg" + strings.Repeat("x", 0x34) + "\x40\x00\x00\x00PE\x00\x00\x64\x62",
+	} {
+		is, err := kernelArch([]byte(start + strings.Repeat("\x00", 100)))
+		require.NoError(t, err)
+		assert.Equal(t, arch, is)
+	}
+	_, err := kernelArch([]byte("MZ\x00\x00zimg" + strings.Repeat("\xff", 100)))
+	require.ErrorContains(t, err, "no Linux kernel")
 	old := make([]byte, headerSize)
 	copy(old[0x202:], "HdrS\x0f\x02")
 	arch, err := kernelArch(old)

@@ -15,6 +15,8 @@ type finder struct {
 	menus []Menu
 	seen  map[string]bool // entries, by the platform and place
 	pe    int64           // bytes that may still be read of programs' headers
+
+	processor string
 }
 
 // findMenus parses each boot menu of the image. A folder's main configuration
@@ -54,7 +56,11 @@ func (f *finder) look(v *volume, name string) error {
 		return f.add(m, err)
 	case "grub.cfg":
 		for _, platform := range f.platforms(v, name) {
-			m, err := parseGRUB(full, map[string]string{"bios": "pc", "efi": "efi"}[platform], f.reading)
+			kind, cpu := "pc", "i386"
+			if platform == "efi" {
+				kind, cpu = "efi", f.cpu()
+			}
+			m, err := parseGRUB(full, kind, cpu, f.reading)
 			m.Platform = platform
 			if err := f.add(m, err); err != nil {
 				return err
@@ -62,6 +68,31 @@ func (f *finder) look(v *volume, name string) error {
 		}
 	}
 	return nil
+}
+
+// cpus are GRUB's names of the processors that UEFI firmware is for.
+var cpus = map[string]string{"IA32": "i386", "AA64": "arm64", "ARM": "arm", "RISCV64": "riscv64", "LOONGARCH64": "loongarch64"}
+
+// cpu is what GRUB calls the processor of the UEFI firmware that the image is
+// for: x86_64, where the image does not name others alone.
+func (f *finder) cpu() string {
+	if f.processor == "" {
+		f.processor = "x86_64"
+		var other string
+		for _, v := range f.volumes {
+			for _, name := range v.paths {
+				switch found := firmwareStarts.FindStringSubmatch(name); {
+				case found == nil:
+				case strings.EqualFold(found[1], "X64"):
+					return f.processor
+				default:
+					other = cpus[strings.ToUpper(found[1])]
+				}
+			}
+		}
+		f.processor = or(other, f.processor)
+	}
+	return f.processor
 }
 
 // platforms are the firmwares that GRUB reads a file under.
