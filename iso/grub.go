@@ -36,7 +36,7 @@ type stop int
 
 const (
 	goesOn  stop = iota
-	returns      // from a function or an included file
+	returns      // from a function
 	ends         // of a menu
 )
 
@@ -165,22 +165,20 @@ func (p *grub) commands(s *scanner) error {
 }
 
 // braces keeps what stands between braces for later: a function's commands, or
-// those of a menu's entry. What else it may be is run as it stands.
+// those of a menu's entry. No other command runs what it has there.
 func (p *grub) braces(words []word, s *scanner, line int) error {
 	kind := words[0].text
-	if kind != "function" && kind != "menuentry" && kind != "submenu" {
-		if p.dead() {
-			return nil
-		}
-		return p.command(words, line)
-	}
 	words = append([]word(nil), words...)
 	text, first := s.block()
 	body := snippet{text: text, file: p.open[len(p.open)-1], line: first}
 	if p.dead() {
 		return nil
 	}
-	if kind == "function" {
+	switch kind {
+	case "menuentry", "hiddenentry", "submenu":
+	default:
+		return p.command(words, line)
+	case "function":
 		if len(words) > 1 {
 			p.env.functions[words[1].text] = body
 		}
@@ -193,6 +191,9 @@ func (p *grub) braces(words []word, s *scanner, line int) error {
 		return err
 	}
 	title, id, args := titleAndID(words[1:])
+	if kind == "hiddenentry" {
+		title.why = or(title.why, p.says("whether this GRUB knows "+kind)) // that of SUSE does
+	}
 	it := item{title: title.text, id: id.text, snippet: body, args: args, submenu: kind == "submenu", at: -1, why: or(p.doubt(), or(title.why, id.why))}
 	it.title = it.title[:min(len(it.title), maxTitle)]
 	it.id = it.id[:min(len(it.id), maxTitle)]

@@ -35,7 +35,7 @@ func TestGRUBRuns(t *testing.T) {
 		"boot/grub/empty.cfg":   "set color=blue\n",
 		"boot/grub/other.cfg":   "timeout=7\nset default=1\nmenuentry o1 { linux /o1 $from }\nmenuentry o2 { linux /o2 $from }\n",
 		"boot/grub/waits.cfg":   "menuentry w { linux /w }\n",
-		"boot/grub/returns.cfg": "menuentry r { linux /r }\nreturn\nmenuentry never { linux /never }\n",
+		"boot/grub/returns.cfg": "menuentry r { linux /r }\nreturn\nmenuentry 'goes on' { linux /on }\n",
 		"boot/grub/grubenv":     "# GRUB Environment Block\nsaved_entry=b\nnext_entry=\n####",
 		"boot/grub/circle.cfg":  "source /boot/grub/circle.cfg\nconfigfile /boot/grub/grub.cfg\nmenuentry c { linux /c }\n",
 	}
@@ -62,11 +62,14 @@ if test -s /boot/memtest; then menuentry d { linux /d }; fi`, []string{"*a: a", 
 if [ -e (hd0,msdos1)/boot/x ]; then menuentry a { linux /a }; fi
 menuentry b { linux /b }`, []string{"*a: a ?" + here + "2: whether [ -e (hd0,msdos1)/boot/x ]", "b: b"}, ""},
 		"strings and numbers": {`
-x=3 y=
+x=3
 if [ 3 -gt 2 -a "$none" = "" -a -z "$none" -a -n a -a ! ( a = b ) ]; then menuentry a { linux /a }; fi
 if [ 3 -le 2 ]; then menuentry b { linux /b }; fi
 if [ ]; then menuentry c { linux /c }; fi
-if [ "$none" ]; then menuentry d { linux /d }; fi`, []string{"*a: a"}, ""},
+if [ -z ]; then menuentry e { linux /e }; fi
+if [ $none = x ]; then menuentry f { linux /f }; fi
+if [ "" b ]; then menuentry g { linux /g }; fi
+if [ "$none" ]; then menuentry d { linux /d }; fi`, []string{"*a: a", "c: c", "e: e", "f: f"}, ""},
 		"commands that may fail": {`
 if loadfont unicode; then
   set gfx=auto
@@ -142,7 +145,7 @@ menuentry e { search --set here --fs-uuid 2026-01-02-03-04-05-06 ; linux ($here)
 		"configfile":                 {"from=x\nexport from\ntimeout=3\nmenuentry a { linux /a }\nconfigfile $prefix/other.cfg\nmenuentry b { linux /b }", []string{"o1: o1 x", "*o2: o2 x"}, ""},
 		"configfile without entries": {"configfile $prefix/empty.cfg\nconfigfile /none.cfg\nmenuentry a { linux /a $color }", []string{"*a: a"}, ""},
 		"an entry that is a menu":    {"menuentry a { configfile /boot/grub/other.cfg }\nmenuentry b { linux /b }", []string{"a>o1: o1", "*a>o2: o2", "b: b"}, ""},
-		"source":                     {"source $prefix/more.cfg\n. /boot/grub/returns.cfg\nmenuentry a { linux /a }", []string{"*more: more", "r: r", "a: a"}, ""},
+		"source":                     {"source $prefix/more.cfg\n. /boot/grub/returns.cfg\nmenuentry a { linux /a }", []string{"*more: more", "r: r", "goes on: on", "a: a"}, ""},
 		"a circle":                   {"source /boot/grub/circle.cfg\nmenuentry a { linux /a }", []string{"*c: c", "a: a"}, ""},
 		"saved":                      {"load_env\nset default=\"$saved_entry\"\nmenuentry a { linux /a }\nmenuentry b { linux /b }", []string{"a: a", "*b: b"}, ""},
 		"saved elsewhere": {"load_env --file (hd0)/grubenv\nset default=\"${saved_entry}\"\nmenuentry a { linux /a }\nmenuentry b { linux /b }", []string{"a: a", "b: b"},
@@ -150,6 +153,20 @@ menuentry e { search --set here --fs-uuid 2026-01-02-03-04-05-06 ; linux ($here)
 		"what probe finds": {"probe -u $root --set=u\nmenuentry a { linux /a root=UUID=$u }", []string{"*a: a root=UUID= ?" + here + "2: whether probe -u cd0 --set=u succeeds"}, ""},
 		"blscfg":           {"insmod blscfg\nblscfg\n", nil, here + "3: what blscfg adds to the menu"},
 		"Xen":              {"menuentry Xen { multiboot2 /xen.gz; module2 /vmlinuz }\nmenuentry a { linux /a }", []string{"a: a"}, here + "2: multiboot2 boots another kernel first"},
+		"hidden": {`
+default=1
+if [ $grub_platform = pc ]; then
+	hiddenentry "Text mode" --hotkey "t" {
+		set textmode=true
+		default=0
+	}
+fi
+menuentry a { linux /a $textmode }
+default=a`, []string{"*a: a"}, ""},
+		"a number behind a hidden one": {`
+default=1
+hiddenentry "Text mode" { true }
+menuentry a { linux /a }`, []string{"a: a"}, here + "3: whether this GRUB knows hiddenentry"},
 		"eval": {`
 args="quiet splash"
 eval "
@@ -161,7 +178,14 @@ menuentry 'a' {
 		"words to translate": {`menuentry $"An entry" { linux /a }`, []string{"*An entry: a"}, ""},
 		"no menu at all":     {"linux /boot/vmlinuz quiet\ninitrd /boot/initrd\nboot\n", []string{"*: boot/vmlinuz quiet"}, ""},
 		"boots unless":       {"linux /boot/vmlinuz\nif keystatus --shift; then true; else boot; fi\nmenuentry a { linux /a }", []string{"a: a"}, here + "3: whether keystatus --shift succeeds"},
-		"ends unless":        {"if keystatus --shift; then return; fi\nmenuentry a { linux /a }", []string{"a: a"}, here + "2: whether keystatus --shift succeeds"},
+		"leaves unless":      {"if keystatus --shift; then exit; fi\nmenuentry a { linux /a }", []string{"a: a"}, here + "2: what the menu holds behind exit"},
+		"returns unless": {"function f { if keystatus --shift; then return; fi; menuentry b { linux /b } }\nf\nmenuentry a { linux /a }",
+			[]string{"b: b", "a: a"}, here + "2: whether keystatus --shift succeeds"},
+		"returns": {`
+function f { return 1; menuentry never { linux /never } }
+if f; then menuentry a { linux /a }; else menuentry b { linux /b }; fi
+if f; then true; else c=1 d=2; set e=3 f=4; fi
+menuentry c { linux /c $c$d $e$f }`, []string{"*b: b", "c: c 1 3"}, ""},
 		"a variable of words": {"set args=\"console=tty0 console=ttyS0\"\nmenuentry a { linux /a $args \"$args\" }",
 			[]string{"*a: a console=tty0 console=ttyS0 console=tty0 console=ttyS0"}, ""},
 		"only the last initrd": {"menuentry a { linux /a; initrd /1; initrd /2 /3 }", []string{"*a: a"}, ""},

@@ -42,13 +42,21 @@ func (p *grub) eval(words []word, line int) error {
 	return err
 }
 
-// leave ends what is run, where that is sure.
-func (p *grub) leave(how stop) {
+// leave ends a function, where it is sure that it is come to. Nothing else can be
+// left so: of a file, GRUB goes on reading.
+func (p *grub) leave(words []word) {
+	if p.calls == 0 {
+		p.result = no
+		return
+	}
 	if why := p.doubt(); why != "" {
 		p.level.doubt = or(p.level.doubt, why)
 		return
 	}
-	p.stop = how
+	p.stop = returns
+	if len(words) > 1 {
+		p.result = truthOf(strings.Trim(words[1].text, "0") == "")
+	}
 }
 
 func (p *grub) source(words []word) error {
@@ -65,11 +73,7 @@ func (p *grub) source(words []word) error {
 		p.result = no
 		return nil
 	}
-	err := p.file(name, p.text)
-	if p.stop == returns {
-		p.stop = goesOn
-	}
-	return err
+	return p.file(name, p.text)
 }
 
 // configfile shows another menu in place of the one that is read; of a menu's

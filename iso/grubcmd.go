@@ -22,19 +22,17 @@ func (p *grub) command(words []word, line int) error {
 
 func (p *grub) do(words []word, line int) error {
 	name := words[0].text
-	if key, text, ok := strings.Cut(name, "="); ok && len(words) == 1 && variable.MatchString(key) {
-		return p.set(key, value{text, words[0].why}) // as set has it
+	if key, text, ok := strings.Cut(name, "="); ok && words[0].bare && variable.MatchString(key) {
+		return p.set(key, value{text, words[0].why}) // what follows is not looked at
 	}
 	if f, ok := p.env.functions[name]; ok {
 		return p.call(f, words)
 	}
 	switch name {
 	case "set":
-		for _, w := range words[1:] {
-			if key, text, ok := strings.Cut(w.text, "="); ok {
-				if err := p.set(key, value{text, w.why}); err != nil {
-					return err
-				}
+		if len(words) > 1 { // the others are not looked at
+			if key, text, ok := strings.Cut(words[1].text, "="); ok {
+				return p.set(key, value{text, words[1].why})
 			}
 		}
 	case "unset":
@@ -70,7 +68,7 @@ func (p *grub) do(words []word, line int) error {
 	case "configfile":
 		return p.configfile(words)
 	case "return":
-		p.leave(returns)
+		p.leave(words)
 	case "exit", "normal_exit", "halt", "reboot":
 		if p.entry == nil {
 			p.level.doubt = or(p.level.doubt, p.says("what the menu holds behind "+name))

@@ -18,6 +18,7 @@ type scanner struct {
 	started bool   // the word: it may be empty, between quotes
 	quoted  bool   // the word, or a part of it; a variable's value is, too
 	quotes  bool   // around the word, or a part of it: eval may have a whole menu between them
+	bare    bool   // the word begins with a letter as it stands
 	glob    bool   // the word has a * or ? that GRUB may put files' names for
 	why     string // of the word
 }
@@ -26,6 +27,7 @@ type scanner struct {
 type word struct {
 	value
 	plain bool // neither quoted nor a variable's
+	bare  bool // it begins so
 	glob  bool
 }
 
@@ -66,6 +68,7 @@ func (s *scanner) command(get func(string) value) (words []word, end byte, err e
 			err = s.expand(get, false)
 		default:
 			s.glob = s.glob || c == '*' || c == '?'
+			s.bare = s.bare || !s.started
 			s.word.WriteByte(c)
 			s.started = true
 		}
@@ -109,7 +112,7 @@ func (s *scanner) block() (text string, line int) {
 		}
 		s.word.Reset()
 	}
-	s.started, s.quoted, s.quotes, s.glob = false, false, false, false
+	s.started, s.quoted, s.quotes, s.bare, s.glob = false, false, false, false, false
 	return s.text[start:], line
 }
 
@@ -161,13 +164,13 @@ func (s *scanner) double(get func(string) value) error {
 
 // finish ends the word, if there is one.
 func (s *scanner) finish() error {
-	text, w := "", word{value: value{why: s.why}, plain: !s.quoted, glob: s.glob}
+	text, w := "", word{value: value{why: s.why}, plain: !s.quoted, bare: s.bare, glob: s.glob}
 	started, quotes := s.started, s.quotes
 	if started {
 		text = s.word.String()
 	}
 	s.word.Reset()
-	s.started, s.quoted, s.quotes, s.glob, s.why = false, false, false, false, ""
+	s.started, s.quoted, s.quotes, s.bare, s.glob, s.why = false, false, false, false, false, ""
 	if !started {
 		return nil
 	}

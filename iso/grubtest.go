@@ -15,6 +15,9 @@ func (p *grub) test(words []word) truth {
 		}
 		args = args[:len(args)-1]
 	}
+	if len(args) == 0 {
+		return yes
+	}
 	t := &tester{grub: p, args: args}
 	return t.or(0)
 }
