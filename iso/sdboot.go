@@ -62,6 +62,7 @@ type loaderEntry struct {
 	id, sortKey, machine, version string
 	arch                          string
 	exhausted                     bool // it was tried too often
+	there                         bool // what it starts is
 }
 
 // systemdBoot reads systemd-boot's menu of a volume; nil where there is none.
@@ -87,6 +88,7 @@ func (f *finder) systemdBoot(v *volume, arch []string) (*Menu, error) {
 				entries = append(entries, loaderEntry{
 					Entry: *e, id: e.ID, sortKey: or(release["IMAGE_ID"], release["ID"]),
 					version: or(release["IMAGE_VERSION"], or(release["VERSION"], release["VERSION_ID"])),
+					there:   true,
 				})
 			}
 		}
@@ -101,20 +103,25 @@ func (f *finder) systemdBoot(v *volume, arch []string) (*Menu, error) {
 	} else if err == nil {
 		def, err = f.loaderConf(m)
 	}
-	first, at := -1, -1
+	best := 0
 	for _, e := range entries {
 		index := -1
 		if e.Kernel != "" {
 			index = len(m.Entries)
 			m.Entries = append(m.Entries, e.Entry)
 		}
+		// What is not there is not shown, and so is not the default either, unless
+		// nothing else is.
+		rank := 1
 		id := strings.ToLower(e.id)
-		named := glob(def, id) || glob(def, strings.TrimSuffix(id, ".conf"))
-		if first < 0 {
-			first, m.Default, m.boots = 0, index, e.Title
+		if e.there {
+			rank = 2
+			if glob(def, id) || glob(def, strings.TrimSuffix(id, ".conf")) {
+				rank = 3
+			}
 		}
-		if at < 0 && named {
-			at, m.Default, m.boots = 0, index, e.Title
+		if rank > best {
+			best, m.Default, m.boots = rank, index, e.Title
 		}
 	}
 	if m.Doubt != "" {
@@ -235,6 +242,13 @@ func (f *finder) typeOne(v *volume, name string) (loaderEntry, error) {
 		}
 		err = ukiErr
 	}
+	if program == "" {
+		program = e.Kernel
+	} else {
+		program = inVolume(program)
+	}
+	_, dir, statErr := f.stat(program)
+	e.there = program != "" && statErr == nil && !dir
 	return e, err
 }
 

@@ -51,6 +51,9 @@ func TestSystemdBoot(t *testing.T) {
 			"loader/entries/arm.conf":     kernel("arm") + "architecture aa64\n",
 			"loader/entries/new+3-0.conf": kernel("counted") + "architecture x64\n",
 		}, []string{"*new: efi.img:/new", "old: efi.img:/old", "rescue: efi.img:/rescue", "plain: efi.img:/plain", "counted: efi.img:/counted", "tried: efi.img:/tried"}, 0, ""},
+		"what is not there": {map[string]string{"loader/loader.conf": "default b.conf", "loader/entries/a.conf": kernel("a"), "loader/entries/b.conf": kernel("none"), "loader/entries/c.conf": "title c\nefi /none.efi\n"},
+			[]string{"none: efi.img:/none", "*a: efi.img:/a"}, 0, ""},
+		"all of it is not there": {map[string]string{"loader/loader.conf": "", "loader/entries/b.conf": kernel("none")}, []string{"*none: efi.img:/none"}, 0, ""},
 		"of another processor": {map[string]string{"EFI/BOOT/BOOTAA64.EFI": loader, "loader/entries/a.conf": kernel("a") + "architecture AA64\n", "loader/entries/b.conf": kernel("b") + "architecture x64\n"},
 			[]string{"*a: efi.img:/a"}, 0, ""},
 		"a shell": {map[string]string{"loader/loader.conf": "default b.conf", "loader/entries/a.conf": kernel("a"), "loader/entries/b.conf": "efi /shell.efi\n"}, []string{"a: efi.img:/a"}, 0, ""},
@@ -68,6 +71,12 @@ func TestSystemdBoot(t *testing.T) {
 		}, []string{"*BOOTX64.EFI: efi.img:/EFI/BOOT/BOOTX64.EFI:.linux console=ttyS0 root=LABEL=A"}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			for _, k := range strings.Fields("a/vmlinuz a b aa one two old new rescue plain counted tried arm c d shell.efi") {
+				tt.files[k] = "kernel"
+			}
+			if name == "one" { // a is a folder there
+				delete(tt.files, "a")
+			}
 			esp := volumeOf("efi.img", tt.files)
 			menus, err := menusOf(efiOnly, volumeOf("", nil), esp)
 			require.NoError(t, err)
