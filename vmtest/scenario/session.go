@@ -108,10 +108,10 @@ func (s *session) kernelArgs() []string {
 		return nil
 	}
 	for _, m := range s.image.Menus {
-		if m.Default < 0 || m.Default >= len(m.Entries) {
-			continue
+		if m.Default < 0 || m.Default >= len(m.Entries) || m.Platform != "" && (m.Platform == "efi") != (loader == "grub") {
+			continue // or it is the other firmware's
 		}
-		if args == nil || m.Loader == loader {
+		if args == nil || m.Loader == loader || m.Platform == "efi" {
 			args = m.Entries[m.Default].Args
 		}
 	}
