@@ -207,6 +207,19 @@ menuentry b $menuentry_id_option two { linux /b }`, []string{"a: a", "*b: b"}, "
 	}
 }
 
+// TestGRUBDevices: a partition of the image goes by its names, too.
+func TestGRUBDevices(t *testing.T) {
+	esp := volumeOf("partition 1", map[string]string{"EFI/BOOT/grub.cfg": "search --set=root --label ROOT\nconfigfile /boot/grub/grub.cfg\n"})
+	root := volumeOf("partition 2", map[string]string{"boot/vmlinuz": "k", "boot/grub/grub.cfg": "timeout=1\nmenuentry a { set root=(hd0,gpt2); linux /boot/vmlinuz }\n" +
+		"menuentry b { linux (hd0,2)/boot/vmlinuz }\nmenuentry c { linux (hd1,gpt2)/boot/vmlinuz }\nmenuentry d { linux /boot/vmlinuz $root }\n"})
+	esp.devices, root.devices, root.label = []string{"hd0,gpt1"}, []string{"hd0,gpt2", "hd0,2"}, "ROOT"
+	m, err := parseGRUB("partition 1:/EFI/BOOT/grub.cfg", "efi", "x86_64", &reading{volumes: volumes{esp, root}})
+	require.NoError(t, err)
+	assert.Equal(t, "partition 2:/boot/grub/grub.cfg", m.File)
+	assert.Equal(t, []string{"*a: partition 2:/boot/vmlinuz", "b: partition 2:/boot/vmlinuz", "c: (hd1,gpt2)/boot/vmlinuz",
+		"d: partition 2:/boot/vmlinuz hd0,gpt2 ?what GRUB calls the image's device"}, seen(m))
+}
+
 // TestGRUBTimeouts: of the menu that is shown.
 func TestGRUBTimeouts(t *testing.T) {
 	for text, want := range map[string]time.Duration{

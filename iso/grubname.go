@@ -8,12 +8,10 @@ import (
 	"strings"
 )
 
-// cdDevice is what GRUB calls the ISO's own tree, of a CD.
-const cdDevice = "cd0"
-
+// deviceOf is what GRUB calls a volume.
 func deviceOf(v *volume) string {
-	if v.name == "" {
-		return cdDevice
+	if len(v.devices) > 0 {
+		return v.devices[0]
 	}
 	return v.name
 }
@@ -21,11 +19,8 @@ func deviceOf(v *volume) string {
 // on is the volume that a device's name is of; nil for one that is not the
 // image.
 func (p *grub) on(device string) *volume {
-	if device == "cd" {
-		device = cdDevice
-	}
 	for _, v := range p.volumes {
-		if deviceOf(v) == device {
+		if slices.Contains(v.devices, device) || deviceOf(v) == device {
 			return v
 		}
 	}

@@ -28,8 +28,12 @@ func volumeOf(name string, files map[string]string) *volume {
 	for name, text := range files {
 		all[name] = &fstest.MapFile{Data: []byte(text)}
 	}
+	var devices []string
+	if name == "" {
+		devices = []string{"cd0", "cd"}
+	}
 	return &volume{
-		name: name, paths: slices.Sorted(maps.Keys(files)),
+		name: name, devices: devices, paths: slices.Sorted(maps.Keys(files)),
 		open: func(name string) (io.ReaderAt, int64, error) {
 			data, err := fs.ReadFile(all, name)
 			return bytes.NewReader(data), int64(len(data)), err

@@ -11,12 +11,15 @@ import (
 // volume is one file system of the image that a boot loader reads: the ISO's
 // own tree, or that of a file or partition in it.
 type volume struct {
-	name  string   // of what holds it; "" for the ISO's own tree
-	label string   // what a loader finds it by
-	uuid  string   // likewise
-	paths []string // in the order of the walk, without leading slash
-	stat  func(name string) (size int64, dir bool, err error)
-	open  func(name string) (r io.ReaderAt, size int64, err error)
+	name  string // of what holds it; "" for the ISO's own tree
+	label string // what a loader finds it by
+	uuid  string // likewise
+	// devices are GRUB's names for it, such as hd0,gpt1, the one that GRUB itself
+	// would use first; none where nobody can tell.
+	devices []string
+	paths   []string // in the order of the walk, without leading slash
+	stat    func(name string) (size int64, dir bool, err error)
+	open    func(name string) (r io.ReaderAt, size int64, err error)
 }
 
 // read is the first limit bytes of a file.
@@ -176,9 +179,10 @@ func uuidOf(descriptor []byte) string {
 // treeVolume is the ISO's own tree.
 func (img *Image) treeVolume() *volume {
 	return &volume{
-		label: img.VolumeID,
-		uuid:  img.uuid,
-		paths: img.tree.paths,
+		label:   img.VolumeID,
+		uuid:    img.uuid,
+		devices: []string{"cd0", "cd"}, // as GRUB under OVMF has it
+		paths:   img.tree.paths,
 		stat: func(name string) (int64, bool, error) {
 			e, ok := img.tree.find(name)
 			if !ok {
