@@ -73,6 +73,11 @@ func TestMenuFacts(t *testing.T) {
 			"image-menu": {check.Holds, ""}, "image-boot-menu": {check.Unknown, "boot/grub/grub.cfg:2: whether keystatus"},
 			"image-console": {check.Unknown, "what boot/grub/grub.cfg (efi) boots by itself cannot be told"}, "image-boot-files": {check.Unknown, "cannot be told"},
 		}},
+		"a link": {func() smalliso.Image {
+			s := grubOnly("timeout=1\nmenuentry a {\nlinux /boot/vmlinuz " + menuArgs + "\ninitrd /install/initrd\n}\n")
+			s.Files["boot/vmlinuz"], s.Files["install"] = "-> bzImage", "-> boot"
+			return s
+		}(), want{"image-boot-files": {check.Holds, "initrd boot/initrd: gzip, kernel boot/bzImage: x86_64"}}},
 		"another disk": {grubOnly("timeout=1\nmenuentry d { chainloader (hd0)+1 }\n" + sound), want{
 			"image-boot-menu": {check.Broken, `its default is none of its 1 entries that boot Linux: it is "d"`},
 			"image-console":   {check.Holds, ""},

@@ -43,6 +43,9 @@ func (p *grub) name(v value) string {
 	device, sought := p.lost(device)
 	file = path.Clean("/" + file)
 	on := p.on(device)
+	if on != nil && on.follow != nil {
+		file = "/" + on.follow(file)
+	}
 	switch {
 	case on == nil:
 		return "(" + or(device, "?") + ")" + file

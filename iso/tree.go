@@ -16,6 +16,7 @@ import (
 // up to 4 GiB at a time, and follows continuations in a circle.
 type tree struct {
 	byPath map[string]entry
+	links  map[string]string // symbolic links, of Rock Ridge
 	folded map[string]string // lower-case path to path
 	paths  []string          // in the order of the walk
 }
@@ -57,6 +58,7 @@ func newWalker(r io.ReaderAt, size int64) *walker {
 }
 
 type walker struct {
+	link string // of the record whose name was read last
 	r    io.ReaderAt
 	size int64
 	tree
@@ -130,6 +132,12 @@ func (w *walker) visit(dir string, e entry, depth int) error {
 		} else {
 			w.add(name, e)
 		}
+		if w.link != "" {
+			if w.names -= int64(len(w.link)); w.links == nil {
+				w.links = map[string]string{}
+			}
+			w.links[name] = w.link
+		}
 		more = ""
 		if rec[25]&0x80 != 0 {
 			more = name
@@ -149,6 +157,7 @@ func (w *walker) visit(dir string, e entry, depth int) error {
 // name is a record's Rock Ridge name, else its plain one; hidden is set for
 // "." and "..", and for a folder that stands elsewhere in truth.
 func (w *walker) name(rec []byte, root bool) (name string, hidden bool, err error) {
+	w.link = ""
 	n := int(rec[32])
 	plain := rec[33 : 33+n]
 	fields := rec[33+n:]
@@ -190,6 +199,13 @@ func (w *walker) rockRidge(fields []byte) (name string, relocated bool, err erro
 				}
 			case "RE":
 				relocated = true
+			case "SL":
+				if n > 5 {
+					w.target(f[5:])
+				}
+				if len(w.link) > maxPath {
+					return "", false, fmt.Errorf("malformed: a link of more than %d bytes", maxPath)
+				}
 			case "CE":
 				if n < 28 {
 					return "", false, errors.New("malformed: a short continuation")
@@ -211,6 +227,58 @@ func (w *walker) rockRidge(fields []byte) (name string, relocated bool, err erro
 		}
 		fields = next
 	}
+}
+
+// target adds to the link the components of a field: flags, a length and a name
+// each.
+func (w *walker) target(f []byte) {
+	const more, dot, dotdot, root = 1, 2, 4, 8
+	for len(f) >= 2 && len(f) >= 2+int(f[1]) {
+		flags, text := f[0], string(f[2:2+int(f[1])])
+		f = f[2+int(f[1]):]
+		switch {
+		case flags&dot != 0:
+			text = "."
+		case flags&dotdot != 0:
+			text = ".."
+		case flags&root != 0:
+			text = ""
+		}
+		w.link += text
+		if flags&more == 0 {
+			w.link += "/"
+		}
+	}
+}
+
+// follow is where the links on a path lead; nowhere else than the path where
+// there are none, or too many.
+func (t *tree) follow(name string) string {
+	const most = 16
+	is := path.Clean("/" + name)[1:]
+	if len(t.links) == 0 {
+		return is
+	}
+	for range most {
+		changed := false
+		for at := 1; at <= len(is) && !changed; at++ {
+			if at < len(is) && is[at] != '/' {
+				continue
+			}
+			link, ok := t.links[is[:at]]
+			if !ok {
+				continue
+			}
+			if !strings.HasPrefix(link, "/") {
+				link = path.Join(path.Dir(is[:at]), link)
+			}
+			is, changed = path.Clean("/" + link + is[at:])[1:], true
+		}
+		if !changed || len(is) > maxPath {
+			return is
+		}
+	}
+	return is
 }
 
 func (t *tree) add(name string, e entry) {

@@ -29,6 +29,31 @@ func TestRockRidge(t *testing.T) {
 	assert.True(t, relocated)
 }
 
+// TestRockRidgeLinks: where a link leads, and what is behind a link that is a
+// folder.
+func TestRockRidgeLinks(t *testing.T) {
+	w := newWalker(bytes.NewReader(nil), sector)
+	for fields, want := range map[string]string{
+		"SL\x0d\x01\x00\x00\x06kernel":                       "kernel/",
+		"SL\x0d\x01\x00\x08\x00\x04\x00\x00\x02vm":           "/../vm/",
+		"SL\x0a\x01\x01\x01\x03vmlSL\x0a\x01\x00\x00\x03inu": "vmlinu/",
+		"SL\x07\x01\x00\x02\x00":                             "./",
+		"SL\x08\x01\x00\x00\xffx":                            "",
+	} {
+		w.link = ""
+		_, _, err := w.rockRidge([]byte(fields))
+		require.NoError(t, err)
+		assert.Equal(t, want, w.link, "%q", fields)
+	}
+	links := tree{links: map[string]string{"vmlinuz": "live/vmlinuz-6.1", "debian": ".", "a": "b/", "b": "a", "out": "../../x", "live/up": "/boot/", "self": "self/x"}}
+	for name, want := range map[string]string{
+		"/vmlinuz": "live/vmlinuz-6.1", "debian/debian/live/x": "live/x", "live/up/k": "boot/k", "out": "x", "live/vmlinuz": "live/vmlinuz", "": "",
+	} {
+		assert.Equal(t, want, links.follow(name), name)
+	}
+	assert.NotPanics(t, func() { links.follow("a"); links.follow("self") })
+}
+
 // A record of a folder whose name continues at a byte of the image.
 func record(extent, size uint32, flags byte, name, length uint32) []byte {
 	rec := make([]byte, 62)

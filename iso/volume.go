@@ -18,8 +18,11 @@ type volume struct {
 	// would use first; none where nobody can tell.
 	devices []string
 	paths   []string // in the order of the walk, without leading slash
-	stat    func(name string) (size int64, dir bool, err error)
-	open    func(name string) (r io.ReaderAt, size int64, err error)
+	// follow is where symbolic links lead, for who follows them; nil for a
+	// volume without.
+	follow func(name string) string
+	stat   func(name string) (size int64, dir bool, err error)
+	open   func(name string) (r io.ReaderAt, size int64, err error)
 }
 
 // read is the first limit bytes of a file.
@@ -183,6 +186,7 @@ func (img *Image) treeVolume() *volume {
 		uuid:    img.uuid,
 		devices: []string{"cd0", "cd"}, // as GRUB under OVMF has it
 		paths:   img.tree.paths,
+		follow:  img.tree.follow,
 		stat: func(name string) (int64, bool, error) {
 			e, ok := img.tree.find(name)
 			if !ok {
