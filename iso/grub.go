@@ -176,13 +176,13 @@ func (p *grub) braces(words []word, s *scanner, line int) error {
 	}
 	switch kind {
 	case "menuentry", "hiddenentry", "submenu":
-	default:
-		return p.command(words, line)
 	case "function":
 		if len(words) > 1 {
 			p.env.functions[words[1].text] = body
 		}
 		return p.spend(entryCost)
+	default:
+		return p.command(words, line)
 	}
 	if p.entry != nil {
 		return nil // GRUB shows it in no menu that boots by itself

@@ -163,6 +163,13 @@ if [ $grub_platform = pc ]; then
 fi
 menuentry a { linux /a $textmode }
 default=a`, []string{"*a: a"}, ""},
+		"a hidden one first": {`
+hiddenentry "Text mode" { true }
+menuentry a { linux /a }`, []string{"a: a"}, here + "2: whether this GRUB knows hiddenentry"},
+		"a submenu that may not be shown": {`
+default=m
+if x; then submenu m { menuentry a { linux /a }; }; fi
+menuentry b { linux /b }`, []string{"*m>a: a ?" + here + "3: whether x succeeds", "b: b"}, ""},
 		"a number behind a hidden one": {`
 default=1
 hiddenentry "Text mode" { true }

@@ -29,6 +29,7 @@ func (p *grub) make(l *level, titles string, depth int) error {
 			if err := p.script(it.snippet); err != nil {
 				return err
 			}
+			it.level.within(it.why)
 			if err := p.make(it.level, title, depth+1); err != nil {
 				return err
 			}
@@ -50,12 +51,20 @@ func (p *grub) make(l *level, titles string, depth int) error {
 		p.undo(kept)
 		if sub != nil && it.at < 0 {
 			it.level = sub
+			sub.within(it.why)
 			if err := p.make(sub, title, depth+1); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// within puts what a menu shows in doubt for the reason that it itself is.
+func (l *level) within(why string) {
+	for i := range l.items {
+		l.items[i].why = or(l.items[i].why, why)
+	}
 }
 
 // below is a title behind those of the submenus that it stands in, cut where
@@ -88,6 +97,9 @@ func (p *grub) choose(top *level) {
 		switch {
 		case it.level == nil:
 			p.menu.Default, p.menu.Doubt, p.menu.boots = it.at, it.doubt, it.title
+			if it.at < 0 {
+				p.menu.Doubt = or(it.doubt, it.why)
+			}
 			return
 		case it.submenu: // its own timeout is not waited for
 			l, def = it.level, value{text: rest}
