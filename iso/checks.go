@@ -213,17 +213,18 @@ func (v *view) imageChecks() []check.Check {
 		},
 		{
 			ID: "image-root-filesystem", Condition: "the root file system inside the image can be read", Needs: []string{"image-opens"},
-			How: "find the squashfs in the ISO and list its top folder", Remedy: "build the image again; without it only a boot can tell what is inside",
+			How:     "find the squashfs or ext4 in the ISO, and what live-boot, casper or Manjaro stacks on it, and list the top folder",
+			Remedy:  "build the image again; without it only a boot can tell what is inside",
 			Timeout: buildTimeout, Applies: v.hasRoot, Probe: v.onImage(rootFilesystem),
 		},
 		{
 			ID: "image-architecture", Condition: "kernel and programs are for the machine's processor", Needs: []string{"image-boot-files", "image-root-filesystem"},
-			How: "bzImage header of the kernel, ELF header of the shell", Remedy: "build the image, and the kernel that it boots, for x86_64",
+			How: "bzImage header of the kernel, ELF header of the shell", Remedy: "build the image, its kernel and what it holds, for x86_64",
 			Probe: v.onImage(architecture),
 		},
 		{
 			ID: "image-commands", Condition: "every command of the contract is in the image", Needs: []string{"image-root-filesystem"},
-			How: "look for the names in the PATH's folders", Remedy: "add the packages to environment.systemPackages",
+			How: "look for the names in the PATH's folders; of a link to busybox, for the applet in it", Remedy: "install the packages that have them into the image's root file system",
 			Applies: v.ifCommands(), Probe: v.onRoot(v.commands),
 		},
 		{
@@ -244,18 +245,22 @@ func (v *view) imageChecks() []check.Check {
 		},
 		{
 			ID: "image-autologin", Condition: "the console logs the contract's user in", Needs: []string{"image-root-filesystem"},
-			How: "--autologin of the console's getty", Remedy: "set services.getty.autologinUser, or add a drop-in to serial-getty@ttyS0.service",
+			How:     "what the init starts on the console: systemd's getty, /etc/inittab (sysvinit, busybox), OpenRC's agetty services, runit's and s6's run scripts",
+			Remedy:  "let the init start the console's getty with --autologin, or a shell in place of it",
 			Applies: v.ifAutomatic(), Probe: v.onRoot(v.autologin),
 		},
 		{
 			ID: "image-sudo", Condition: "the login user becomes root without a password", Needs: []string{"image-root-filesystem"},
-			How: "the rules for the user and its groups in /etc/sudoers and /etc/sudoers.d", Remedy: "set security.sudo.wheelNeedsPassword = false, or add a NOPASSWD rule",
+			How: "the rules for the user and its groups in /etc/sudoers and /etc/sudoers.d", Remedy: "add a NOPASSWD rule for the user or one of its groups",
 			Applies: v.ifPasswordless(), Probe: v.onRoot(v.sudo),
 		},
 	}
 	checks = append(checks, v.initrdChecks()...)
-	for i := range checks {
+	for i, c := range checks {
 		checks[i].Section = check.SectionImage
+		if ways[c.ID] != nil {
+			checks[i].Probe = v.inItsWay(c.ID, c.Probe)
+		}
 	}
 	return checks
 }

@@ -234,9 +234,17 @@ func (r *Root) liveSudo() string {
 
 func (v *view) sudo(r *Root) check.Result {
 	user := v.Contract.Login.User
+	if methods := v.Contract.Root.Methods; len(methods) > 0 && !strings.HasPrefix(methods[0], "sudo") {
+		return check.Doubt(fmt.Sprintf("the contract's way to root is %q, and only sudo's rules are looked into", methods[0]))
+	}
 	lines, ok, err := r.Sudo(user)
 	switch {
-	case err != nil:
+	case err != nil && r.liveSudo() == "":
+		for _, other := range []string{"doas", "run0", "pkexec"} {
+			if missing := r.Missing([]string{"sudo", other}); slices.Equal(missing, []string{"sudo"}) {
+				return check.Doubt(fmt.Sprintf("%s; there is no sudo, but %s, whose rules are not looked into", err, other))
+			}
+		}
 		return check.Break(err.Error())
 	case ok:
 		return check.Hold(lines[0].String())

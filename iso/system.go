@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,37 +15,66 @@ var commandFolders = []string{
 	"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin",
 }
 
-// Missing is those of the commands that no folder of the PATH has.
+// Missing is those of the commands that no folder of the PATH has. A link that
+// leads nowhere is none, and one to a busybox that lacks the applet.
 func (r *Root) Missing(commands []string) []string {
-	have := map[string]bool{}
+	var missing []string
 	_ = r.img.ask(func() error {
-		for _, folder := range commandFolders {
-			for _, name := range r.names(folder) {
-				have[name] = true
-			}
-		}
+		missing = r.missing(commands)
 		return nil
 	})
-	var missing []string
+	return missing
+}
+
+func (r *Root) missing(commands []string) (missing []string) {
+	applets := map[string]string{} // the text of each busybox
+	has := func(dir, name string) bool {
+		at, n, err := r.resolve(dir + "/" + name)
+		if err != nil || n.kind == folder {
+			return false
+		}
+		if base := path.Base(at); base == name || !strings.HasPrefix(base, "busybox") {
+			return true
+		}
+		text, ok := applets[at]
+		if !ok {
+			if data, err := r.fs.read(n, maxBusybox); err == nil {
+				text = string(data)
+			}
+			applets[at] = text
+		}
+		// What has no list of applets cannot be told by it.
+		return !strings.Contains(text, "\x00busybox\x00") || strings.Contains(text, "\x00"+name+"\x00")
+	}
 	for _, c := range commands {
-		if !have[c] {
+		if !slices.ContainsFunc(commandFolders, func(dir string) bool { return has(dir, c) }) {
 			missing = append(missing, c)
 		}
 	}
 	return missing
 }
 
+// maxBusybox is more than any busybox has; the largest, of Debian, has 2 MB.
+const maxBusybox = 4 << 20
+
+// programs are those that tell what a system is built for, the likeliest first.
+var programs = []string{
+	"/bin/sh", "/usr/bin/sh", "/usr/bin/bash", "/run/current-system/sw/bin/bash", "/run/current-system/sw/bin/sh",
+	"/bin/busybox", "/sbin/init", "/bbin/bb", "/init",
+}
+
 // Architecture is what the system's shell is built for.
 func (r *Root) Architecture() (arch, file string, err error) {
-	candidates := []string{"/bin/sh", "/usr/bin/sh", "/usr/bin/bash", "/run/current-system/sw/bin/bash", "/run/current-system/sw/bin/sh"}
-	for _, file = range candidates {
+	for _, file := range programs {
 		head, readErr := r.ReadFile(file, 64)
-		if readErr != nil {
-			err = readErr
-			continue
+		if readErr == nil {
+			if arch, readErr = elfArch(head); readErr == nil {
+				return arch, file, nil
+			}
 		}
-		arch, err = elfArch(head)
-		return arch, file, err
+		if err == nil || errors.Is(err, errNotThere) {
+			err = readErr
+		}
 	}
 	return "", "", err
 }
