@@ -143,10 +143,11 @@ func (v *view) onImage(probe func(*Image) check.Result) func(context.Context) ch
 // onRoot is a probe of the image's root file system.
 func (v *view) onRoot(probe func(*Root) check.Result) func(context.Context) check.Result {
 	return v.onImage(func(img *Image) check.Result {
-		if img.RootErr != nil {
-			return check.Doubt(img.RootErr.Error())
+		root, whyNot, err := img.system()
+		if root == nil {
+			return check.Doubt(or(whyNot, fmt.Sprint(err)))
 		}
-		return probe(img.Root)
+		return probe(root)
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"bootaudit/contract/check"
+	"bootaudit/internal/initrd"
 )
 
 func (v *view) digest(ctx context.Context) check.Result {
@@ -79,19 +80,23 @@ func bootCatalog(img *Image) check.Result {
 }
 
 func rootFilesystem(img *Image) check.Result {
-	if errors.Is(img.RootErr, errors.ErrUnsupported) {
-		return check.Doubt(img.RootErr.Error())
-	}
-	if img.RootErr != nil {
-		return check.Break(img.RootErr.Error())
-	}
-	if img.Root.System != "" {
-		if !img.Root.Exists(img.Root.System) {
-			return check.Break(fmt.Sprintf("the boot entries' init= names %s, which %s does not have", img.Root.System, img.Root.File))
+	r, whyNot, err := img.system()
+	switch {
+	case whyNot != "":
+		return check.Doubt(whyNot)
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, initrd.ErrBound), errors.Is(err, context.DeadlineExceeded):
+		return check.Doubt(err.Error())
+	case err != nil:
+		return check.Break(err.Error())
+	case r.System != "":
+		if !r.Exists(r.System) {
+			return check.Break(fmt.Sprintf("the boot entries' init= names %s, which %s does not have", r.System, r.File))
 		}
-		return check.Hold(fmt.Sprintf("%s, %d bytes, a NixOS store; the system is %s", img.Root.File, img.Root.Size, img.Root.System))
+		return check.Hold(fmt.Sprintf("%s, %d bytes, a NixOS store; the system is %s", r.File, r.Size, r.System))
+	case r.ram:
+		return check.Hold(fmt.Sprintf("the system is the initramfs: %s, %d bytes, with %s", r.File, r.Size, list(r.List("/"))))
 	}
-	return check.Hold(fmt.Sprintf("%s, %d bytes, with %s", img.Root.File, img.Root.Size, list(img.Root.List("/"))))
+	return check.Hold(fmt.Sprintf("%s, %d bytes, with %s", r.File, r.Size, list(r.List("/"))))
 }
 
 // machineArch is the processor of the machine that vmtest builds, which is an i386
@@ -109,10 +114,11 @@ func architecture(img *Image) check.Result {
 			}
 		}
 	}
-	if img.RootErr != nil {
-		return check.Doubt(img.RootErr.Error())
+	root, whyNot, err := img.system()
+	if root == nil {
+		return check.Doubt(or(whyNot, fmt.Sprint(err)))
 	}
-	arch, file, err := img.Root.Architecture()
+	arch, file, err := root.Architecture()
 	if err != nil {
 		return check.Doubt("no shell found to tell by: " + err.Error())
 	}

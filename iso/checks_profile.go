@@ -59,12 +59,9 @@ func (v *view) doubt(checks []check.Check) {
 // hasRoot says why an image has no root file system to look into.
 func (v *view) hasRoot(ctx context.Context) string {
 	img, err := v.open(ctx)
-	if err != nil || img.Root != nil {
-		return ""
-	}
-	err = img.ask(img.rootless)
 	if err != nil {
 		return ""
 	}
-	return "the image boots into its initrd, and has no other root file system"
+	_, whyNot, _ := img.system()
+	return whyNot
 }

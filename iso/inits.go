@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,29 @@ var inits = []struct{ name, kind string }{
 	{"dinit", "dinit"}, {"finit", "finit"}, {"upstart", "upstart"}, {"procd", "procd"},
 }
 
-var initFiles = []string{"/sbin/init", "/usr/sbin/init", "/init", "/etc/init", "/bin/init"}
+// initFiles are where a kernel looks for its init, in this order; of an initramfs,
+// what comes first is where that goes on to.
+func (r *Root) initFiles() []string {
+	files := []string{"/sbin/init", "/etc/init", "/bin/init", "/usr/sbin/init"}
+	if !r.ram {
+		return files
+	}
+	text, err := r.readFile("/init", maxScript)
+	if err != nil || !strings.HasPrefix(string(text), "#!") {
+		return []string{"/init"}
+	}
+	for _, c := range readRun(string(text), "", "init") {
+		for i, w := range c.command {
+			if slices.Contains(files, w) || w == "/linuxrc" {
+				return []string{w}
+			}
+			if w == "init" && i > 0 && path.Base(c.command[i-1]) == "busybox" && path.IsAbs(c.command[i-1]) {
+				return []string{c.command[i-1]}
+			}
+		}
+	}
+	return []string{"/init"}
+}
 
 // initKind is which init the system has, and the file that tells; "" for one
 // that is not known, and where there is none.
@@ -25,10 +48,13 @@ func (r *Root) initKind() (kind, by string) {
 	if r.System != "" {
 		return "systemd", r.System
 	}
-	for _, name := range initFiles {
+	for _, name := range r.initFiles() {
 		at, n, err := r.resolve(name)
 		if err != nil || n.kind != file {
 			continue
+		}
+		if strings.HasPrefix(at, "bbin/") {
+			return "u-root", name
 		}
 		base := path.Base(at)
 		for _, i := range inits {
@@ -86,14 +112,32 @@ func (r *Root) consoleLogin(device string) (consoleLogin, error) {
 			err = fmt.Errorf("what s6 has compiled cannot be looked into, and no run script logs anybody in: %w", errors.ErrUnsupported)
 		}
 		return l, err
+	case "u-root":
+		return consoleLogin{user: "root", how: "is u-root's, which starts a shell of root's without a login", at: file, file: file}, nil
 	case "":
+		if l, ok := r.initScript(file, device); ok {
+			return l, nil
+		}
 		if file == "" {
-			return consoleLogin{}, fmt.Errorf("no init is known to tell by: none of %s is in the image: %w", list(initFiles), errors.ErrUnsupported)
+			return consoleLogin{}, fmt.Errorf("no init is known to tell by: none of %s is in the image: %w", list(r.initFiles()), errors.ErrUnsupported)
 		}
 		return consoleLogin{}, fmt.Errorf("%s is no init that is known: %w", file, errors.ErrUnsupported)
 	default:
 		return consoleLogin{}, fmt.Errorf("the init is %s (%s), and what it starts cannot be looked into: %w", kind, file, errors.ErrUnsupported)
 	}
+}
+
+// initScript is what an initramfs's /init comes to on a console where it is a
+// script that starts no other init.
+func (r *Root) initScript(file, device string) (consoleLogin, bool) {
+	if !r.ram || file == "" {
+		return consoleLogin{}, false
+	}
+	text, err := r.readFile(file, maxScript)
+	if err != nil {
+		return consoleLogin{}, false
+	}
+	return scriptLogin(file, string(text), device)
 }
 
 // unitLogin is what systemd's getty of the console does.
@@ -140,7 +184,7 @@ func (r *Root) begins(l consoleLogin, command []string, file string, line int, e
 		if err != nil {
 			return l, fmt.Errorf("%s starts %s: %w", at, s.script, err)
 		}
-		inner, ok := scriptLogin(s.script, string(text))
+		inner, ok := scriptLogin(s.script, string(text), "")
 		if !ok {
 			return l, fmt.Errorf("%s starts %s, which cannot be followed: %w", at, s.script, errors.ErrUnsupported)
 		}

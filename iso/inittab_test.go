@@ -56,6 +56,6 @@ func FuzzRunScript(f *testing.F) {
 		if most := (maxGrowth+1)*(len(text)+len(conf)) + 2*slack; size > most {
 			t.Errorf("%d bytes of %d", size, len(text)+len(conf))
 		}
-		scriptLogin("x", text)
+		scriptLogin("x", text, "ttyS0")
 	})
 }

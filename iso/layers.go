@@ -1,8 +1,10 @@
 package iso
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -110,17 +112,12 @@ func casper(img *Image, dir string, layers []string) ([]string, error) {
 				tops = append(tops, name)
 			}
 		}
-		// Ubuntu's live session ends in .live, and its server's in .installer
-		// and the name of a kernel.
-		if live := slices.DeleteFunc(slices.Clone(tops), func(s string) bool {
-			return !strings.Contains(s, ".live"+ext) && !strings.Contains(s, ".installer.")
-		}); len(live) > 0 {
-			tops = live
-		}
-		if len(tops) > 1 {
-			return nil, fmt.Errorf("which of %s is booted, the initrd says, and no boot entry's layerfs-path= does: %w", list(tops), errors.ErrUnsupported)
-		}
 		booted = tops[0]
+		if len(tops) > 1 {
+			if booted = img.defaultLayer(dir); booted == "" {
+				return nil, fmt.Errorf("which of %s is booted, neither a boot entry's layerfs-path= says nor %s in the initrd: %w", list(tops), layerFile, errors.ErrUnsupported)
+			}
+		}
 	}
 	var chain []string
 	for name := booted; name != ""; name = layerBelow(name) {
@@ -130,6 +127,33 @@ func casper(img *Image, dir string, layers []string) ([]string, error) {
 		chain = append([]string{name}, chain...)
 	}
 	return chain, nil
+}
+
+const layerFile = "conf/conf.d/default-layer.conf"
+
+// defaultLayer is the layer of casper's that the initrd names; "" where it names
+// none, or cannot be read in time.
+func (img *Image) defaultLayer(dir string) string {
+	e, ok := img.bootsInto()
+	if !ok {
+		return ""
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), img.file.until)
+	defer cancel()
+	ram, _, err := img.readInitrds(ctx, e, func(name string, size int64) int64 {
+		if name == layerFile {
+			return min(size, maxWord)
+		}
+		return 0
+	})
+	if err != nil {
+		return ""
+	}
+	text, err := fs.ReadFile(ram, layerFile)
+	if layer := readVariables(string(text))["LAYERFS_PATH"].value; err == nil && layer != "" {
+		return path.Join(dir, path.Base(layer))
+	}
+	return ""
 }
 
 // layerBelow is the layer that one of casper's stands on; "" of the lowest.

@@ -29,6 +29,10 @@ type Image struct {
 	uuid    string // that GRUB finds the volume by
 	volumes volumes
 	mu      sync.Mutex // of the guard's time, and of Root's caches
+	ram     struct {
+		sync.Mutex
+		ramRoot
+	}
 }
 
 const (

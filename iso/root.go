@@ -22,6 +22,7 @@ type Root struct {
 
 	img     *Image
 	fs      rootFS
+	ram     bool   // it is an initramfs
 	store   string // folder of the squashfs that is /nix/store
 	folders map[string][]node
 	cached  int // entries in folders

@@ -235,17 +235,18 @@ func splitCommands(line string) (parts []string) {
 	return append(parts, line[start:])
 }
 
-// scriptLogin is the login that a script comes to, where it has one.
-func scriptLogin(file, text string) (consoleLogin, bool) {
+// scriptLogin is the login that a script comes to on a console, or on the one that
+// it is started on; ok is false where it has none.
+func scriptLogin(file, text, device string) (l consoleLogin, ok bool) {
 	if !strings.HasPrefix(text, "#!") {
 		return consoleLogin{}, false
 	}
 	for _, s := range readRun(text, "", path.Base(file)) {
-		by := startedBy(s.command)
-		if by.user == "" {
+		by, at := startedBy(s.command), terminalOf(s.command)
+		if by.user == "" || device != "" && at != "" && at != "console" && at != device {
 			continue
 		}
-		l := consoleLogin{user: by.user, at: fmt.Sprintf("%s:%d", file, s.line), file: file, how: "logs " + by.user + " in"}
+		l = consoleLogin{user: by.user, at: fmt.Sprintf("%s:%d", file, s.line), file: file, how: "logs " + by.user + " in"}
 		if by.shell {
 			l.how = "starts a shell of root's without a login"
 		}

@@ -46,12 +46,13 @@ func (v *view) inItsWay(id string, probe func(context.Context) check.Result) fun
 			return r
 		}
 		img, err := v.open(ctx)
-		if err != nil || img.Root == nil {
+		if err != nil {
 			return r
 		}
+		root, _, _ := img.system()
 		var is []string
-		if img.ask(func() error {
-			is = img.Root.systems()
+		if root == nil || img.ask(func() error {
+			is = root.systems()
 			return nil
 		}) != nil {
 			return r
