@@ -237,6 +237,9 @@ func (v *view) sudo(r *Root) check.Result {
 	if methods := v.Contract.Root.Methods; len(methods) > 0 && !strings.HasPrefix(methods[0], "sudo") {
 		return check.Doubt(fmt.Sprintf("the contract's way to root is %q, and only sudo's rules are looked into", methods[0]))
 	}
+	if user == "" {
+		return check.Doubt("the contract names no user whose rules could be looked into")
+	}
 	lines, ok, err := r.Sudo(user)
 	switch {
 	case err != nil && r.liveSudo() == "":

@@ -29,3 +29,9 @@ func Worked(img *Image) (bytes int64, entries int) { return img.file.bytes, img.
 
 // Program is a PE program with sections, each a name and a content.
 var Program = program
+
+// System is what the image boots into; nil where that cannot be told.
+func System(img *Image) *Root {
+	root, _, _ := img.system()
+	return root
+}

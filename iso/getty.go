@@ -51,6 +51,12 @@ func startedBy(command []string) started {
 	case slices.Contains(getties, program):
 		return gettyStarted(args)
 	}
+	// A program that starts another one, which has the getty's own path.
+	for i, w := range args {
+		if path.IsAbs(command[0]) && path.IsAbs(w) && slices.Contains(getties, path.Base(w)) {
+			return startedBy(args[i:])
+		}
+	}
 	return started{}
 }
 

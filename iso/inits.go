@@ -160,11 +160,11 @@ func (r *Root) unitLogin(device string) (consoleLogin, error) {
 				continue
 			}
 			if o.value == "" {
-				l.user = ""
+				l.user, l.at = "", ""
 				continue
 			}
 			command := words(strings.TrimLeft(o.value, "-@:+!|"))
-			if l, err = r.begins(l, command, u.Files[o.file], int(o.line), false); err != nil {
+			if l, err = r.begins(command, u.Files[o.file], int(o.line), true); err != nil {
 				return l, err
 			}
 		}
@@ -175,32 +175,34 @@ func (r *Root) unitLogin(device string) (consoleLogin, error) {
 	return l, nil
 }
 
-// begins is l with what a command at a line starts, where that is a login.
-func (r *Root) begins(l consoleLogin, command []string, file string, line int, enter bool) (consoleLogin, error) {
+// begins is the login that a command at a line starts; without a place where it
+// starts none. Of one that is sure to be the console's, it is an
+// [errors.ErrUnsupported] that it cannot be followed.
+func (r *Root) begins(command []string, file string, line int, sure bool) (consoleLogin, error) {
 	s := startedBy(command)
-	at := fmt.Sprintf("%s:%d", file, line)
-	if s.script != "" {
+	l := consoleLogin{at: fmt.Sprintf("%s:%d", file, line), file: file}
+	if s == (started{}) && sure && len(command) > 0 && path.IsAbs(command[0]) {
+		s.script = command[0]
+	}
+	switch {
+	case s.script != "":
 		text, err := r.readFile(s.script, maxScript)
 		if err != nil {
-			return l, fmt.Errorf("%s starts %s: %w", at, s.script, err)
+			return l, fmt.Errorf("%s starts %s: %w", l.at, s.script, err)
 		}
 		inner, ok := scriptLogin(s.script, string(text), "")
 		if !ok {
-			return l, fmt.Errorf("%s starts %s, which cannot be followed: %w", at, s.script, errors.ErrUnsupported)
+			return l, fmt.Errorf("%s starts %s, which cannot be followed: %w", l.at, s.script, errors.ErrUnsupported)
 		}
 		return inner, nil
+	case s.shell:
+		l.user, l.how = s.user, "starts a shell of root's without a login"
+	case s.user != "":
+		l.user, l.how = s.user, "logs "+s.user+" in"
+	case !s.getty:
+		return consoleLogin{}, nil
 	}
-	if s.user == "" && !s.getty {
-		return l, nil
-	}
-	found := consoleLogin{user: s.user, at: at, file: file, how: "logs " + s.user + " in"}
-	if s.shell {
-		found.how = "starts a shell of root's without a login"
-	}
-	if enter {
-		found.how += ", once Enter is pressed"
-	}
-	return found, nil
+	return l, nil
 }
 
 // tabLogin is what an inittab starts on the console.
@@ -216,11 +218,15 @@ func (r *Root) tabLogin(kind, device string) (consoleLogin, error) {
 	}
 	var first consoleLogin
 	for _, e := range onConsole(parseInittab(string(text)), device) {
-		l, err := r.begins(consoleLogin{}, words(e.do), name, e.line, strings.HasPrefix(e.action, "ask"))
+		ask := strings.HasPrefix(e.action, "ask")
+		l, err := r.begins(words(e.do), name, e.line, ask || e.id == device)
 		if err != nil {
 			return l, err
 		}
 		if l.user != "" {
+			if ask {
+				l.how += ", once Enter is pressed"
+			}
 			return l, nil
 		}
 		if first.at == "" {

@@ -125,6 +125,20 @@ func TestAutologinOfAnyInit(t *testing.T) {
 		{"no init at all", "root", nil, check.Unknown, "no init is known to tell by"},
 		{"systemd", "root", map[string]string{"sbin/init": "-> ../lib/systemd/systemd", "lib/systemd/systemd": elf, "etc/inittab": "::respawn:-/bin/sh\n",
 			"lib/systemd/system/serial-getty@.service": "[Service]\nExecStart=-/sbin/agetty -o '-p -- \\\\u' --keep-baud %I\n"}, check.Broken, "/lib/systemd/system/serial-getty@.service:2 logs nobody in"},
+		{"systemd, behind another program", "user", map[string]string{"lib/systemd/system/serial-getty@.service": "[Service]\nExecStart=-/usr/lib/x/with-size /sbin/agetty --autologin user %I\n"},
+			check.Holds, "serial-getty@.service:2 logs user in"},
+		{"systemd, a program of its own", "root", map[string]string{"usr/bin/console": elf, "lib/systemd/system/serial-getty@.service": "[Service]\nExecStart=/usr/bin/console %I\n"},
+			check.Unknown, "serial-getty@.service:2 starts /usr/bin/console, which cannot be followed"},
+		{"systemd, a script", "root", map[string]string{"usr/bin/console": "#!/bin/sh\nexec login -f root\n", "lib/systemd/system/serial-getty@.service": "[Service]\nExecStart=/usr/bin/console %I\n"},
+			check.Holds, "/usr/bin/console:2 logs root in"},
+		{"systemd, masked", "root", map[string]string{"lib/systemd/system/serial-getty@.service": "[Service]\nExecStart=agetty -a root %I\n", "etc/systemd/system/serial-getty@ttyS0.service": "-> /dev/null"},
+			check.Broken, "/etc/systemd/system/serial-getty@ttyS0.service logs nobody in"},
+		{"OpenWrt", "root", func() map[string]string {
+			m := inittab("", "::sysinit:/etc/init.d/rcS S boot\n::shutdown:/etc/init.d/rcS K shutdown\n::askconsole:/usr/libexec/login.sh\n")
+			m["sbin/procd"], m["usr/libexec/login.sh"] = elf, "#!/bin/sh\n[ \"$(uci -q get system.@system[0].ttylogin)\" = 1 ] || exec /bin/ash --login\n\nexec /bin/login\n"
+			return m
+		}(), check.Holds, "/usr/libexec/login.sh:2 starts a shell of root's without a login, once Enter is pressed"},
+		{"a daemon beside the getty", "root", inittab("busybox", "::respawn:/sbin/syslogd -n\n::once:/usr/bin/none\nttyS0::respawn:/sbin/getty -n -l /bin/sh ttyS0 115200\n"), check.Holds, "/etc/inittab:3 starts a shell"},
 		{"systemd, a shell", "root", map[string]string{"sbin/init": "-> ../lib/systemd/systemd", "lib/systemd/systemd": elf,
 			"lib/systemd/system/serial-getty@.service": "[Service]\nExecStart=-/sbin/agetty -a user %I\n", "etc/systemd/system/serial-getty@ttyS0.service.d/x.conf": "[Service]\nExecStart=\nExecStart=-/bin/bash -l\n"},
 			check.Holds, "serial-getty@ttyS0.service.d/x.conf:3 starts a shell of root's"},

@@ -3,6 +3,7 @@ package iso_test
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/fixtures/smalliso"
 	"bootaudit/iso"
@@ -193,4 +195,50 @@ func TestNoSystem(t *testing.T) {
 	img := stacked(t, "modules=loop,squashfs", nil, map[string]map[string]string{"boot/modloop-lts": {"modules/6.6/x.ko": "x"}})
 	require.ErrorContains(t, img.RootErr, "no squashfs in the ISO")
 	assert.ErrorContains(t, img.RootErr, "boot/modloop-lts holds no system, but modules")
+}
+
+// TestManyLayers: as many layers as there may be, whose folders hide one another,
+// are gone through within a bound for all of them.
+func TestManyLayers(t *testing.T) {
+	files := map[string]string{}
+	for i := range 4000 {
+		files[fmt.Sprintf("etc/%05d", i)] = ""
+	}
+	layer := squash(t, files)
+	s := smalliso.Debian()
+	for i := range 31 {
+		s.Files[fmt.Sprintf("live/%02d.squashfs", i)] = layer
+	}
+	img := open(t, write(t, s))
+	require.NoError(t, img.RootErr)
+	assert.Greater(t, len(img.Root.List("/etc")), 4000)
+	_, entries := iso.Worked(img)
+	assert.Less(t, entries, 500_000)
+	assert.Greater(t, entries, 100_000, "all layers' entries count")
+
+	s.Files["live/99.squashfs"] = layer
+	assert.ErrorContains(t, open(t, write(t, s)).RootErr, "33 file systems in live: more than 32")
+}
+
+// TestOnlyWhatIsAskedFor: where the root file system cannot be read, the rows that
+// the contract does not ask for are not needed, and do not wait for it.
+func TestOnlyWhatIsAskedFor(t *testing.T) {
+	name, err := smalliso.Broken(t.TempDir(), "no-squashfs")
+	needTool(t, err)
+	subject := ofISO(name)
+	subject.Contract = contract.Contract{Name: "x"}
+	table, err := check.NewTable(iso.Checks(subject))
+	require.NoError(t, err)
+	for _, c := range iso.Checks(subject) {
+		f := table.Resolve(t.Context(), c.ID)
+		switch c.ID {
+		case "image-root-filesystem":
+			assert.Equal(t, check.Broken, f.Outcome, f.Detail)
+		case "image-architecture":
+			assert.Equal(t, "image-root-filesystem", f.Because)
+		default:
+			assert.Empty(t, f.Because, "%s: %s", c.ID, f.Detail)
+			assert.Contains(t, []check.Outcome{check.Holds, check.Risk, check.NotNeeded}, f.Outcome, "%s: %s", c.ID, f.Detail)
+		}
+	}
 }

@@ -259,6 +259,14 @@ func FuzzOpen(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(text)
 	}
+	layered, busybox := smalliso.Debian(), initrdOnly()
+	layered.Files["live/z.squashfs"] = squash(f, map[string]string{"etc/group": gone, "usr/": opaque, "etc/.wh.sudoers": "", "etc/inittab": "::respawn:-/bin/sh\n"})
+	busybox.Files["boot/initrd"] = cpio(map[string]string{"init": "#!/bin/sh\nexec /sbin/init\n", "sbin/init": "-> ../bin/busybox", "bin/busybox": "x", "etc/inittab": "::respawn:-/bin/sh\n"})
+	for _, s := range []smalliso.Image{layered, busybox} {
+		text, err := os.ReadFile(write(f, s))
+		require.NoError(f, err)
+		f.Add(text)
+	}
 	name := filepath.Join(f.TempDir(), "fuzz.iso")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		require.NoError(t, os.WriteFile(name, data, 0o600))
@@ -270,20 +278,21 @@ func FuzzOpen(f *testing.F) {
 		if kept := iso.Kept(img); kept > 40*len(data)+1<<20 {
 			t.Errorf("%d bytes kept of an image of %d", kept, len(data))
 		}
-		if img.Root == nil || img.RootErr != nil {
+		root := iso.System(img)
+		if root == nil {
 			return
 		}
 		// Each is one operation.
 		for _, op := range []func(){
 			func() {
-				if u, err := img.Root.Unit("pre-nixos.service"); err == nil {
-					img.Root.Programs(u)
+				if u, err := root.Unit("pre-nixos.service"); err == nil {
+					root.Programs(u)
 				}
 			},
-			func() { img.Root.Missing([]string{"sh"}) },
-			func() { img.Root.AuthorizedKeys([]string{"root_key.pub"}, "pre-nixos") },
-			func() { _, _, _ = img.Root.Autologin("ttyS0") },
-			func() { _, _, _ = img.Root.Sudo("nixos") },
+			func() { root.Missing([]string{"sh"}) },
+			func() { root.AuthorizedKeys([]string{"root_key.pub"}, "pre-nixos") },
+			func() { _, _, _ = root.Autologin("ttyS0") },
+			func() { _, _, _ = root.Sudo("nixos") },
 		} {
 			op()
 			// One folder, or one structure, may be over the bound.

@@ -42,7 +42,7 @@ func findRoot(img *Image) (*Root, error) {
 		return nil, err
 	}
 	r := &Root{img: img, folders: map[string][]node{}}
-	var layers union
+	var layers []rootFS
 	for i, name := range names {
 		disk, inside, err := img.openRoot(name)
 		if err != nil {
@@ -51,12 +51,12 @@ func findRoot(img *Image) (*Root, error) {
 		if inside != "" {
 			names[i] = name + ":" + inside
 		}
-		layers = append(union{disk}, layers...)
+		layers = append([]rootFS{disk}, layers...)
 		r.Size += img.tree.byPath[name].size
 	}
 	r.File = strings.Join(names, " + ")
-	if r.fs = layers; len(layers) == 1 {
-		r.fs = layers[0]
+	if r.fs = layers[0]; len(layers) > 1 {
+		r.fs = union{layers, img.file.list}
 	}
 	return r, r.findSystem()
 }

@@ -26,7 +26,7 @@ type startLine struct {
 func (r *Root) serviceLogin(device, kind string, lines []startLine) (consoleLogin, error) {
 	var first consoleLogin
 	for _, s := range lines {
-		l, err := r.begins(consoleLogin{}, s.command, s.file, s.line, false)
+		l, err := r.begins(s.command, s.file, s.line, false)
 		if err != nil || l.user != "" {
 			return l, err
 		}

@@ -10,7 +10,12 @@ import (
 // those of its name below, its folder is merged with them. What is taken away
 // is a character device 0/0 or a name that starts with .wh.; a folder is opaque
 // by the attribute trusted.overlay.opaque, or by a file .wh..wh..opq in it.
-type union []rootFS // the upper ones first
+type union struct {
+	layers []rootFS // the upper ones first
+	// list counts the entries of a layer's folder, of which the union's may be
+	// fewer.
+	list func(entries int) error
+}
 
 // layerNode is what one layer has of a node.
 type layerNode struct {
@@ -25,7 +30,7 @@ const (
 
 func (u union) top() node {
 	var parts []layerNode
-	for i, v := range u {
+	for i, v := range u.layers {
 		parts = append(parts, layerNode{i, v.top()})
 	}
 	return node{".", folder, parts}
@@ -35,7 +40,10 @@ func (u union) entries(n node) ([]node, error) {
 	byName := map[string][]layerNode{}
 	hidden := map[string]bool{} // by a layer above, or the one at hand
 	for _, p := range n.ref.([]layerNode) {
-		entries, err := u[p.layer].entries(p.node)
+		entries, err := u.layers[p.layer].entries(p.node)
+		if err == nil {
+			err = u.list(len(entries))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +71,7 @@ func (u union) entries(n node) ([]node, error) {
 		for _, name := range hides {
 			hidden[name] = true
 		}
-		if m, ok := u[p.layer].(interface{ opaque(node) (bool, error) }); ok && !last {
+		if m, ok := u.layers[p.layer].(interface{ opaque(node) (bool, error) }); ok && !last {
 			if last, err = m.opaque(p.node); err != nil {
 				return nil, err
 			}
@@ -87,7 +95,7 @@ func (u union) entries(n node) ([]node, error) {
 // first is what the uppermost layer has of a node, and that layer.
 func (u union) first(n node) (rootFS, node) {
 	p := n.ref.([]layerNode)[0]
-	return u[p.layer], p.node
+	return u.layers[p.layer], p.node
 }
 
 func (u union) target(n node) (string, error) {
