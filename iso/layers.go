@@ -40,8 +40,11 @@ func findLayers(img *Image) ([]string, error) {
 	if i := slices.IndexFunc(found, func(s string) bool { return path.Dir(s) == media }); i > 0 {
 		found[0] = found[i]
 	}
-	dir, ext := path.Dir(found[0]), path.Ext(found[0])
-	layers := slices.DeleteFunc(found, func(s string) bool { return path.Dir(s) != dir || path.Ext(s) != ext })
+	dir, exts := path.Dir(found[0]), []string{path.Ext(found[0])}
+	if img.argument("boot") == "live" && slices.Contains(liveExts, exts[0]) {
+		exts = liveExts
+	}
+	layers := slices.DeleteFunc(found, func(s string) bool { return path.Dir(s) != dir || !slices.Contains(exts, path.Ext(s)) })
 	slices.Sort(layers)
 	layers = slices.Compact(layers)
 	if len(layers) == 1 {
@@ -64,6 +67,9 @@ func findLayers(img *Image) ([]string, error) {
 	// last uppermost.
 	return layers, nil
 }
+
+// liveExts are the names of what live-boot stacks.
+var liveExts = []string{".squashfs", ".ext2", ".ext3", ".ext4", ".xfs", ".jffs2"}
 
 // liveBoot reads the list of layers that live-boot goes by where there is one: the
 // file that module= of the command line names, filesystem.module without it

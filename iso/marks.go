@@ -23,10 +23,14 @@ func (img *Image) Has(m contract.Mark) (there bool, err error) {
 			return ok
 		}), nil
 	}
+	if err := img.ask(img.rootless); err != nil {
+		return false, err
+	}
+	root, _, _ := img.system()
+	if root == nil {
+		return false, nil
+	}
 	err = img.ask(func() error {
-		if err := img.rootless(); err != nil || img.Root == nil {
-			return err
-		}
 		paths := m.Root
 		if m.Unit != "" {
 			for _, folder := range unitFolders {
@@ -34,7 +38,7 @@ func (img *Image) Has(m contract.Mark) (there bool, err error) {
 			}
 		}
 		for _, name := range paths {
-			if there, err = img.Root.hasPath(name); there || err != nil {
+			if there, err = root.hasPath(name); there || err != nil {
 				return err
 			}
 		}
@@ -44,7 +48,7 @@ func (img *Image) Has(m contract.Mark) (there bool, err error) {
 }
 
 // rootless says why nobody can tell what is in the image's root file system. An
-// image that boots into its initrd has none, and so nothing is in it.
+// image that boots into its initrd has none.
 func (img *Image) rootless() error {
 	if !errors.Is(img.RootErr, errNoSquashfs) {
 		return img.RootErr

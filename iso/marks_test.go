@@ -62,6 +62,8 @@ func TestMarks(t *testing.T) {
 	masked.Root["etc/systemd/system/pre-nixos.service"] = "-> /dev/null"
 	both := debianLive()
 	both.Root["etc/systemd/system/pre-nixos.service"] = "[Service]\n"
+	inInitrd := initrdOnly()
+	inInitrd.Files["boot/initrd"] = cpio(smalliso.Debian().Root)
 	half := debianLive().Without("usr/lib/live/config/0030-user-setup")
 	for name, tt := range map[string]struct {
 		image   smalliso.Image
@@ -77,6 +79,7 @@ func TestMarks(t *testing.T) {
 		"live without live-config":       {half, "debian-live", []string{"the path /usr/lib/live/config or /lib/live/config"}},
 		"live with the unit of another":  {both, "debian-live", nil},
 		"nothing but an initrd":          {initrdOnly(), "default", nil},
+		"a system in its initrd":         {inInitrd, "pre-nixos", nil},
 		"a system that is nobody's profile": {smalliso.Image{RootFile: "root.squashfs", Root: map[string]string{"bin/sh": "x"},
 			Files: smalliso.Debian().Files, VolumeID: "SMALL"}, "default", nil},
 	} {

@@ -114,7 +114,12 @@ func TestOtherKindBesideTheRoot(t *testing.T) {
 	s = s.Edit("isolinux/isolinux.cfg", "loglevel=4", "boot=live").Edit("boot/grub/grub.cfg", "loglevel=4", "boot=live")
 	onlyBroken(t, results(t, ofISO(write(t, s))), nil)
 
-	s.Files["live/more.squashfs"] = "XFSB" + strings.Repeat("\x00", 1<<20)
+	s.Files["live/upper.ext4"] = ext4(t, map[string]string{"etc/upper": "x"})
 	img := open(t, write(t, s))
-	assert.ErrorContains(t, img.RootErr, "live/more.squashfs is of the kind XFS")
+	require.NoError(t, img.RootErr)
+	assert.Equal(t, "live/filesystem.squashfs + live/upper.ext4", img.Root.File)
+	assert.True(t, img.Root.Exists("/etc/upper"))
+
+	s.Files["live/more.xfs"] = "XFSB" + strings.Repeat("\x00", 1<<20)
+	assert.ErrorContains(t, open(t, write(t, s)).RootErr, "live/more.xfs is of the kind XFS")
 }

@@ -33,7 +33,7 @@ func (img *Image) system() (root *Root, whyNot string, err error) {
 		return img.Root, "", nil
 	}
 	if err := img.ask(img.rootless); err != nil {
-		return nil, "", img.RootErr
+		return nil, "", err
 	}
 	img.ram.Lock()
 	defer img.ram.Unlock()
