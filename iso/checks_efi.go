@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -32,7 +31,7 @@ func (v *view) secureBootCheck() check.Check {
 // ifSecureBoot: an image that UEFI does not boot is refused by none.
 func (v *view) ifSecureBoot(ctx context.Context) string {
 	if v.Variables == "" && !v.SecureBoot {
-		return "no boot with Secure Boot is asked for, and there are no keys of a firmware here to trusts by"
+		return "no boot with Secure Boot is asked for, and there are no keys of a firmware here to judge by"
 	}
 	img, err := v.open(ctx)
 	if err != nil || v.SecureBoot || img.BootErr != nil {
@@ -42,8 +41,8 @@ func (v *view) ifSecureBoot(ctx context.Context) string {
 		return "the image has no UEFI boot entry"
 	}
 	// What is not beside the FAT image in the ISO's tree only a boot can tell.
-	if _, _, err := img.locate(efiFirst); err != nil {
-		return efiFirst + " is not in the ISO's own tree"
+	if img.efiFile(efiFirst) == "" {
+		return efiFirst + " is in no file system of the image that can be read"
 	}
 	return ""
 }
@@ -134,7 +133,7 @@ func (img *Image) kernelsOfGRUB() (names []string) {
 // firmwareKeys are those that the image is judged by.
 func (v *view) firmwareKeys() (efi.Keys, error) {
 	if v.Variables == "" {
-		return efi.Keys{}, errors.New("there are no keys of a firmware here to trusts by: the check ovmf-secure-boot says what is missing")
+		return efi.Keys{}, errors.New("there are no keys of a firmware here to judge by: the check ovmf-secure-boot says what is missing")
 	}
 	f, err := os.Open(v.Variables)
 	if err != nil {
@@ -160,13 +159,24 @@ type notThere struct{ error }
 
 func (notThere) Is(err error) bool { return err == fs.ErrNotExist }
 
+// efiFile is the name in the image of a file that UEFI firmware finds, which reads a
+// medium's own file system and that of an EFI boot image; "" where there is none.
+func (img *Image) efiFile(name string) string {
+	for _, v := range img.volumes {
+		if v.has(name) {
+			return v.in(name)
+		}
+	}
+	return ""
+}
+
 // trusts reads a program of the image, and says whether keys let it start.
 func (img *Image) trusts(name string, keys efi.Keys) (*efi.Program, efi.Verdict, error) {
-	at, size, err := img.locate(name)
+	r, size, err := img.volumes.open(or(img.efiFile(name), name))
 	if err != nil {
 		return nil, efi.Verdict{}, notThere{err}
 	}
-	p, err := efi.Read(io.NewSectionReader(img.file, at, size), size)
+	p, err := efi.Read(r, size)
 	if err != nil {
 		return nil, efi.Verdict{}, fmt.Errorf("%s: %w", name, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 
 	"bootaudit/internal/fat"
 )
@@ -17,6 +18,12 @@ const (
 	maxVolumeDepth = 8
 )
 
+// statFS is a file system that is read by names.
+type statFS interface {
+	fs.ReadDirFS
+	fs.StatFS
+}
+
 // fatVolume opens the FAT file system in r. What lies too deep, or beyond a
 // bound of their number or bytes, is not among its paths.
 func fatVolume(name string, r *io.SectionReader, guard *guarded) (*volume, error) {
@@ -24,7 +31,12 @@ func fatVolume(name string, r *io.SectionReader, guard *guarded) (*volume, error
 	if err != nil {
 		return nil, err
 	}
-	v := &volume{name: name, label: f.Label, uuid: f.Serial}
+	return fsVolume(&volume{name: name, label: f.Label, uuid: f.Serial}, f, nil, r.Size(), guard)
+}
+
+// fsVolume is v of the file system f in size bytes. With top, only the folders and
+// files of these names at its top are gone through.
+func fsVolume(v *volume, f statFS, top []string, size int64, guard *guarded) (*volume, error) {
 	v.stat = func(file string) (int64, bool, error) {
 		info, err := f.Stat(fsPath(file))
 		if err != nil {
@@ -43,7 +55,7 @@ func fatVolume(name string, r *io.SectionReader, guard *guarded) (*volume, error
 		}
 		return nil, 0, fmt.Errorf("%s is a directory", v.in(file))
 	}
-	left, names := maxVolumeFiles, 4*r.Size()+slack
+	left, names := maxVolumeFiles, 4*size+slack
 	var walk func(dir string, depth int) error
 	walk = func(dir string, depth int) error {
 		entries, err := f.ReadDir(fsPath(dir))
@@ -54,6 +66,9 @@ func fatVolume(name string, r *io.SectionReader, guard *guarded) (*volume, error
 			return err
 		}
 		for _, e := range entries {
+			if dir == "" && top != nil && e.IsDir() && !slices.Contains(top, e.Name()) {
+				continue
+			}
 			name := path.Join(dir, e.Name())
 			left, names = left-1, names-int64(len(name))
 			if left < 0 || names < 0 {

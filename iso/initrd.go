@@ -3,9 +3,7 @@ package iso
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
@@ -105,24 +103,10 @@ func (r *ram) kernel(img *Image) {
 	}
 }
 
-func (r *ram) read(ctx context.Context, img *Image) error {
-	all := &concatenated{file: img.file.File}
-	err := img.do(func() error {
-		for _, name := range r.entry.Initrds {
-			at, size, err := img.locate(name)
-			if err != nil {
-				return err
-			}
-			all.add(at, size)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
+func (r *ram) read(ctx context.Context, img *Image) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, initrdLimit)
 	defer cancel()
-	r.fs, err = initrd.Read(ctx, all, all.size, initrd.Config{Keep: keepOfInitrd, Inspect: inspectOfInitrd})
+	r.fs, _, err = img.readInitrds(ctx, r.entry, initrd.Config{Keep: keepOfInitrd, Inspect: inspectOfInitrd})
 	return err
 }
 
@@ -143,42 +127,6 @@ func inspectOfInitrd(name string, content []byte) any {
 		return nil
 	}
 	return readELF(content)
-}
-
-// concatenated is initrds as a boot loader puts them into memory: one after the
-// other, each from a multiple of 4.
-type concatenated struct {
-	file  io.ReaderAt
-	parts []initrdPart
-	size  int64
-}
-
-type initrdPart struct{ from, at, size int64 }
-
-func (j *concatenated) add(at, size int64) {
-	from := (j.size + 3) &^ 3
-	j.parts = append(j.parts, initrdPart{from, at, size})
-	j.size = from + size
-}
-
-func (j *concatenated) ReadAt(p []byte, off int64) (n int, err error) {
-	clear(p)
-	for _, part := range j.parts {
-		lo, hi := max(off, part.from), min(off+int64(len(p)), part.from+part.size)
-		if lo >= hi {
-			continue
-		}
-		if _, err := j.file.ReadAt(p[lo-off:hi-off], part.at+lo-part.from); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return 0, err
-		}
-	}
-	if n = int(min(int64(len(p)), j.size-off)); n < len(p) {
-		return max(n, 0), io.EOF
-	}
-	return n, nil
 }
 
 // rdinit is the program that the kernel starts from its initramfs.

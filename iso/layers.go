@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"bootaudit/internal/initrd"
 )
 
 var errNoSquashfs = errors.New("no squashfs in the ISO: its root file system cannot be looked into")
@@ -146,12 +148,16 @@ func (img *Image) defaultLayer(dir string) string {
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), img.file.until)
 	defer cancel()
-	ram, _, err := img.readInitrds(ctx, e, func(name string, size int64) int64 {
+	packed, _, err := img.packed(e)
+	if err != nil {
+		return ""
+	}
+	ram, err := initrd.Read(ctx, packed, packed.size, initrd.Config{Keep: func(name string, size int64) int64 {
 		if name == layerFile {
 			return min(size, maxWord)
 		}
 		return 0
-	})
+	}})
 	if err != nil {
 		return ""
 	}

@@ -10,20 +10,27 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"bootaudit/contract"
+	"bootaudit/internal/disk"
 )
 
-// Image is an opened ISO 9660 image. Its methods may be called by several
-// goroutines.
+// Image is an opened image: of a CD (ISO 9660), of a disk, or a kernel with what
+// it is loaded with. Its methods may be called by several goroutines.
 type Image struct {
-	Path     string
-	Size     int64  // bytes of the file
-	VolumeID string // without the padding
-	Boot     []BootEntry
-	Menus    []Menu
-	Root     *Root // the root file system inside the image; nil when RootErr says why
+	Path string
+	// Kind is "iso", "disk" or "kernel", and Format that of a disk's image in QEMU's
+	// words, such as "qcow2".
+	Kind, Format string
+	Size         int64  // bytes of the file
+	VolumeID     string // without the padding; of an ISO
+	Boot         []BootEntry
+	Menus        []Menu
+	Root         *Root // the root file system inside the image; nil when RootErr says why
 
 	BootErr, MenuErr, RootErr error
 
+	disk    *disk.Disk // of a disk's image
 	file    *guarded
 	tree    tree
 	uuid    string // that GRUB finds the volume by
@@ -49,49 +56,100 @@ const (
 	maxRead  = 32 << 20
 	maxReads = 256 << 20
 	minRead  = 4 << 10
+	maxLong  = 4 << 30
 	// maxListed is how many entries of folders one operation may go through.
 	maxListed = 500_000
 )
 
-// Open reads the descriptors, the boot catalogue, the boot menus and the root
-// file system's index of the image in the file called path. It mounts nothing
-// and needs no privileges.
-//
-// An error means that the file is no whole ISO image. What a readable image
-// lacks is in its BootErr, MenuErr and RootErr.
-func Open(path string) (*Image, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("no such file: %s", path)
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, fmt.Errorf("%s is a directory, not an ISO image", path)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is a %s, not an ISO image", path, info.Mode().Type())
-	case info.Size() == 0:
-		return nil, fmt.Errorf("%s is empty", path)
+// Kinds of images.
+const (
+	kindISO    = "iso"
+	kindDisk   = "disk"
+	kindKernel = "kernel"
+)
+
+// OpenTarget opens the image of a target: its kernel, or its file, which for what
+// is built must be filled in.
+func OpenTarget(target contract.Target) (*Image, error) {
+	if target.Kind == contract.KindKernel {
+		return openKernel(target.Kernel, target.Initrd, target.Cmdline)
 	}
-	f, err := os.Open(path)
+	return Open(target.File)
+}
+
+// Open reads what firmware and boot loaders read first of the image in the file
+// called path, and the index of its root file system: of an ISO the descriptors and
+// the boot catalogue, of a disk's image the partition table; the boot menus. It
+// mounts nothing and needs no privileges.
+//
+// An error means that the file is no whole image. What a readable image lacks is in
+// its BootErr, MenuErr and RootErr.
+func Open(path string) (*Image, error) {
+	f, size, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Path: path, Size: info.Size(), file: &guarded{File: f, size: info.Size()}}
-	if err := img.load(); err != nil {
+	img := &Image{Path: path, Kind: kindISO, Size: size, file: &guarded{File: f, size: size}}
+	err = img.load()
+	if none := (*notISO)(nil); errors.As(err, &none) {
+		if is := disk.Identify(f, size); isDisk(is.Format) {
+			f.Close()
+			return openDisk(path, size)
+		} else if is.Format != disk.Unknown {
+			err = fmt.Errorf("no image of a CD or a disk, but %s%s", is.Words, advice(is))
+		}
+	}
+	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return img, nil
 }
 
+// advice says what to do with a file that is no image.
+func advice(is disk.Identity) string {
+	switch is.Format {
+	case disk.Kernel:
+		return ": name it with BOOT_IMAGE_KERNEL"
+	case disk.Initrd:
+		return ": name it with BOOT_IMAGE_INITRD, beside BOOT_IMAGE_KERNEL"
+	case disk.Compressed:
+		return ": unpack it first"
+	}
+	return ""
+}
+
+// openFile opens a file with something in it.
+func openFile(path string) (*os.File, int64, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, 0, fmt.Errorf("no such file: %s", path)
+	case err != nil:
+		return nil, 0, err
+	case info.IsDir():
+		return nil, 0, fmt.Errorf("%s is a directory, not an image", path)
+	case !info.Mode().IsRegular():
+		return nil, 0, fmt.Errorf("%s is a %s, not an image", path, info.Mode().Type())
+	case info.Size() == 0:
+		return nil, 0, fmt.Errorf("%s is empty", path)
+	}
+	f, err := os.Open(path)
+	return f, info.Size(), err
+}
+
 // Close releases the image's file.
-func (img *Image) Close() error { return img.file.File.Close() }
+func (img *Image) Close() error {
+	if c, ok := img.file.File.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
 
 func (img *Image) load() error {
 	var catalogue uint32
 	start := time.Now() // the limit is for all of it
-	err := img.doFrom(start, opLimit, func() error {
+	err := img.doFrom(start, opLimit, maxReads, func() error {
 		at, root, err := img.descriptors()
 		if err != nil {
 			return err
@@ -104,16 +162,16 @@ func (img *Image) load() error {
 		return err
 	}
 	img.volumes = volumes{img.treeVolume()}
-	img.BootErr = img.doFrom(start, opLimit, func() (err error) {
+	img.BootErr = img.doFrom(start, opLimit, maxReads, func() (err error) {
 		img.Boot, err = readCatalogue(img.file, img.Size, catalogue)
 		return err
 	})
-	img.MenuErr = img.doFrom(start, opLimit, func() (err error) {
+	img.MenuErr = img.doFrom(start, opLimit, maxReads, func() (err error) {
 		img.volumes = findVolumes(img)
 		img.Menus, err = findMenus(img)
 		return err
 	})
-	img.RootErr = img.doFrom(start, opLimit, func() (err error) {
+	img.RootErr = img.doFrom(start, opLimit, maxReads, func() (err error) {
 		img.Root, err = findRoot(img)
 		return err
 	})
@@ -157,9 +215,14 @@ func (img *Image) descriptors() (catalogue uint32, root entry, err error) {
 	}
 	head := make([]byte, 16)
 	n, _ := img.file.ReadAt(head, 0)
-	return 0, root, fmt.Errorf("not an ISO 9660 image: no volume descriptor (\"CD001\") at byte %d; it has %d bytes and starts with %s",
-		16*sector+1, img.Size, kindOf(head[:n]))
+	return 0, root, &notISO{fmt.Sprintf("not an ISO 9660 image: no volume descriptor (\"CD001\") at byte %d; it has %d bytes and starts with %s",
+		16*sector+1, img.Size, kindOf(head[:n]))}
 }
+
+// notISO is the error of a file that is no ISO at all.
+type notISO struct{ text string }
+
+func (e *notISO) Error() string { return e.text }
 
 // ReadFile is the first limit bytes of a file in the ISO's own file system, or
 // in one that lies in a file of it: efi.img:/loader/loader.conf.
@@ -193,20 +256,30 @@ func (img *Image) locate(name string) (at, size int64, err error) {
 
 // do runs one operation on the image: alone, within opLimit of its turn, and
 // with a panic on a malformed structure turned into an error.
-func (img *Image) do(op func() error) error { return img.doFrom(time.Time{}, opLimit, op) }
+func (img *Image) do(op func() error) error {
+	return img.doFrom(time.Time{}, opLimit, maxReads, op)
+}
 
 // ask is do for a question to several files.
-func (img *Image) ask(op func() error) error { return img.doFrom(time.Time{}, askLimit, op) }
+func (img *Image) ask(op func() error) error {
+	return img.doFrom(time.Time{}, askLimit, maxReads, op)
+}
 
-// doFrom is do with the limit counted from start, where that is not zero.
-func (img *Image) doFrom(start time.Time, limit time.Duration, op func() error) (err error) {
+// long is do for what reads a large file from end to end, and has bounds of its own.
+func (img *Image) long(op func() error) error {
+	return img.doFrom(time.Time{}, ramLimit, maxLong, op)
+}
+
+// doFrom is do with the limit counted from start, where that is not zero, and of so
+// many bytes at most.
+func (img *Image) doFrom(start time.Time, limit time.Duration, most int64, op func() error) (err error) {
 	img.mu.Lock()
 	defer img.mu.Unlock()
 	if start.IsZero() {
 		// Not before the lock: waiting for other checks is no fault of the image.
 		start = time.Now()
 	}
-	img.file.until, img.file.bytes, img.file.listed = start.Add(limit), 0, 0
+	img.file.until, img.file.bytes, img.file.listed, img.file.most = start.Add(limit), 0, 0, most
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("malformed: %v", p)
@@ -218,10 +291,11 @@ func (img *Image) doFrom(start time.Time, limit time.Duration, op func() error) 
 // guarded is the image's file. A read is refused when it is too large, or one
 // too many, or comes too late, so that a loop in the image's structures ends.
 type guarded struct {
-	File   *os.File
+	File   io.ReaderAt
 	size   int64
 	until  time.Time
 	bytes  int64 // that the operation has read
+	most   int64 // that it may
 	listed int   // entries of folders that it has gone through
 }
 
@@ -243,8 +317,8 @@ func (g *guarded) ReadAt(p []byte, off int64) (int, error) {
 	if err := g.late(); err != nil {
 		return 0, err
 	}
-	if g.bytes += max(int64(len(p)), minRead); g.bytes > maxReads {
-		return 0, fmt.Errorf("malformed: more than %d MiB are to be read of it at once", maxReads>>20)
+	if g.bytes += max(int64(len(p)), minRead); g.bytes > g.most {
+		return 0, fmt.Errorf("malformed: more than %d MiB are to be read of it at once", g.most>>20)
 	}
 	n, err := g.File.ReadAt(p, off)
 	if errors.Is(err, io.EOF) {

@@ -53,7 +53,7 @@ func readRAM(img *Image) (*Root, string, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), ramLimit)
 	defer cancel()
-	ram, size, err := img.readInitrds(ctx, e, keepOfSystem)
+	ram, size, err := img.readInitrds(ctx, e, initrd.Config{Keep: keepOfSystem})
 	if other := (*initrd.OtherError)(nil); errors.As(err, &other) {
 		err = fmt.Errorf("%w: %w", err, errors.ErrUnsupported)
 	} else if err == nil && ram.Stop != nil && !errors.Is(ram.Stop, initrd.ErrTrailing) {
@@ -75,18 +75,48 @@ func readRAM(img *Image) (*Root, string, error) {
 	return r, "", nil
 }
 
-// readInitrds unpacks an entry's initrds, which have size bytes together.
-func (img *Image) readInitrds(ctx context.Context, e Entry, keep func(string, int64) int64) (ram *initrd.FS, size int64, err error) {
-	var packed aligned
-	for _, name := range e.Initrds {
-		at, length, err := img.locate(name)
-		if err != nil {
-			return nil, 0, err
-		}
-		packed.add(io.NewSectionReader(img.file.File, at, length), length)
+// readInitrds unpacks an entry's initrds, which have size bytes together. Other
+// questions do not wait for it, unless they lie in another file system than the
+// ISO's own.
+func (img *Image) readInitrds(ctx context.Context, e Entry, cfg initrd.Config) (ram *initrd.FS, size int64, err error) {
+	var packed *aligned
+	shared := false
+	err = img.do(func() error {
+		packed, shared, err = img.packed(e)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
 	}
-	ram, err = initrd.Read(ctx, &packed, packed.size, initrd.Config{Keep: keep})
+	unpack := func() error {
+		ram, err = initrd.Read(ctx, packed, packed.size, cfg)
+		return err
+	}
+	if shared {
+		err = img.long(unpack)
+	} else {
+		err = unpack()
+	}
 	return ram, packed.size, err
+}
+
+// packed is an entry's initrds; shared says that they are read by the guard's leave.
+// It is for callers inside do.
+func (img *Image) packed(e Entry) (all *aligned, shared bool, err error) {
+	all = &aligned{}
+	for _, name := range e.Initrds {
+		if at, length, err := img.locate(name); err == nil {
+			all.add(io.NewSectionReader(img.file.File, at, length), length)
+			continue
+		}
+		r, length, err := img.volumes.open(name)
+		if err != nil {
+			return nil, false, err
+		}
+		all.add(r, length)
+		shared = true
+	}
+	return all, shared, nil
 }
 
 // bootsInto is the entry that boots by itself and has an initrd.
