@@ -242,12 +242,11 @@ func (r *ram) library(name string, folders []string, arch string) (string, *elfP
 // noLibrary says that a library is not to be found, or where it is.
 func (r *ram) noLibrary(name, by, arch string) error {
 	var elsewhere []string
-	_ = fs.WalkDir(r.fs, ".", func(at string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && d.Name() == path.Base(name) && len(elsewhere) < maxFolders {
+	for at, info := range r.fs.Files() {
+		if info.Name() == path.Base(name) && len(elsewhere) < maxFolders {
 			elsewhere = append(elsewhere, "/"+at)
 		}
-		return nil
-	})
+	}
 	if len(elsewhere) == 0 {
 		return fmt.Errorf("%s needs %s, which is not in the initrd", by, name)
 	}

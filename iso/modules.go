@@ -1,9 +1,7 @@
 package iso
 
 import (
-	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 )
 
@@ -13,30 +11,28 @@ type kernelModules struct {
 	builtin map[string]bool // nil where no list of them is known
 }
 
-var modulesFolder = regexp.MustCompile(`(?:^|/)lib/modules/([^/]+)/(.+)`)
-
 // modules is by the kernel's version what modules there are. Nix has them below
 // its store.
 func (r *ram) modules() map[string]*kernelModules {
 	all := map[string]*kernelModules{}
-	_ = fs.WalkDir(r.fs, ".", func(at string, d fs.DirEntry, err error) error {
-		m := modulesFolder.FindStringSubmatch(at)
-		if err != nil || m == nil || d.IsDir() {
-			return nil
+	for at := range r.fs.Files() {
+		_, below, ok := strings.Cut("/"+at, "/lib/modules/")
+		version, file, inside := strings.Cut(below, "/")
+		if !ok || !inside {
+			continue
 		}
-		of := all[m[1]]
+		of := all[version]
 		if of == nil {
 			of = &kernelModules{there: map[string]bool{}}
-			all[m[1]] = of
+			all[version] = of
 		}
-		if name := moduleName(m[2]); name != "" {
+		if name := moduleName(file); name != "" {
 			of.there[name] = true
 		}
-		if m[2] == "modules.builtin" {
+		if file == "modules.builtin" {
 			of.builtin = builtinModules(r.text(at))
 		}
-		return nil
-	})
+	}
 	return all
 }
 

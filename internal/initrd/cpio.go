@@ -11,7 +11,6 @@ import (
 
 const (
 	cpioHeader = 110
-	maxPath    = 4096 // bytes, as Linux has it
 	maxBase    = 255
 	trailer    = "TRAILER!!!"
 )
@@ -73,11 +72,11 @@ func parseHeader(b []byte) (*header, error) {
 func (u *unpacker) entry(in *input) error {
 	u.file = ""
 	start := in.at()
-	var b [cpioHeader]byte
-	if err := in.full(b[:]); err != nil {
+	b := u.entryBuf[:cpioHeader]
+	if err := in.full(b); err != nil {
 		return cut("an entry's header", err)
 	}
-	h, err := parseHeader(b[:])
+	h, err := parseHeader(b)
 	if err != nil {
 		if u.member.Entries == 0 && len(u.fs.Members) == 1 && start == u.member.Offset {
 			return &OtherError{Kind: err.Error()}
@@ -93,7 +92,7 @@ func (u *unpacker) entry(in *input) error {
 		u.member.Entries++
 		return cut("an entry without a name", in.skip(end-in.at()))
 	}
-	raw := make([]byte, named-cpioHeader)
+	raw := u.entryBuf[:named-cpioHeader]
 	if err := in.full(raw); err != nil {
 		return cut("an entry's name", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"path"
 	"slices"
@@ -146,6 +147,27 @@ func (n *node) entries() []fs.DirEntry {
 		all = append(all, fs.FileInfoToDirEntry(info{base, n.kids[base]}))
 	}
 	return all
+}
+
+// Files is every file but folders, by name, links not followed. A folder's come
+// sorted.
+func (f *FS) Files() iter.Seq2[string, fs.FileInfo] {
+	return func(yield func(string, fs.FileInfo) bool) { f.root.files("", yield) }
+}
+
+// files goes through the tree, where [fs.WalkDir] would look every folder up.
+func (n *node) files(above string, yield func(string, fs.FileInfo) bool) bool {
+	for _, base := range slices.Sorted(maps.Keys(n.kids)) {
+		kid := n.kids[base]
+		if kid.kind() == typeDir {
+			if !kid.files(above+base+"/", yield) {
+				return false
+			}
+		} else if !yield(above+base, info{base, kid}) {
+			return false
+		}
+	}
+	return true
 }
 
 // info is a file under one of its names.

@@ -42,9 +42,10 @@ const (
 	// maxSteps bounds the folders that are gone through to find where entries
 	// belong: ten for each would be many.
 	maxSteps = 20_000_000
-	// maxDepth bounds how deep folders are in one another, which through links may
-	// be deeper than any name is long.
+	// maxDepth bounds how deep folders are in one another, and maxPath their paths,
+	// which through links may become longer than any name.
 	maxDepth = 128
+	maxPath  = 4096 // bytes, as Linux has it for a name
 )
 
 // FS is what the kernel has after unpacking: also /dev, /dev/console and /root,

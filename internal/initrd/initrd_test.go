@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"io/fs"
+	"path"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -132,6 +133,14 @@ func TestUnpackedAsTheKernelDoes(t *testing.T) {
 func TestFSOfGo(t *testing.T) {
 	f := sound(t, archive(dir("etc"), file("etc/a", "text"), link("etc/b", "a"), link("init", "etc/b")), Config{Keep: all})
 	require.NoError(t, fstest.TestFS(f, "etc/a", "etc/b", "dev/console"))
+	var names []string
+	for name, info := range f.Files() {
+		assert.Equal(t, path.Base(name), info.Name())
+		if names = append(names, name); info.Name() == "b" {
+			break
+		}
+	}
+	assert.Equal(t, []string{"dev/console", "etc/a", "etc/b"}, names)
 }
 
 // TestKeep: of a file, only what was asked for is held.

@@ -43,7 +43,7 @@ func (in *input) skip(n int64) error {
 		in.Reset(in.section)
 		return nil
 	}
-	_, err := io.CopyN(io.Discard, in, n)
+	_, err := in.Discard(int(n))
 	return whole(err)
 }
 

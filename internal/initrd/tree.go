@@ -15,7 +15,7 @@ type node struct {
 	target                string
 	kids                  map[string]*node
 	above                 *node // a folder's
-	depth                 int
+	depth, length         int   // of its path
 	seen                  any
 }
 
@@ -54,7 +54,7 @@ func (n *node) add(base string, kid *node) {
 	n.kids[base] = kid
 	kid.links++
 	if kid.kind() == typeDir {
-		kid.above, kid.depth = n, n.depth+1
+		kid.above, kid.depth, kid.length = n, n.depth+1, n.length+1+len(base)
 	}
 }
 
@@ -152,8 +152,8 @@ func (u *unpacker) put(name string, n *node, all bool) (*node, error) {
 			u.forget(old)
 		}
 	}
-	if dir.depth >= maxDepth {
-		return nil, fmt.Errorf("folders more than %d deep: %w", maxDepth, ErrBound)
+	if dir.depth >= maxDepth || dir.length > maxPath {
+		return nil, fmt.Errorf("folders more than %d deep, or with paths of more than %d bytes: %w", maxDepth, maxPath, ErrBound)
 	}
 	dir.add(base, n)
 	return n, nil

@@ -27,7 +27,9 @@ type unpacker struct {
 	steps   int
 	links   map[linkKey]*node // of the archive being read
 	buf     bytes.Buffer      // a file to inspect
-	zstd    zstdStream
+
+	entryBuf [maxPath + 4]byte // a header, then a name
+	zstd     zstdStream
 }
 
 func (u *unpacker) stopped(err error) *Stop {
