@@ -219,7 +219,8 @@ func (v *view) imageChecks() []check.Check {
 			Timeout: buildTimeout, Applies: v.hasRoot, Probe: v.onImage(rootFilesystem),
 		},
 		{
-			ID: "image-architecture", Condition: "kernel and programs are for the machine's processor", Needs: []string{"image-boot-files", "image-root-filesystem"},
+			ID: "image-architecture", Condition: "kernel and programs are for the machine's processor", Needs: []string{"image-boot-files"},
+			After: []string{"image-root-filesystem"}, Timeout: ramLimit + 10*time.Second,
 			How: "bzImage header of the kernel, ELF header of the shell", Remedy: "build the image, its kernel and what it holds, for x86_64",
 			Probe: v.onImage(architecture),
 		},

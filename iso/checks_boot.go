@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"bootaudit/contract/check"
-	"bootaudit/internal/initrd"
 )
 
 func (v *view) digest(ctx context.Context) check.Result {
@@ -84,7 +83,7 @@ func rootFilesystem(img *Image) check.Result {
 	switch {
 	case whyNot != "":
 		return check.Doubt(whyNot)
-	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, initrd.ErrBound), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, errRAM):
 		return check.Doubt(err.Error())
 	case err != nil:
 		return check.Break(err.Error())
@@ -114,21 +113,24 @@ func architecture(img *Image) check.Result {
 			}
 		}
 	}
-	root, whyNot, err := img.system()
-	if root == nil {
-		return check.Doubt(or(whyNot, fmt.Sprint(err)))
-	}
-	arch, file, err := root.Architecture()
-	if err != nil {
-		return check.Doubt("no shell found to tell by: " + err.Error())
-	}
-	if !fitsMachine(arch) {
-		bad = append(bad, fmt.Sprintf("%s is an %s program", file, arch))
+	says := "the kernel is"
+	switch root, whyNot, err := img.system(); {
+	case root != nil:
+		arch, file, err := root.Architecture()
+		switch {
+		case err != nil && bad == nil:
+			return check.Doubt("no shell found to tell by: " + err.Error())
+		case err == nil && !fitsMachine(arch):
+			bad = append(bad, fmt.Sprintf("%s is an %s program", file, arch))
+		}
+		says = fmt.Sprintf("kernel and %s are", file)
+	case whyNot == "" && bad == nil:
+		return check.Doubt(err.Error())
 	}
 	if bad != nil {
 		return check.Break(strings.Join(bad, "; ") + "; the machine is " + machineArch)
 	}
-	return check.Hold(fmt.Sprintf("kernel and %s are for %s", file, arch))
+	return check.Hold(says + " for " + machineArch)
 }
 
 func or(s, instead string) string {

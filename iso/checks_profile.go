@@ -56,11 +56,17 @@ func (v *view) doubt(checks []check.Check) {
 	}
 }
 
-// hasRoot says why an image has no root file system to look into.
+// hasRoot says why an image has no root file system to look into. Its initramfs
+// is read where the contract asks for something in it.
 func (v *view) hasRoot(ctx context.Context) string {
 	img, err := v.open(ctx)
-	if err != nil {
+	if err != nil || img.RootErr == nil || img.ask(img.rootless) != nil {
 		return ""
+	}
+	c := v.Contract
+	asked := len(c.Commands) > 0 || len(c.Units) > 0 || c.Login.Automatic || c.Root.Passwordless || c.Network.NeedsRootKey || c.SSH.NeedsRootKey
+	if !asked {
+		return "the image boots into its initrd, and has no other root file system"
 	}
 	_, whyNot, _ := img.system()
 	return whyNot

@@ -45,6 +45,9 @@ func (img *Image) system() (root *Root, whyNot string, err error) {
 	return s.root, s.why, s.err
 }
 
+// errRAM is unknown alone: what is wrong with an initrd is not this check's.
+var errRAM = errors.New("what the image boots into is its initramfs, which cannot be looked into")
+
 // readRAM reads the initramfs of the entry that boots by itself.
 func readRAM(img *Image) (*Root, string, error) {
 	e, ok := img.bootsInto()
@@ -54,14 +57,12 @@ func readRAM(img *Image) (*Root, string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), ramLimit)
 	defer cancel()
 	ram, size, err := img.readInitrds(ctx, e, initrd.Config{Keep: keepOfSystem})
-	if other := (*initrd.OtherError)(nil); errors.As(err, &other) {
-		err = fmt.Errorf("%w: %w", err, errors.ErrUnsupported)
-	} else if err == nil && ram.Stop != nil && !errors.Is(ram.Stop, initrd.ErrTrailing) {
+	if err == nil && ram.Stop != nil && !errors.Is(ram.Stop, initrd.ErrTrailing) {
 		err = ram.Stop
 	}
 	file := strings.Join(e.Initrds, " + ")
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", file, err)
+		return nil, "", fmt.Errorf("%w: %s: %w", errRAM, file, err)
 	}
 	r := &Root{File: file, Size: size, img: img, fs: plain{ram}, folders: map[string][]node{}, ram: true}
 	var why string

@@ -93,9 +93,11 @@ func TestSystemInTheInitramfs(t *testing.T) {
 			require.Equal(t, tt.root, found["image-root-filesystem"].Outcome, found["image-root-filesystem"].Detail)
 			assert.Contains(t, found["image-root-filesystem"].Detail, tt.says)
 			if tt.login == "" {
-				for _, id := range []string{"image-commands", "image-autologin", "image-architecture"} {
+				for _, id := range []string{"image-commands", "image-autologin"} {
 					assert.NotContains(t, found, id)
 				}
+				assert.Equal(t, check.Holds, found["image-architecture"].Outcome)
+				assert.Equal(t, "the kernel is for x86_64", found["image-architecture"].Detail)
 				return
 			}
 			assert.Equal(t, tt.is, found["image-autologin"].Outcome, found["image-autologin"].Detail)
@@ -119,21 +121,21 @@ func TestNoSystemAtAll(t *testing.T) {
 	subject.Contract = contract.Contract{Name: "x"}
 	root := results(t, subject)["image-root-filesystem"]
 	assert.Equal(t, check.NotNeeded, root.Outcome, root.Detail)
-	assert.Contains(t, root.Detail, "no boot entry has an initrd")
+	assert.Contains(t, root.Detail, "the image boots into its initrd, and has no other")
+	subject.Contract.Commands = []string{"sh"}
+	assert.Contains(t, results(t, subject)["image-root-filesystem"].Detail, "no boot entry has an initrd")
 }
 
-// TestTornInitramfs: one that cannot be read to its end is told, and that other
-// kinds cannot be read is unknown.
+// TestTornInitramfs: of one that cannot be read to its end, nothing is known.
 func TestTornInitramfs(t *testing.T) {
 	whole := cpio(map[string]string{"init": "#!/bin/sh\n", "etc/long": strings.Repeat("x", 5000)})
 	for name, tt := range map[string]struct {
 		initrd string
-		is     check.Outcome
 		says   string
 	}{
-		"cut off":       {whole[:3000], check.Broken, "boot/initrd: the archive at byte 0, in etc/long"},
-		"no initramfs":  {strings.Repeat("text ", 100), check.Unknown, "boot/initrd: "},
-		"an old initrd": {"\x45\x3d\xcd\x28" + strings.Repeat("\x00", 5000), check.Unknown, "boot/initrd: "},
+		"cut off":       {whole[:3000], "boot/initrd: the archive at byte 0, in etc/long"},
+		"no initramfs":  {strings.Repeat("text ", 100), "boot/initrd: "},
+		"an old initrd": {"\x45\x3d\xcd\x28" + strings.Repeat("\x00", 5000), "boot/initrd: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := initrdOnly()
@@ -143,10 +145,22 @@ func TestTornInitramfs(t *testing.T) {
 			for _, c := range iso.Checks(subject) {
 				if c.ID == "image-root-filesystem" {
 					f := c.Probe(t.Context())
-					assert.Equal(t, tt.is, f.Outcome, f.Detail)
+					assert.Equal(t, check.Unknown, f.Outcome, f.Detail)
 					assert.Contains(t, f.Detail, tt.says)
 				}
 			}
 		})
 	}
+}
+
+// TestForeignKernelOfAnInitramfs: it is told whatever is in the initramfs.
+func TestForeignKernelOfAnInitramfs(t *testing.T) {
+	s := initrdOnly().Without("boot/bzImage")
+	s.Files["boot/bzImage"] = strings.Repeat("\x00", 0x38) + "ARM\x64" + strings.Repeat("\x00", 4096)
+	s.Files["boot/initrd"] = cpio(map[string]string{"init": "#!/bin/sh\nexec switch_root /root /sbin/init\n"})
+	subject := ofISO(write(t, s))
+	subject.Contract = contract.Contract{Name: "x"}
+	arch := results(t, subject)["image-architecture"]
+	assert.Equal(t, check.Broken, arch.Outcome, arch.Detail)
+	assert.Contains(t, arch.Detail, "aarch64 kernel; the machine is x86_64")
 }

@@ -72,7 +72,7 @@ func (r *Root) Architecture() (arch, file string, err error) {
 				return arch, file, nil
 			}
 		}
-		if err == nil || errors.Is(err, errNotThere) {
+		if err == nil || errors.Is(err, errNotThere) && !errors.Is(readErr, errNotThere) {
 			err = readErr
 		}
 	}
