@@ -94,7 +94,7 @@ func (img *Image) openRoot(name string) (root rootFS, inside string, err error) 
 		if err != nil {
 			return nil, "", fmt.Errorf("%s: %w", name, err)
 		}
-		return unwrapped(squashed{fs}, name)
+		return openInner(squashed{fs}, name)
 	case "ext4":
 		fs, err := ext4.Open(disk, length)
 		if err != nil {
@@ -105,8 +105,8 @@ func (img *Image) openRoot(name string) (root rootFS, inside string, err error) 
 	return nil, "", errKind(name, or(kind, "no file system"))
 }
 
-// unwrapped opens what a squashfs only wraps, as in dracut's LiveOS images.
-func unwrapped(outer squashed, name string) (rootFS, string, error) {
+// openInner opens what a squashfs only wraps, as in dracut's LiveOS images.
+func openInner(outer squashed, name string) (rootFS, string, error) {
 	inner := func(dir node, want ...string) (node, error) {
 		entries, err := outer.entries(dir)
 		if err != nil {
