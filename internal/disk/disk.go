@@ -80,6 +80,9 @@ func protocol(path string) error {
 	return nil
 }
 
+// maxVolumes is as many as a GPT has room for where nobody asked for more.
+const maxVolumes = 128
+
 func (d *Disk) look() error {
 	table, err := partition.Read(d, d.Size)
 	switch {
@@ -91,7 +94,11 @@ func (d *Disk) look() error {
 	if err != nil || d.Format == ISO {
 		d.Volumes = append(d.Volumes, d.volume(partition.Partition{Size: d.Size}))
 	}
-	for _, p := range table.Partitions {
+	for i, p := range table.Partitions {
+		if i == maxVolumes {
+			d.Faults = append(d.Faults, fmt.Sprintf("there are %d partitions, of which the first %d are looked at", len(table.Partitions), maxVolumes))
+			break
+		}
 		v := d.volume(p)
 		d.Volumes = append(d.Volumes, v)
 		d.check(v)

@@ -166,11 +166,13 @@ var others = []struct {
 	magic, words string
 }{
 	{0, "PK\x03\x04", "a zip archive: unpack it"},
+	{40, "_FVH", "a volume of UEFI firmware, as OVMF's files are"},
 	{257, "ustar", "a tar archive: unpack it"},
 	{0, "7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it"},
 	{0, "Rar!", "a RAR archive: unpack it"},
 	{0, "!<arch>\n", "an ar archive, or a Debian package"},
 	{0, "\xed\xab\xee\xdb", "an RPM package"},
+	{0, "\x89LZO\x00", "compressed with lzop"},
 	{0, "%PDF", "a PDF document"},
 	{0, "\x89PNG", "a PNG picture"},
 	{0, "#!", "a script"},

@@ -15,14 +15,16 @@ import (
 // identify is what a file is that has no name to go by.
 func identify(b []byte) Identity { return Identify(bytes.NewReader(b), int64(len(b))) }
 
+const linux6 = "6.12.9-amd64 (builder@host) #1 SMP"
+
 // bzImage, image, peFile, and so on are as much of one as tells it.
-func bzImage() []byte {
+func bzImage(version string) []byte {
 	b := make([]byte, 0x400)
 	copy(b, "MZ")
 	copy(b[510:], "\x55\xaa")
 	copy(b[0x202:], "HdrS")
 	le.PutUint16(b[0x20e:], 0x100)
-	copy(b[0x300:], "6.12.9-amd64 (builder@host) #1 SMP")
+	copy(b[0x300:], version)
 	return b
 }
 
@@ -67,7 +69,10 @@ func TestIdentify(t *testing.T) {
 	}{
 		{nil, Unknown, "an empty file"},
 		{make([]byte, 1<<20), Raw, "a raw disk image without partitions: zeros"},
-		{bzImage(), Kernel, "a Linux kernel for x86 (bzImage), 6.12.9-amd64"},
+		{bzImage(linux6), Kernel, "a Linux kernel for x86 (bzImage), 6.12.9-amd64"},
+		{bzImage("\x1b[2J"), Kernel, "a Linux kernel for x86 (bzImage)"},
+		{bzImage("Memtest86+ v6.10"), Kernel, "a program that boots as Linux does (bzImage), Memtest86+"},
+		{append(make([]byte, 40), "_FVH"...), Unknown, "a volume of UEFI firmware, as OVMF's files are"},
 		{image("ARM\x64"), Kernel, "a Linux kernel for arm64 (Image)"},
 		{image("RSC\x05"), Kernel, "a Linux kernel for riscv64 (Image)"},
 		{elfFile(1, 0xffffffff81000000, 0x1000000), Kernel, "a kernel as an ELF file (vmlinux)"},
@@ -113,12 +118,13 @@ func TestIdentifyISO(t *testing.T) {
 func TestIdentifyCompressed(t *testing.T) {
 	dir := t.TempDir()
 	raw := gptDisk(t, uefi, linux)
+	require.NoError(t, os.Truncate(raw, 1<<20)) // packs faster
 	iso := filepath.Join(dir, "iso")
 	write(t, dir, "files/file", "text")
 	tool(t, "xorriso", "", "xorriso", "-as", "mkisofs", "-quiet", "-V", "A LABEL", "-o", iso, filepath.Join(dir, "files"))
 	mbr := filepath.Join(dir, "mbr")
 	write(t, dir, "mbr", "")
-	require.NoError(t, os.Truncate(mbr, 4<<20))
+	require.NoError(t, os.Truncate(mbr, 2<<20))
 	tool(t, "fdisk", "label: dos\nstart=2048, type=83\n", "sfdisk", "-q", mbr)
 	for _, c := range []struct{ name, program, pkg, arg string }{
 		{"gzip", "gzip", "gzip", "-1"}, {"xz", "xz", "xz-utils", "-T1"}, {"xz", "xz", "xz-utils", "-9T2"}, {"zstd", "zstd", "zstd", "-19"}, {"bzip2", "bzip2", "bzip2", "-1"},
@@ -126,7 +132,7 @@ func TestIdentifyCompressed(t *testing.T) {
 		for name, want := range map[string]string{
 			raw: "a raw disk image with a GPT", mbr: "a raw disk image with an MBR", iso: `an ISO 9660 image with the label "A LABEL"`,
 			write(t, dir, "cpio", "070701"+strings.Repeat("0", 200)): "a cpio archive, as initrds are",
-			write(t, dir, "kernel", string(bzImage())):               "a Linux kernel for x86 (bzImage), 6.12.9-amd64",
+			write(t, dir, "kernel", string(bzImage(linux6))):         "a Linux kernel for x86 (bzImage), 6.12.9-amd64",
 		} {
 			packed := tool(t, c.pkg, "", c.program, "-c", c.arg, name)
 			i := identify([]byte(packed))
@@ -236,7 +242,7 @@ func (c *counter) ReadAt(b []byte, at int64) (int, error) {
 // is what comes of it.
 func FuzzIdentify(f *testing.F) {
 	for _, b := range [][]byte{
-		bzImage(), peFile(0x8664, 10, ".linux"), elfFile(1, 1, 2), []byte("\x1f\x8b\x08\x00nothing"), []byte("\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00"),
+		bzImage(linux6), peFile(0x8664, 10, ".linux"), elfFile(1, 1, 2), []byte("\x1f\x8b\x08\x00nothing"), []byte("\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00"),
 		[]byte("# Disk DescriptorFile\nRW 1 FLAT \"x\" 0\n"), append([]byte("KDMV"), make([]byte, 508)...), append([]byte("QFI\xfb\x00\x00\x00\x03"), make([]byte, 100)...),
 	} {
 		f.Add(b)

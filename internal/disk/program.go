@@ -12,7 +12,14 @@ func program(f file, head []byte) (Identity, bool) {
 	case has(head, 0, "070701"), has(head, 0, "070702"):
 		return Identity{Format: Initrd, Words: "a cpio archive, as initrds are"}, true
 	case has(head, 0x202, "HdrS") && has(head, 510, "\x55\xaa"):
-		return Identity{Format: Kernel, Words: "a Linux kernel for x86 (bzImage)" + release(f, head)}, true
+		switch version := release(f, head); {
+		case version == "":
+			return Identity{Format: Kernel, Words: "a Linux kernel for x86 (bzImage)"}, true
+		case version[0] < '0' || version[0] > '9': // Memtest86+
+			return Identity{Format: Kernel, Words: "a program that boots as Linux does (bzImage), " + version}, true
+		default:
+			return Identity{Format: Kernel, Words: "a Linux kernel for x86 (bzImage), " + version}, true
+		}
 	case has(head, 0, "MZ"):
 		if i, ok := portable(f, head); ok {
 			return i, true
@@ -42,7 +49,7 @@ func release(f file, head []byte) string {
 	if version == "" || strings.ContainsFunc(version, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return ""
 	}
-	return ", " + version
+	return version
 }
 
 var machines = map[uint16]string{0x14c: "x86", 0x8664: "x86-64", 0x1c0: "ARM", 0x1c2: "ARM", 0x1c4: "ARM", 0xaa64: "arm64", 0x5032: "riscv32", 0x5064: "riscv64", 0x6264: "loongarch64"}
