@@ -32,7 +32,7 @@ type FS struct {
 	Match func(e fs.DirEntry, name string) bool
 
 	mu      sync.Mutex
-	folders map[uint64]string // where each one was found
+	folders map[uint64]place // where each one was found
 	lists   map[uint64][]fs.DirEntry
 	kept    int // entries in lists
 }
@@ -40,8 +40,8 @@ type FS struct {
 const (
 	maxLinks   = 40 // followed on one path, as Linux has it
 	maxDepth   = 256
-	maxFolders = 1 << 20
-	maxKept    = 200_000 // entries; a NixOS store has some thousand in one folder
+	maxFolders = 1 << 19
+	maxKept    = 100_000 // entries; a NixOS store has some thousand in one folder
 	maxFile    = 64 << 20
 )
 
@@ -143,10 +143,17 @@ func (f *FS) ReadFile(name string) ([]byte, error) {
 	return b, nil
 }
 
-// found is a node and its path without symbolic links.
+// found is a node and where it was found.
 type found struct {
 	Node
-	path string
+	place
+}
+
+// place is a name in a folder. It is kept rather than a path, as those of a deep
+// tree take more memory than the image does.
+type place struct {
+	above uint64
+	entry string
 }
 
 // find walks along a path. Links, absolute ones too, do not lead out of the image.
@@ -155,7 +162,7 @@ func (f *FS) find(op, name string, follow bool) (found, error) {
 	if !fs.ValidPath(name) {
 		return fail(fs.ErrInvalid)
 	}
-	at := []found{{f.Root, "."}}
+	at := []found{{Node: f.Root}}
 	links := 0
 	for rest := strings.Split(name, "/"); len(rest) > 0; {
 		part := rest[0]
@@ -218,7 +225,7 @@ func (f *FS) child(top found, name string) (found, error) {
 	if !ok {
 		return found{}, fmt.Errorf("%T is not a node", i)
 	}
-	return found{n, path.Join(top.path, entries[at].Name())}, nil
+	return found{n, place{top.ID(), entries[at].Name()}}, nil
 }
 
 // list is what is in a folder, sorted, and without what no path can name.
@@ -229,14 +236,14 @@ func (f *FS) list(n found) ([]fs.DirEntry, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch where, ok := f.folders[n.ID()]; {
-	case ok && where != n.path:
-		return nil, fmt.Errorf("the same folder as %s", where)
+	case ok && where != n.place:
+		return nil, fmt.Errorf("the same folder as %s", f.path(n.ID()))
 	case !ok && len(f.folders) >= maxFolders:
 		return nil, fmt.Errorf("more than %d folders", maxFolders)
 	case !ok && f.folders == nil:
-		f.folders, f.lists = map[uint64]string{}, map[uint64][]fs.DirEntry{}
+		f.folders, f.lists = map[uint64]place{}, map[uint64][]fs.DirEntry{}
 	}
-	f.folders[n.ID()] = n.path
+	f.folders[n.ID()] = n.place
 	if entries, ok := f.lists[n.ID()]; ok {
 		return entries, nil
 	}
@@ -259,4 +266,18 @@ func (f *FS) list(n found) ([]fs.DirEntry, error) {
 	}
 	f.lists[n.ID()] = entries
 	return entries, nil
+}
+
+// path is where a folder was found.
+func (f *FS) path(id uint64) string {
+	name := ""
+	for range maxDepth {
+		at := f.folders[id]
+		if at.entry == "" {
+			break // the root
+		}
+		name = path.Join(at.entry, name)
+		id = at.above
+	}
+	return path.Clean(name)
 }
