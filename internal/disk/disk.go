@@ -56,6 +56,8 @@ func Open(ctx context.Context, path string) (*Disk, error) {
 			f.Close()
 			d.ReaderAt, d.Size, d.close = s, s.Size(), s.Close
 		}
+	case d.Format == Compressed:
+		err = fmt.Errorf("disk: %s is %s: unpack it first", path, d.Words)
 	default:
 		err = fmt.Errorf("disk: %s is %s, and no disk", path, d.Words)
 	}

@@ -66,8 +66,12 @@ func Identify(r io.ReaderAt, size int64) Identity {
 	return Identity{Format: Unknown, Words: other(head)}
 }
 
-// IdentifyFile looks at a file, or a block device.
+// IdentifyFile looks at a file, or a block device. A name that QEMU takes for a
+// protocol is an error.
 func IdentifyFile(path string) (Identity, error) {
+	if err := protocol(path); err != nil {
+		return Identity{}, err
+	}
 	f, size, err := openFile(path)
 	if err != nil {
 		return Identity{}, err

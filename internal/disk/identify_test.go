@@ -148,7 +148,9 @@ func TestIdentifyCompressed(t *testing.T) {
 	}
 	assert.Equal(t, Identity{Format: Compressed, Words: "compressed with gzip"}, identify([]byte("\x1f\x8b\x08\x00nothing")))
 	_, err := Open(t.Context(), write(t, dir, "x", "\x1f\x8b\x08\x00nothing"))
-	assert.ErrorContains(t, err, "is compressed with gzip, and no disk")
+	assert.ErrorContains(t, err, "is compressed with gzip: unpack it first")
+	_, err = Open(t.Context(), write(t, dir, "x", "text"))
+	assert.ErrorContains(t, err, "x is text, and no disk")
 }
 
 // TestRefused: what leads QEMU to other files is not given to it.
@@ -215,6 +217,8 @@ func TestRefused(t *testing.T) {
 func TestNames(t *testing.T) {
 	for _, name := range []string{"nbd:localhost:10809", "json:{}", "fat:rw:x", "https://host/x", "a:b"} {
 		_, err := Open(t.Context(), name)
+		assert.ErrorContains(t, err, "for a protocol: write it as", name)
+		_, err = IdentifyFile(name)
 		assert.ErrorContains(t, err, "for a protocol: write it as", name)
 	}
 	dir := t.TempDir()
