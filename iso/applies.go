@@ -10,6 +10,19 @@ import (
 	"bootaudit/contract/check"
 )
 
+// noFirmware is why what firmware and boot loaders do is not asked of a kernel.
+const noFirmware = "the machine loads the kernel itself"
+
+// ifKind says why a check is for an image of one of the kinds only.
+func (v *view) ifKind(why string, kinds ...string) func(context.Context) string {
+	return func(ctx context.Context) string {
+		if img, err := v.open(ctx); err == nil && !slices.Contains(kinds, img.Kind) {
+			return why
+		}
+		return ""
+	}
+}
+
 func (v *view) ifConsole() func(context.Context) string {
 	return check.Unless(v.Contract.Console.Device != "", "the contract names no console")
 }

@@ -27,6 +27,8 @@ type Subject struct {
 	// ProfileBefore is the profile of the same target when it was audited last, and
 	// "" where it has not been.
 	ProfileBefore string
+	// Target is what is audited; its File is what ISO says.
+	Target contract.Target
 	// ISO is the image's path. It may build the image first; it is called once,
 	// and again after a call whose context ended.
 	ISO func(context.Context) (string, error)
@@ -118,9 +120,10 @@ func (v *view) open(ctx context.Context) (*Image, error) {
 		}
 		ctx, cancel := v.within(ctx)
 		defer cancel()
-		name, err := v.ISO(ctx)
-		if err == nil {
-			return Open(name)
+		target := v.Target
+		var err error
+		if target.File, err = v.ISO(ctx); err == nil {
+			return OpenTarget(target)
 		}
 		if errors.Is(context.Cause(ctx), errDeadline) {
 			err = &check.Lack{Outcome: check.Unknown, Err: fmt.Errorf("%w: %w", errDeadline, err)}
@@ -154,13 +157,10 @@ func (v *view) onRoot(probe func(*Root) check.Result) func(context.Context) chec
 func (v *view) imageChecks() []check.Check {
 	checks := []check.Check{
 		{
-			ID: "image-opens", Condition: "the image is a whole ISO 9660 file",
-			How:     "read the volume descriptors of the file",
-			Remedy:  "name an ISO image with BOOT_IMAGE_ISO, or build it again: the file is no image, or was cut off while it was copied",
-			Timeout: buildTimeout,
-			Probe: v.onImage(func(img *Image) check.Result {
-				return check.Hold(fmt.Sprintf("%s: %d bytes, volume %q", img.Path, img.Size, img.VolumeID))
-			}),
+			ID: "image-opens", Condition: "the image is a whole one, of a CD or a disk, or a kernel",
+			How:     "read the file's volume descriptors (ISO 9660), or the disk's partition table; formats that are not raw through qemu-nbd",
+			Remedy:  "name an image with BOOT_IMAGE_FILE, or build it again: the file is no image, or was cut off while it was copied",
+			Timeout: buildTimeout, Probe: v.onImage(opened),
 		},
 		{
 			ID: profileCheck, Condition: "what the image promises is known, and it has what shows that", Needs: []string{"image-opens"},
@@ -176,12 +176,18 @@ func (v *view) imageChecks() []check.Check {
 		{
 			ID: "image-volume-id", Condition: "the volume has a name for root=LABEL= to find", Needs: []string{"image-opens"},
 			How: "volume id in the primary volume descriptor", Remedy: "name the volume: xorriso's -volid (NixOS: isoImage.volumeID)",
-			Probe: v.onImage(volumeID),
+			Applies: v.ifKind("only a CD has a volume id", kindISO), Probe: v.onImage(volumeID),
 		},
 		{
-			ID: "image-boot-catalog", Condition: "firmware finds a boot image on the CD", Needs: []string{"image-opens"},
-			How: "El Torito boot catalogue: checksum, entries, where they point", Remedy: "make the ISO with an El Torito entry (xorriso -eltorito-boot)",
-			Probe: v.onImage(bootCatalog),
+			ID: "image-boot-catalog", Condition: "firmware finds what to boot on the medium", Needs: []string{"image-opens"},
+			How:     "of a CD the El Torito boot catalogue: checksum, entries, where they point; of a disk the code in its first sector, and " + efiFirst,
+			Remedy:  "make the ISO with an El Torito entry (xorriso -eltorito-boot); install a boot loader on the disk (grub-install, bootctl install)",
+			Applies: v.ifKind(noFirmware, kindISO, kindDisk), Probe: v.onImage(bootCatalog),
+		},
+		{
+			ID: "image-partitions", Condition: "the disk's partition table is whole", Needs: []string{"image-opens"},
+			How: "GPT with its copy and sums, or MBR; where the partitions lie, and what file systems they hold", Remedy: "make the table anew (sfdisk, systemd-repart), and let nothing cut the image short",
+			Applies: v.ifKind("only a disk has partitions that are used", kindDisk), Probe: v.onImage(partitions),
 		},
 		v.secureBootCheck(),
 		{
@@ -208,9 +214,10 @@ func (v *view) imageChecks() []check.Check {
 			Applies: v.ifConsole(), Probe: v.onImage(v.bootConsole),
 		},
 		{
-			ID: "image-root-label", Condition: "root=LABEL= of what boots by itself is the volume's name", Needs: []string{"image-menu"},
-			How: "compare root=LABEL= on the kernel command line with the volume id", Remedy: "make the volume id (xorriso -volid) and root=LABEL= on the kernel command line agree",
-			Probe: v.onImage(rootLabel),
+			ID: "image-root-label", Condition: "root= of what boots by itself names a file system of the image", Needs: []string{"image-menu"},
+			How:     "compare LABEL=, and of a disk UUID=, PARTUUID= and PARTLABEL=, on the kernel command line with the volume id or the partitions",
+			Remedy:  "make the volume id (xorriso -volid), or the partition's name or UUID, and root= on the kernel command line agree",
+			Applies: v.ifKind("a kernel has no medium", kindISO, kindDisk), Probe: v.onImage(rootLabel),
 		},
 		{
 			ID: "image-root-filesystem", Condition: "the root file system inside the image can be read", Needs: []string{"image-opens"},

@@ -22,7 +22,41 @@ func (v *view) digest(ctx context.Context) check.Result {
 	if err != nil {
 		return check.Doubt(err.Error())
 	}
-	return check.Hold(fmt.Sprintf("sha256 %s, %d bytes", sum, img.Size))
+	r := check.Hold(fmt.Sprintf("sha256 %s, %d bytes", sum, img.Size))
+	if initrd := v.Target.Initrd; initrd != "" {
+		if sum, err = digestOf(ctx, initrd); err != nil {
+			return check.Doubt(err.Error())
+		}
+		r.Detail += "; initrd sha256 " + sum
+	}
+	return r
+}
+
+// opened says what the image is.
+func opened(img *Image) check.Result {
+	switch img.Kind {
+	case kindDisk:
+		return check.Hold(fmt.Sprintf("%s: %d bytes, %s, of %d bytes", img.Path, img.Size, img.disk.Words, img.disk.Size))
+	case kindKernel:
+		return check.Hold(fmt.Sprintf("%s: %d bytes, loaded with %s", img.Path, img.Size, or(list(img.Menus[0].Entries[0].Initrds), "no initrd")))
+	}
+	return check.Hold(fmt.Sprintf("%s: %d bytes, volume %q", img.Path, img.Size, img.VolumeID))
+}
+
+// partitions says what is wrong with a disk's partition table. Firmware and kernel
+// get over much of it.
+func partitions(img *Image) check.Result {
+	var rows []string
+	for _, v := range img.disk.Volumes {
+		p := v.Partition
+		rows = append(rows, strings.TrimSpace(fmt.Sprintf("%s: %d MiB at %d MiB, %s, %s %q %s", partName(v), p.Size>>20, p.Start>>20, or(p.Type, p.TypeID), or(v.Kind, "of no kind that is known"), v.Label, v.UUID)))
+	}
+	table := or(img.disk.Table.Scheme, "no partition table")
+	r := check.Hold(fmt.Sprintf("%s, %d partitions", table, len(img.disk.Table.Partitions)))
+	if faults := img.disk.Faults; len(faults) > 0 {
+		r = check.Warn(strings.Join(faults, "; "), "firmware, boot loader or kernel may not find what they look for", "make the table anew (sfdisk, systemd-repart), and let nothing cut the image short")
+	}
+	return r.With(strings.Join(rows, "\n"))
 }
 
 // digestOf is the SHA-256 of a file, in hexadecimal.
@@ -64,7 +98,11 @@ func bootCatalog(img *Image) check.Result {
 			word = "bootable"
 			bootable = append(bootable, b.Platform)
 		}
-		rows = append(rows, fmt.Sprintf("entry %d: %s, %s, sector %d, loads %d x 512 bytes", i+1, b.Platform, word, b.Sector, b.Sectors))
+		row := fmt.Sprintf("entry %d: %s, %s, sector %d, loads %d x 512 bytes", i+1, b.Platform, word, b.Sector, b.Sectors)
+		if img.Kind == kindDisk {
+			row = fmt.Sprintf("%s: %s", b.Platform, word)
+		}
+		rows = append(rows, row)
 	}
 	evidence := strings.Join(rows, "\n")
 	r := check.Hold("boot images for " + list(bootable))

@@ -30,11 +30,11 @@ func (v *view) gapChecks() []check.Check {
 		{
 			ID: "gap-menu", Condition: "the boot menu can be seen on the serial console and does not wait", Needs: []string{"image-menu"},
 			How: "SERIAL (ISOLINUX), serial (GRUB), or a menu on the firmware's console; and the timeout", Remedy: "set the menu's serial port in the boot loader's configuration; shorten its timeout",
-			Probe: v.onImage(menuGap),
+			Applies: v.ifKind(noFirmware, kindISO, kindDisk), Probe: v.onImage(menuGap),
 		},
 		{
 			ID: "gap-firmware", Condition: "both BIOS and UEFI find a boot image", Needs: []string{"image-boot-catalog"},
-			How: "El Torito entries for both", Remedy: "add the missing entry to the ISO",
+			How: "El Torito entries for both, or of a disk boot code and an EFI program", Remedy: "add the missing entry to the ISO, or install the other boot loader on the disk, too",
 			Probe: v.onImage(firmwareGap),
 		},
 	}

@@ -240,20 +240,41 @@ func (v *view) bootConsole(img *Image) check.Result {
 }
 
 func rootLabel(img *Image) check.Result {
-	labels := 0
+	names := map[string]bool{"LABEL=" + img.VolumeID: true}
+	if img.Kind == kindDisk {
+		names = map[string]bool{}
+		for _, v := range img.disk.Volumes {
+			for _, name := range rootNames(v) {
+				names[name] = true
+			}
+		}
+	}
+	found := 0
 	j := img.judge(func(e Entry) (wrong, doubt string) {
-		switch label := e.Label(); label {
-		case "":
-		case img.VolumeID:
-			labels++
+		switch label := e.Label(); {
+		case img.Kind == kindDisk:
+			for _, root := range e.values("root") {
+				switch {
+				case names[root]:
+					found++
+				case strings.Contains(root, "UUID=") || strings.Contains(root, "LABEL=") || strings.HasPrefix(root, "/dev/disk/by-"):
+					return fmt.Sprintf("root=%s, but no partition of the image is that", root), ""
+				}
+			}
+		case label == "":
+		case label == img.VolumeID:
+			found++
 		default:
 			return fmt.Sprintf("root=LABEL=%s, but the volume is %q", label, img.VolumeID), ""
 		}
 		return "", ""
 	})
 	holds := "no boot entry finds its root by label, so none can be wrong"
-	if labels > 0 {
-		holds = fmt.Sprintf("%d entries say root=LABEL=%s", labels, img.VolumeID)
+	switch {
+	case found > 0 && img.Kind == kindDisk:
+		holds = fmt.Sprintf("root= of %d entries names a partition of the image", found)
+	case found > 0:
+		holds = fmt.Sprintf("%d entries say root=LABEL=%s", found, img.VolumeID)
 	}
-	return j.result(holds, "that entry looks for another medium", "make the volume id and root=LABEL= on the kernel command line agree")
+	return j.result(holds, "that entry looks for another medium", "make root= on the kernel command line agree with the volume id, or with a partition's name or UUID")
 }

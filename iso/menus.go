@@ -101,7 +101,7 @@ func (f *finder) platforms(v *volume, name string) []string {
 	bios := slices.ContainsFunc(f.img.Boot, func(b BootEntry) bool { return b.Bootable && b.Platform == "bios" })
 	folders := strings.ToLower("/" + name)
 	switch {
-	case v.name != "", strings.HasPrefix(folders, "/efi/"), strings.Contains(folders, "-efi/"), efi && !bios:
+	case v.name != "" && f.img.Kind == kindISO, strings.HasPrefix(folders, "/efi/"), strings.Contains(folders, "-efi/"), efi && !bios:
 		return []string{"efi"}
 	case strings.Contains(folders, "/i386-pc/"), bios && !efi:
 		return []string{"bios"}

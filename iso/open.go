@@ -2,6 +2,7 @@ package iso
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -75,6 +76,16 @@ func OpenTarget(target contract.Target) (*Image, error) {
 		return openKernel(target.Kernel, target.Initrd, target.Cmdline)
 	}
 	return Open(target.File)
+}
+
+// On is target with what its image is booted from, where it does not say that, and
+// with the image's format.
+func (img *Image) On(target contract.Target) contract.Target {
+	target.File = img.Path
+	if img.Kind == kindDisk {
+		target.Bus, target.Format = cmp.Or(target.Bus, "disk"), img.Format
+	}
+	return target
 }
 
 // Open reads what firmware and boot loaders read first of the image in the file

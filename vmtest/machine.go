@@ -158,11 +158,12 @@ func (m Machine) For(target contract.Target, terms contract.Contract) Machine {
 			m.Disks[i].MiB = target.DiskMiB
 		}
 	}
-	switch image := (Disk{Base: target.File, BaseFormat: target.Format, Boot: true}); target.Bus {
-	case "usb":
+	switch image := (Disk{Base: target.File, BaseFormat: target.Format, Boot: true}); {
+	case target.Kind == contract.KindKernel:
+	case target.Bus == "usb":
 		image.Bus = USB
 		m.Disks = slices.Insert(m.Disks, 0, image)
-	case "disk":
+	case target.Bus == "disk":
 		m.Disks = slices.Insert(m.Disks, 0, image)
 	default:
 		m.ISO = cmp.Or(target.File, m.ISO)

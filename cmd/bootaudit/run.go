@@ -56,7 +56,7 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, ke
 		return err
 	}
 	fmt.Fprintln(os.Stderr, "contract", why)
-	image, err := target.ISO(ctx, cfg, os.Stderr)
+	boots, err := target.Medium(ctx, cfg, os.Stderr)
 	if err != nil {
 		return err
 	}
@@ -82,8 +82,6 @@ func boot(ctx context.Context, cfg config.Config, uefi, keyless bool, faults, ke
 		return err
 	}
 	m.Folder, m.Disks = folder, []vmtest.Disk{disk}
-	boots := cfg.Target()
-	boots.File = image
 	m = m.For(boots, terms)
 	if uefi {
 		m.Firmware = vmtest.UEFI

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gofrs/flock"
@@ -35,7 +36,7 @@ func For(cfg config.Config) (contract.Key, error) {
 // InImage is the key that cfg's image lets root log in with; the zero key is
 // none that is known. An image that was given has whatever key it was built with.
 func InImage(cfg config.Config) (contract.Key, error) {
-	if cfg.Target().Kind == contract.KindFile && cfg.RootKey == "" {
+	if given := []contract.Kind{contract.KindFile, contract.KindKernel}; slices.Contains(given, cfg.Target().Kind) && cfg.RootKey == "" {
 		return contract.Key{}, nil
 	}
 	return For(cfg)

@@ -58,7 +58,9 @@ func look(ctx context.Context, cfg config.Config, log io.Writer, closed *error) 
 		if img == nil && *closed == nil {
 			name, err := ISO(ctx, cfg, log)
 			if err == nil {
-				img, err = iso.Open(name)
+				of := cfg.Target()
+				of.File = name
+				img, err = iso.OpenTarget(of)
 			}
 			*closed = err
 		}

@@ -31,6 +31,8 @@ func ISO(ctx context.Context, cfg config.Config, log io.Writer) (string, error) 
 	switch cfg.Target().Kind {
 	case contract.KindFile:
 		return string(cfg.File), nil
+	case contract.KindKernel:
+		return string(cfg.Kernel), nil
 	case contract.KindFlake:
 		f, err := Flake(cfg, log)
 		if err != nil {
@@ -48,6 +50,22 @@ func ISO(ctx context.Context, cfg config.Config, log io.Writer) (string, error) 
 		}
 		return "", &check.Lack{Outcome: outcome, Err: fmt.Errorf("the stand-in: %w", err)}
 	}
+}
+
+// Medium is cfg's target with its image, which is built first where need be, and what
+// that is booted from.
+func Medium(ctx context.Context, cfg config.Config, log io.Writer) (contract.Target, error) {
+	t := cfg.Target()
+	var err error
+	if t.File, err = ISO(ctx, cfg, log); err != nil {
+		return t, err
+	}
+	image, err := iso.OpenTarget(t)
+	if err != nil {
+		return t, err
+	}
+	defer image.Close()
+	return image.On(t), nil
 }
 
 // Flake is the flake that cfg names, with the root key that its image embeds.
@@ -95,7 +113,7 @@ func Image(ctx context.Context, cfg config.Config, log io.Writer) (iso.Subject, 
 		return iso.Subject{}, err
 	}
 	s := iso.Subject{
-		Contract: p.Contract, Why: p.Why, Detected: p.detected, Unknown: p.unknown,
+		Target: cfg.Target(), Contract: p.Contract, Why: p.Why, Detected: p.detected, Unknown: p.unknown,
 		ISO: func(ctx context.Context) (string, error) { return ISO(ctx, cfg, log) },
 	}
 	s.SecureBoot = cfg.Target().Firmware == contract.SecureBoot

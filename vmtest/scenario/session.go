@@ -140,15 +140,15 @@ func (s *session) work(ctx context.Context) (vmtest.Machine, error) {
 	if err != nil {
 		return m, err
 	}
-	image, err := iso.Open(path)
+	target := subject.Target
+	target.File = path
+	image, err := iso.OpenTarget(target)
 	if err != nil {
 		return m, fmt.Errorf("the image: %w", err)
 	}
 	defer image.Close()
 	s.image = image
-	target := subject.Target
-	target.File = path
-	m = m.For(target, subject.Contract)
+	m = m.For(image.On(target), subject.Contract)
 	if m.Firmware == "" && boots(image, "efi") && !boots(image, "bios") {
 		m.Firmware = vmtest.UEFI
 	}
