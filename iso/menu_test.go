@@ -168,14 +168,19 @@ func TestSyslinuxWaits(t *testing.T) {
 		waits bool
 		def   int
 	}{
-		"DEFAULT a\nLABEL a\nKERNEL k\n":                                              {false, 0}, // boots at once
-		"DEFAULT a\nPROMPT 1\nLABEL a\nKERNEL k\n":                                    {true, 0},
-		"DEFAULT vesamenu.c32\nLABEL a\nKERNEL k\n":                                   {true, 0},
-		"UI menu.c32\nTIMEOUT 50\nLABEL a\nKERNEL k\n":                                {false, 0},
-		"DEFAULT b\nLABEL a\nKERNEL k\n":                                              {false, -1},
-		"DEFAULT a extra words\nLABEL a\nKERNEL k\n":                                  {false, 0},
-		"UI menu.c32\nTOTALTIMEOUT 3000\nLABEL a\nKERNEL k\n":                         {false, 0},
-		"UI menu.c32\nTIMEOUT 5\nONTIMEOUT b\nLABEL a\nKERNEL k\nLABEL b\nKERNEL k\n": {false, 1},
+		"DEFAULT a\nLABEL a\nKERNEL k\n":                                                          {false, 0}, // boots at once
+		"DEFAULT a\nPROMPT 1\nLABEL a\nKERNEL k\n":                                                {true, 0},
+		"DEFAULT vesamenu.c32\nLABEL a\nKERNEL k\n":                                               {true, 0},
+		"UI menu.c32\nTIMEOUT 50\nLABEL a\nKERNEL k\n":                                            {false, 0},
+		"DEFAULT b\nLABEL a\nKERNEL k\n":                                                          {false, -1},
+		"DEFAULT a extra words\nLABEL a\nKERNEL k\n":                                              {false, 0},
+		"UI menu.c32\nTIMEOUT 50\nDEFAULT c\nLABEL a\nKERNEL k\nLABEL b\nKERNEL k\n":              {false, 0},
+		"UI menu.c32\nTIMEOUT 50\nLABEL h\nMENU HIDE\nKERNEL k\nLABEL b\nKERNEL k\n":              {false, 1},
+		"UI menu.c32\nTIMEOUT 50\nLABEL d\nLOCALBOOT 0\nLABEL b\nKERNEL k\n":                      {false, -1},
+		"UI menu.c32\nTIMEOUT 50\nMENU BEGIN s\nLABEL x\nKERNEL k\nMENU END\nLABEL b\nKERNEL k\n": {false, -1},
+		"LABEL a\nKERNEL k\n":                                                                     {false, -1}, // the boot: prompt
+		"UI menu.c32\nTOTALTIMEOUT 3000\nLABEL a\nKERNEL k\n":                                     {false, 0},
+		"UI menu.c32\nTIMEOUT 5\nONTIMEOUT b\nLABEL a\nKERNEL k\nLABEL b\nKERNEL k\n":             {false, 1},
 	} {
 		m, err := parseSyslinux("s.cfg", from(map[string]string{"s.cfg": text}))
 		require.NoError(t, err)

@@ -22,6 +22,7 @@ type syslinux struct {
 	entry     *raw
 	raws      []*raw
 	marked    string // by MENU DEFAULT
+	submenu   int    // how many labels stand before the first one, and 1; 0 for none
 	total     time.Duration
 	defLine   int
 	leads     *raw // what the default is, where that is another configuration
@@ -31,6 +32,8 @@ type raw struct {
 	Entry
 	append   string
 	appended bool
+	depth    int // of MENU BEGIN
+	hidden   bool
 	program  string // a module of the loader's, in place of a kernel
 	config   string // another configuration, in place of a kernel
 	dir      string // what is relative there is relative to it
@@ -116,6 +119,9 @@ func cutWord(line string) (word, rest string) {
 func (p *syslinux) directive(key, rest string, line int) error {
 	switch key {
 	case "menu begin":
+		if p.depth == 0 && p.submenu == 0 {
+			p.submenu = len(p.raws) + 1
+		}
 		p.depth, p.entry = p.depth+1, nil
 	case "menu end":
 		p.depth, p.entry = max(0, p.depth-1), nil
@@ -151,7 +157,7 @@ func (p *syslinux) directive(key, rest string, line int) error {
 			return err
 		}
 		rest = rest[:min(len(rest), maxTitle)]
-		p.entry = &raw{Entry: Entry{ID: rest, Title: rest, File: file, Line: line}}
+		p.entry = &raw{Entry: Entry{ID: rest, Title: rest, File: file, Line: line}, depth: p.depth}
 		p.raws = append(p.raws, p.entry)
 	case "append":
 		if p.entry == nil {
@@ -167,6 +173,8 @@ func (p *syslinux) directive(key, rest string, line int) error {
 	case "menu label":
 		title := strings.ReplaceAll(rest, "^", "")
 		p.entry.Title = title[:min(len(title), maxTitle)]
+	case "menu hide":
+		p.entry.hidden = true
 	case "menu default":
 		if p.depth == 0 {
 			p.marked = p.entry.ID

@@ -36,6 +36,20 @@ func (p *syslinux) chosen() string {
 	return def
 }
 
+// first is the label that the menu programs start on where the default names
+// none, as menu.c32 was seen to; nil where that is a submenu.
+func (p *syslinux) first() *raw {
+	for i, r := range p.raws {
+		if p.submenu > 0 && i >= p.submenu-1 {
+			break
+		}
+		if r.depth == 0 && !r.hidden {
+			return r
+		}
+	}
+	return nil
+}
+
 // make makes the menu of what was read.
 func (p *syslinux) make() error {
 	if p.total > 0 && p.menu.Timeout == 0 {
@@ -45,6 +59,9 @@ func (p *syslinux) make() error {
 	p.menu.Default = -1
 	command := p.chosen()
 	chosen := p.label(command)
+	if chosen == nil && p.ui {
+		chosen = p.first()
+	}
 	if chosen != nil && chosen.config != "" {
 		p.leads = chosen
 		if chosen.dir = p.dir; chosen.appended {
@@ -93,10 +110,7 @@ func (p *syslinux) make() error {
 		}
 		p.menu.Entries = append(p.menu.Entries, r.Entry)
 	}
-	switch {
-	case p.menu.Default < 0 && command == "" && p.ui && len(p.menu.Entries) > 0:
-		p.menu.Default = 0 // the menu programs start on their first entry
-	case p.menu.Default < 0 && chosen != nil:
+	if p.menu.Default < 0 && chosen != nil {
 		p.menu.boots = chosen.Title
 	}
 	return nil
