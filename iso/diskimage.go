@@ -11,11 +11,15 @@ import (
 
 	"bootaudit/internal/disk"
 	"bootaudit/internal/ext4"
+	"bootaudit/internal/partition"
 )
 
 func isDisk(f disk.Format) bool {
 	return slices.Contains([]disk.Format{disk.Raw, disk.QCOW2, disk.VDI, disk.VHDX, disk.VPC, disk.VMDK}, f)
 }
+
+// errNoDisk is of a file that may be of a disk, but of none that holds anything.
+var errNoDisk = errors.New("no partition table, and no file system that is known")
 
 // openDisk opens the image of a disk, whose file has size bytes. What reads a format
 // that is not raw ends with the image, or with us.
@@ -23,6 +27,11 @@ func openDisk(path string, size int64) (*Image, error) {
 	d, err := disk.Open(context.Background(), path)
 	if err != nil {
 		return nil, err
+	}
+	known := func(v disk.Volume) bool { return v.Kind != "" }
+	if d.Format == disk.Raw && d.Table.Scheme == "" && !slices.ContainsFunc(d.Volumes, known) {
+		d.Close()
+		return nil, errNoDisk
 	}
 	img := &Image{Path: path, Kind: kindDisk, Format: string(d.Format), Size: size, disk: d, file: &guarded{File: d, size: d.Size}}
 	start := time.Now()
@@ -68,6 +77,7 @@ func (img *Image) diskVolumes() volumes {
 			opened, err = extVolume(partName(v), img.section(v), img.file)
 		}
 		if err == nil {
+			opened.devices = devices(img.disk.Table.Scheme, v.Partition.Number)
 			all = append(all, opened)
 		}
 	}
@@ -75,6 +85,18 @@ func (img *Image) diskVolumes() volumes {
 		all = volumes{&volume{name: "disk", stat: nothing, open: nothingThere}}
 	}
 	return all
+}
+
+// devices are GRUB's names for a partition of the disk that it was started from.
+func devices(scheme string, number int) []string {
+	if number == 0 {
+		return []string{"hd0"}
+	}
+	part := fmt.Sprintf("hd0,gpt%d", number)
+	if scheme == partition.MBR {
+		part = fmt.Sprintf("hd0,msdos%d", number)
+	}
+	return []string{part, fmt.Sprintf("hd0,%d", number)}
 }
 
 func nothing(name string) (int64, bool, error) {
@@ -108,7 +130,8 @@ func extVolume(name string, r *io.SectionReader, guard *guarded) (*volume, error
 	if err != nil {
 		return nil, err
 	}
-	return fsVolume(&volume{name: name, label: f.Label, uuid: f.UUID}, f, bootFolders, r.Size(), guard)
+	v := &volume{name: name, label: f.Label, uuid: f.UUID, top: bootFolders}
+	return v, v.of(f, r.Size(), guard)
 }
 
 // findDiskRoot opens the partition that has a system. Where several have one, it is

@@ -104,8 +104,12 @@ func Open(path string) (*Image, error) {
 	err = img.load()
 	if none := (*notISO)(nil); errors.As(err, &none) {
 		if is := disk.Identify(f, size); isDisk(is.Format) {
-			f.Close()
-			return openDisk(path, size)
+			of, diskErr := openDisk(path, size)
+			if !errors.Is(diskErr, errNoDisk) {
+				f.Close()
+				return of, diskErr
+			}
+			err = fmt.Errorf("%w; nor of a disk: %w", err, diskErr)
 		} else if is.Format != disk.Unknown {
 			err = fmt.Errorf("no image of a CD or a disk, but %s%s", is.Words, advice(is))
 		}

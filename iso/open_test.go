@@ -92,11 +92,11 @@ func TestOpenErrors(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, path, want string }{
 		{"absent", filepath.Join(dir, "none.iso"), "no such file: " + dir + "/none.iso"},
-		{"directory", dir, dir + " is a directory, not an ISO image"},
+		{"directory", dir, dir + " is a directory, not an image"},
 		{"device", "/dev/null", "/dev/null is a D"},
 		{"empty", file("empty.iso", ""), "empty.iso is empty"},
 		{"text", file("text.iso", "hello, this is a text file\n"), `text.iso: not an ISO 9660 image: no volume descriptor ("CD001") at byte 32769; it has 27 bytes and starts with the text "hello, this is a"`},
-		{"compressed", file("image.iso.gz", "\x1f\x8b\x08\x00"+strings.Repeat("x", 1<<16)), "it has 65540 bytes and starts with gzip data"},
+		{"compressed", file("image.iso.gz", "\x1f\x8b\x08\x00"+strings.Repeat("x", 1<<16)), "no image of a CD or a disk, but compressed with gzip: unpack it first"},
 		{"zeros", file("zeros.iso", strings.Repeat("\x00", 1<<16)), "starts with zeros"},
 		{"disk image", file("disk.iso", "QFI\xfb"+strings.Repeat("\x00", 1<<16)), "starts with QEMU qcow2 disk data"},
 		{"no terminator", file("endless.iso", strings.Repeat("\x00", 1<<15)+strings.Repeat("\x01CD001\x01"+strings.Repeat("\x00", 121)+"\x00\x08"+strings.Repeat("\x00", 1918), 100)), "volume descriptors has no end"},

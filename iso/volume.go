@@ -17,7 +17,9 @@ type volume struct {
 	// devices are GRUB's names for it, such as hd0,gpt1, the one that GRUB itself
 	// would use first; none where nobody can tell.
 	devices []string
-	paths   []string // in the order of the walk, without leading slash
+	// top, where set, are the folders at its top that are gone through for paths.
+	top   []string
+	paths []string // in the order of the walk, without leading slash
 	// follow is where symbolic links lead, for who follows them; nil for a
 	// volume without.
 	follow func(name string) string

@@ -36,7 +36,7 @@ var rules = []rule{
 	{"contract/check", []string{"internal/once", "internal/plain"}, "what a check is knows nothing of what is checked"},
 	{"contract", []string{"contract/check", "internal/near"}, "a promise is data"},
 	{"prereq", []string{"contract", "contract/check", "fixtures", "internal/command", "internal/microguest", "internal/mirror", "internal/nix", "internal/quote", "internal/tools"}, "the host is checked before there is an image"},
-	{"iso", []string{"contract", "contract/check", "internal/command", "internal/efi", "internal/ext4", "internal/fat", "internal/initrd", "internal/nix", "internal/once", "internal/squashfs"}, "an image is opened without booting it"},
+	{"iso", []string{"contract", "contract/check", "internal/command", "internal/disk", "internal/efi", "internal/ext4", "internal/fat", "internal/initrd", "internal/nix", "internal/once", "internal/partition", "internal/squashfs"}, "an image is opened without booting it"},
 	{"serial/watch", []string{"internal/screen", "internal/verdict"}, "a saved console is read without a live one"},
 	{"serial", []string{"serial/watch", "internal/screen", "internal/cast", "internal/quote"}, "a console knows nothing of QEMU or images"},
 	{"fixtures", []string{"internal/command", "internal/config", "internal/mirror", "internal/nix", "internal/tools"}, "the stand-in is an image like any other"},

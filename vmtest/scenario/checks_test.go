@@ -129,7 +129,7 @@ func TestNoImage(t *testing.T) {
 	fakevm.Use(t)
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none.iso"): "no such file",
-		dir:                            "is a directory, not an ISO image",
+		dir:                            "is a directory, not an image",
 		empty:                          "is empty",
 		text:                           "text, file.iso",
 	} {

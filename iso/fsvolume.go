@@ -18,25 +18,26 @@ const (
 	maxVolumeDepth = 8
 )
 
-// statFS is a file system that is read by names.
-type statFS interface {
+// fileSystem is one that lies in the image, as its reader has it. Its files are
+// [io.ReaderAt].
+type fileSystem interface {
 	fs.ReadDirFS
 	fs.StatFS
 }
 
-// fatVolume opens the FAT file system in r. What lies too deep, or beyond a
-// bound of their number or bytes, is not among its paths.
+// fatVolume opens the FAT file system in r.
 func fatVolume(name string, r *io.SectionReader, guard *guarded) (*volume, error) {
 	f, err := fat.Open(r, r.Size())
 	if err != nil {
 		return nil, err
 	}
-	return fsVolume(&volume{name: name, label: f.Label, uuid: f.Serial}, f, nil, r.Size(), guard)
+	v := &volume{name: name, label: f.Label, uuid: f.Serial}
+	return v, v.of(f, r.Size(), guard)
 }
 
-// fsVolume is v of the file system f in size bytes. With top, only the folders and
-// files of these names at its top are gone through.
-func fsVolume(v *volume, f statFS, top []string, size int64, guard *guarded) (*volume, error) {
+// of makes a volume of a file system of size bytes. What lies too deep, or beyond
+// a bound of their number or bytes, is not among its paths.
+func (v *volume) of(f fileSystem, size int64, guard *guarded) error {
 	v.stat = func(file string) (int64, bool, error) {
 		info, err := f.Stat(fsPath(file))
 		if err != nil {
@@ -66,7 +67,7 @@ func fsVolume(v *volume, f statFS, top []string, size int64, guard *guarded) (*v
 			return err
 		}
 		for _, e := range entries {
-			if dir == "" && top != nil && e.IsDir() && !slices.Contains(top, e.Name()) {
+			if dir == "" && v.top != nil && e.IsDir() && !slices.Contains(v.top, e.Name()) {
 				continue
 			}
 			name := path.Join(dir, e.Name())
@@ -81,7 +82,7 @@ func fsVolume(v *volume, f statFS, top []string, size int64, guard *guarded) (*v
 		}
 		return nil
 	}
-	return v, walk("", 0)
+	return walk("", 0)
 }
 
 // fsPath is a name as package fs has it.
