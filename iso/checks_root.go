@@ -209,7 +209,7 @@ func (v *view) autologin(r *Root) check.Result {
 	case want.User != "" && l.user != want.User:
 		return check.Break(fmt.Sprintf("%s logs in %s, not %s", l.at, l.user, want.User))
 	default:
-		return check.Hold(l.at + " " + l.how)
+		return check.Hold(l.String())
 	}
 }
 

@@ -85,10 +85,23 @@ func (r *Root) initKind() (kind, by string) {
 
 // consoleLogin is what the system starts on a console.
 type consoleLogin struct {
-	user string // who is logged in by itself; "" where a name is asked for
-	how  string // what the line says
-	at   string // FILE:LINE
-	file string
+	user  string // who is logged in by itself; "" where a name is asked for
+	shell bool   // without any login
+	enter bool   // once Enter is pressed
+	at    string // FILE:LINE
+	file  string
+}
+
+// String is of one that logs somebody in.
+func (l consoleLogin) String() string {
+	says := l.at + " logs " + l.user + " in"
+	if l.shell {
+		says = l.at + " starts a shell of " + l.user + "'s without a login"
+	}
+	if l.enter {
+		says += ", once Enter is pressed"
+	}
+	return says
 }
 
 var errNoGetty = errors.New("starts nothing on the console")
@@ -113,7 +126,7 @@ func (r *Root) consoleLogin(device string) (consoleLogin, error) {
 		}
 		return l, err
 	case "u-root":
-		return consoleLogin{user: "root", how: "is u-root's, which starts a shell of root's without a login", at: file, file: file}, nil
+		return consoleLogin{user: "root", shell: true, at: file + ", which is u-root's,", file: file}, nil
 	case "":
 		if l, ok := r.initScript(file, device); ok {
 			return l, nil
@@ -169,6 +182,9 @@ func (r *Root) unitLogin(device string) (consoleLogin, error) {
 			}
 		}
 	}
+	if who := u.Last("Service", "User"); who != "" && l.shell {
+		l.user = who
+	}
 	if l.at == "" {
 		l.at = l.file
 	}
@@ -195,13 +211,10 @@ func (r *Root) begins(command []string, file string, line int, sure bool) (conso
 			return l, fmt.Errorf("%s starts %s, which cannot be followed: %w", l.at, s.script, errors.ErrUnsupported)
 		}
 		return inner, nil
-	case s.shell:
-		l.user, l.how = s.user, "starts a shell of root's without a login"
-	case s.user != "":
-		l.user, l.how = s.user, "logs "+s.user+" in"
-	case !s.getty:
+	case s.user == "" && !s.getty:
 		return consoleLogin{}, nil
 	}
+	l.user, l.shell = s.user, s.shell
 	return l, nil
 }
 
@@ -211,7 +224,7 @@ func (r *Root) tabLogin(kind, device string) (consoleLogin, error) {
 	text, err := r.readFile(name, maxScript)
 	if errors.Is(err, errNotThere) && kind == "busybox" {
 		// init/init.c of busybox, where there is no inittab.
-		return consoleLogin{user: "root", how: "busybox init without " + name + " starts a shell of root's without a login, once Enter is pressed", at: name, file: name}, nil
+		return consoleLogin{user: "root", shell: true, enter: true, at: "busybox init without " + name, file: name}, nil
 	}
 	if err != nil {
 		return consoleLogin{}, err
@@ -224,9 +237,7 @@ func (r *Root) tabLogin(kind, device string) (consoleLogin, error) {
 			return l, err
 		}
 		if l.user != "" {
-			if ask {
-				l.how += ", once Enter is pressed"
-			}
+			l.enter = ask
 			return l, nil
 		}
 		if first.at == "" {

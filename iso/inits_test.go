@@ -131,6 +131,8 @@ func TestAutologinOfAnyInit(t *testing.T) {
 			check.Unknown, "serial-getty@.service:2 starts /usr/bin/console, which cannot be followed"},
 		{"systemd, a script", "root", map[string]string{"usr/bin/console": "#!/bin/sh\nexec login -f root\n", "lib/systemd/system/serial-getty@.service": "[Service]\nExecStart=/usr/bin/console %I\n"},
 			check.Holds, "/usr/bin/console:2 logs root in"},
+		{"systemd, somebody's shell", "user", map[string]string{"lib/systemd/system/serial-getty@.service": "[Service]\nUser=user\nExecStart=-/bin/bash -l\n"},
+			check.Holds, "serial-getty@.service:3 starts a shell of user's without a login"},
 		{"systemd, masked", "root", map[string]string{"lib/systemd/system/serial-getty@.service": "[Service]\nExecStart=agetty -a root %I\n", "etc/systemd/system/serial-getty@ttyS0.service": "-> /dev/null"},
 			check.Broken, "/etc/systemd/system/serial-getty@ttyS0.service logs nobody in"},
 		{"OpenWrt", "root", func() map[string]string {

@@ -246,10 +246,7 @@ func scriptLogin(file, text, device string) (l consoleLogin, ok bool) {
 		if by.user == "" || device != "" && at != "" && at != "console" && at != device {
 			continue
 		}
-		l = consoleLogin{user: by.user, at: fmt.Sprintf("%s:%d", file, s.line), file: file, how: "logs " + by.user + " in"}
-		if by.shell {
-			l.how = "starts a shell of root's without a login"
-		}
+		l = consoleLogin{user: by.user, shell: by.shell, at: fmt.Sprintf("%s:%d", file, s.line), file: file}
 		return l, true
 	}
 	return consoleLogin{}, false
