@@ -55,14 +55,32 @@ func (img *Image) rootless() error {
 	}
 	for _, m := range img.Menus {
 		for _, e := range m.Entries {
-			for _, root := range e.values("root") {
-				if root != "" && !strings.HasPrefix(root, "/dev/ram") {
-					return fmt.Errorf("%w, and %s boots into root=%s", img.RootErr, e.Where(), root)
-				}
+			if root := e.wantsRoot(); root != "" {
+				return fmt.Errorf("%w, and %s boots into %s", img.RootErr, e.Where(), root)
 			}
 		}
 	}
 	return nil
+}
+
+// wantsRoot is the argument that tells an entry's initrd to look for a root file
+// system, on the CD or on a disk; "" where none does, or where it is fetched.
+func (e Entry) wantsRoot() string {
+	for _, name := range []string{"fetch", "httpfs", "ftpfs", "netboot", "nfsroot", "url", "iso-url", "archiso_http_srv", "archiso_nfs_srv", "archiso_nbd_srv"} {
+		if e.values(name) != nil {
+			return ""
+		}
+	}
+	for _, name := range []string{"root", "boot", "archisobasedir", "misobasedir"} {
+		for _, value := range e.values(name) {
+			switch {
+			case value == "", name == "root" && strings.HasPrefix(value, "/dev/ram"), name == "boot" && value != "live" && value != "casper":
+			default:
+				return name + "=" + value
+			}
+		}
+	}
+	return ""
 }
 
 // hasPath says whether there is something at an absolute path, whose last part

@@ -164,3 +164,24 @@ func TestForeignKernelOfAnInitramfs(t *testing.T) {
 	assert.Equal(t, check.Broken, arch.Outcome, arch.Detail)
 	assert.Contains(t, arch.Detail, "aarch64 kernel; the machine is x86_64")
 }
+
+// TestRootThatIsMissing: where the command line says that there is a root file
+// system, its absence is a fault.
+func TestRootThatIsMissing(t *testing.T) {
+	for args, want := range map[string]check.Outcome{
+		"boot=live components":                           check.Broken,
+		"boot=casper":                                    check.Broken,
+		"root=live:CDLABEL=X rd.live.image":              check.Broken,
+		"archisobasedir=arch":                            check.Broken,
+		"boot=live fetch=http://10.0.2.2/root.squashfs":  check.NotNeeded,
+		"archisobasedir=arch archiso_http_srv=10.0.2.2/": check.NotNeeded,
+		"root=/dev/ram0":                                 check.NotNeeded,
+		"boot=local":                                     check.NotNeeded,
+	} {
+		s := initrdOnly().Edit("isolinux/isolinux.cfg", "loglevel=4", args).Edit("boot/grub/grub.cfg", "loglevel=4", args)
+		subject := ofISO(write(t, s))
+		subject.Contract = contract.Contract{Name: "x"}
+		root := results(t, subject)["image-root-filesystem"]
+		assert.Equal(t, want, root.Outcome, "%s: %s", args, root.Detail)
+	}
+}
