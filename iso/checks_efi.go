@@ -88,6 +88,7 @@ func (v *view) secureBoot(img *Image) check.Result {
 			case err != nil:
 				return err
 			default:
+				verdict.Unknown = ""
 				said = append(said, about(name, p, verdict))
 			}
 			if !verdict.Starts {
