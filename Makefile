@@ -53,7 +53,7 @@ short: ## run the tests that need no QEMU, with the race detector
 	go test -short -race -p 4 ./...
 
 slow: setup ## run the boots that are too slow for make test: every fault, each tiny image; writes docs/faults.md
-	go test -timeout $(TIMEOUT) ./vmtest -run '^TestVM(Example|SecureBoot)$$' -every
+	go test -timeout $(TIMEOUT) ./vmtest -run '^TestVM(Example|SecureBoot|SecureBootStandIn)$$' -every
 	go test -timeout $(TIMEOUT) ./vmtest/scenario -run '^TestVMTiny$$' -every
 	go test -timeout $(TIMEOUT) ./vmtest/scenario -run '^TestVMFaults$$' -every -table ../../docs/faults.md
 

@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) { fakevm.Main(m) }
 
 // every asks for what is too slow for each run of the tests.
-var every = flag.Bool("every", false, "run more commands in noise")
+var every = flag.Bool("every", false, "run more commands in noise, and boot more under Secure Boot")
 
 // fakeMachine is a machine whose guest is g: with small disks, and as if there
 // were KVM, so that nobody waits in the queue for CPUs.
