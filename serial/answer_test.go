@@ -69,6 +69,7 @@ func TestAnswers(t *testing.T) {
 				c := newConsole(t, port, Config{Answers: test.answers})
 				_, err := c.Login(limited(t, 5*time.Minute), Account{})
 				require.NoError(t, err)
+				synctest.Wait()
 				assert.Equal(t, test.want, said)
 			})
 		})
@@ -95,6 +96,7 @@ func TestAnswersEnd(t *testing.T) {
 		require.ErrorAs(t, err, &trip)
 		assert.Equal(t, "waits-for-person", trip.Trip.ID)
 		assert.Equal(t, "Which disk?", trip.Trip.Line)
+		synctest.Wait()
 		assert.Equal(t, mostAnswers+1, asked)
 	})
 }

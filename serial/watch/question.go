@@ -18,8 +18,11 @@ var waitsForPerson = Tripwire{ID: "waits-for-person", Fatal: true, Class: AsksPe
 
 // question is what a screen has asked, since when.
 type question struct {
+	asks  string
 	still string // the screen, but for what changes by itself
 	since time.Time
+	at    int64 // bytes of the console that had been read
+	stage Stage
 }
 
 // questions is the trip of a screen that asks and that nobody answers. Who has
@@ -29,21 +32,24 @@ func (w *Watch) questions(now time.Time) *Trip {
 		w.question = question{}
 		return nil
 	}
-	text, row, col := w.cfg.Screen()
-	asks, still := asksWhat(text, row, col, w.stage, w.stage.Reached(Initrd) || w.reader.Spoken())
-	if asks == "" || still != w.question.still {
-		w.question = question{still, now}
+	q := &w.question
+	if at := w.lines.Offset(); at != q.at || w.stage != q.stage {
+		text, row, col := w.cfg.Screen()
+		asks, still := asksWhat(text, row, col, w.stage, w.stage.Reached(Initrd) || w.reader.Spoken())
+		if still != q.still {
+			q.since = now
+		}
+		q.asks, q.still, q.at, q.stage = asks, still, at, w.stage
+	}
+	if q.asks == "" || now.Sub(q.since) < w.patient(asksFor) {
 		return nil
 	}
-	if now.Sub(w.question.since) < w.patient(asksFor) {
-		return nil
-	}
-	trip := waitsForPerson.trip(w, w.lines.Open().Offset, asks)
+	trip := waitsForPerson.trip(w, w.lines.Open().Offset, q.asks)
 	if v := w.reader.Verdict(); v.Verdict == verdict.Fails && v.Class != AsksPerson {
 		row := Tripwire{ID: v.ID, Means: v.Means, Remedy: v.Remedy, Fatal: true, Class: v.Class} // why it asks
 		trip = row.trip(w, v.Cause.Offset, v.Cause.Text)
 	}
-	trip.At = w.question.since
+	trip.At = q.since
 	w.deliver(trip)
 	return &trip
 }
