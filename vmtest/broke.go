@@ -41,7 +41,7 @@ func (s *Session) Broke(err error) check.Result {
 		r.Detail += fmt.Sprintf("; the console was flooded: %d bytes came too fast to be looked at", waited.Dropped)
 	}
 	if errors.As(err, &waited) {
-		r.Evidence = strings.TrimSpace(r.Evidence + "\nscreen:\n" + lastLines(waited.Screen, 20))
+		r.Evidence = strings.TrimSpace(r.Evidence + "\nscreen:\n" + lastWords(waited.Screen, 20))
 	}
 	job := s.lastJob()
 	if trip != nil {
@@ -97,6 +97,23 @@ func orNone(stage watch.Stage) string {
 		return "none"
 	}
 	return string(stage)
+}
+
+// lastWords are the last n lines of a screen, after the last that is not the
+// kernel's where that is none of them: it may be a question.
+func lastWords(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	last := lastLines(text, n)
+	for _, line := range slices.Backward(lines) {
+		switch line = strings.TrimSpace(line); {
+		case line == "" || watch.Stamped([]byte(line)):
+		case strings.Contains(last, line):
+			return last
+		default:
+			return line + "\n...\n" + last
+		}
+	}
+	return last
 }
 
 // lastLines are the last n lines of text that are not blank.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/serial"
 	"bootaudit/serial/watch"
@@ -48,4 +49,21 @@ func TestOutcomeOf(t *testing.T) {
 	name, class := named("qemu-system-x86_64: -drive file=d.raw,if=virtio: Failed to get \"write\" lock\n")
 	assert.Contains(t, name, "disk-image-locked")
 	assert.Equal(t, "host", class)
+}
+
+// The kernel's words do not hide the last of the others.
+func TestLastWords(t *testing.T) {
+	kernel := "[   12.345678] usb 1-1: new device\n"
+	assert.Equal(t, "Which disk?\n...\n"+kernel+kernel[:len(kernel)-1], lastWords("hello\nWhich disk?\n"+kernel+kernel+kernel+"\n\n", 2))
+	assert.Equal(t, kernel+"Which disk?", lastWords(kernel+kernel+"Which disk?\n", 2))
+	assert.Equal(t, kernel+kernel[:len(kernel)-1], lastWords(kernel+kernel+kernel, 2))
+	assert.Empty(t, lastWords("\n", 2))
+}
+
+// What was typed for a person is in no result.
+func TestAnswersAreHidden(t *testing.T) {
+	s := &Session{plan: Plan{Contract: contract.Contract{Answers: []contract.Answer{{Send: "correct horse"}, {Send: "y"}}}}}
+	r := s.hide(check.Break("no key for correct horse").With("Passphrase: correct horse\nGo on? y"))
+	assert.Equal(t, "no key for (answer)", r.Detail)
+	assert.Equal(t, "Passphrase: (answer)\nGo on? y", r.Evidence)
 }

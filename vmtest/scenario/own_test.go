@@ -108,3 +108,32 @@ func TestDefaultContractOnAFake(t *testing.T) {
 	assert.Contains(t, said, "clean-disk/control-line: holds: ")
 	assert.NotContains(t, said, ": broken: ")
 }
+
+// An image without a login is held against what its console shows, in each scenario
+// of its VM.
+func TestLoginlessOnAFake(t *testing.T) {
+	fakevm.Beside(t)
+	terms, err := contract.Parse("my.toml", []byte("name = 'installer'\n[console]\nexpect = 'is ready'\n"))
+	require.NoError(t, err)
+	g := fakevm.New(t, "firmware\nmenu 8\nkernel\nsay 'The installer is ready.'\nhalt")
+	subject := fakeSubject(g)
+	subject.Contract = terms
+	suite := NewSuite(subject, fakeHarness(t, g))
+	t.Cleanup(suite.Close)
+	for _, s := range suite.fleet.order {
+		inhabit(g, s)
+	}
+	said := lookAt(t.Context(), g, suite.Scenarios[0]) + lookAt(t.Context(), g, suite.Scenarios[1])
+	for _, line := range []string{
+		"clean-disk/expected: holds: it does after N s\n",
+		"clean-disk/login: not needed: the contract promises what the console shows, and no login\n",
+		"clean-disk/control-line: not needed: the contract promises what the console shows, and no login\n",
+		"clean-disk/recorded: holds: ",
+		"clean-disk/tripwires: holds: ",
+		"network/booted: holds: it does after N s\n",
+	} {
+		assert.Contains(t, said, line)
+	}
+	assert.NotContains(t, said, ": broken: ")
+	assert.NotContains(t, said, ": unknown: ")
+}
