@@ -169,7 +169,7 @@ func (vm *VM) Boot(ctx context.Context, account serial.Account) error {
 	if err := vm.Continue(ctx); err != nil {
 		return err
 	}
-	if _, err := vm.Await(ctx, watch.Bootloader); err != nil {
+	if _, err := vm.Await(ctx, watch.Bootloader); err != nil && !errors.Is(err, errExpected) {
 		return err
 	}
 	if err := vm.PassMenu(ctx); err != nil {
