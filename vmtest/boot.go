@@ -28,16 +28,16 @@ func (vm *VM) onStage(r watch.Reached) {
 }
 
 func (vm *VM) onTrip(t watch.Trip) {
+	if vm.settings.OnTrip != nil {
+		vm.settings.OnTrip(t) // before somebody whose wait it ends asks which there were
+	}
 	if t.Fatal {
 		vm.mu.Lock()
+		defer vm.mu.Unlock()
 		if vm.trip == nil {
 			vm.trip = &t
 		}
 		vm.tell()
-		vm.mu.Unlock()
-	}
-	if vm.settings.OnTrip != nil {
-		vm.settings.OnTrip(t)
 	}
 }
 
