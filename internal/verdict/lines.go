@@ -27,6 +27,8 @@ var signs = []*regexp.Regexp{
 	hushed: re(`[Cc]ommand line: .*\b(?:quiet|loglevel=[0-4])\b`),
 	// systemd shows for what it waits.
 	spins: re(`^\[[ *]{6}\] .*job is running`),
+	// OP-TEE speaks on the same line beside whoever else does.
+	secure: re(`^[DIFM]/T[CA]:`),
 	// Lines that look fatal, and boots go on after them.
 	harmless: re(`hwmatch|^\S*qemu\S*: .*(?:info|warning): |error: no suitable video mode|error: (?:\S+\.c:\d+:)?file .*(?:\.pf2|fonts?/|locale).* not found|printk: .* suppressed|callbacks suppressed|Direct firmware load for|firmware: failed to load|can't access tty|Gave up waiting for suspend/resume device|RDSEED|ACPI (?:BIOS )?Error`),
 }
@@ -44,6 +46,7 @@ const (
 	uroot
 	hushed
 	spins
+	secure
 	harmless
 )
 

@@ -104,7 +104,7 @@ func (r *Reader) read(at Line, text []byte, open bool) {
 	b.restarts = b.restarts || r.is(restarts, text)
 	// What the kernel or a spinner prints under a question is no answer.
 	stands := b.final != nil && b.final.row.class == "waits-for-person" && text[0] == '[' && (stamped(text) || r.is(spins, text))
-	if !stands {
+	if !stands && !r.is(secure, text) {
 		b.final = nil
 	}
 	keep := func() Line {

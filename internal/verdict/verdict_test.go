@@ -146,6 +146,18 @@ func TestVerdicts(t *testing.T) {
 		"no root in a small initrd":   {loads + "Partition with root filesystem not found. Waiting...\nGiving up...\n/bin/sh: can't access tty; job control turned off\n/ # ", Fails, "initrd", "root-missing", "root-not-found"},
 		"a root that came late":       {loads + "Partition with root filesystem not found. Waiting...\nWelcome to Debian GNU/Linux 12 (bookworm)!\n\nhost login: root\nroot@host:~# ", Boots, "shell", None, ""},
 		"no init on the root":         {"run-init: /sbin/init: No such file or directory\nKernel panic - not syncing: Attempted to kill init!\n", Fails, "initrd", "init", "init-missing"},
+		"OP-TEE panics":               {"NOTICE:  BL31: v2.10.0\nI/TC: Primary CPU initializing\nE/TC:0 0 Panic 'no key' at core/main.c:45 <init>\nE/TC:0 0 Call stack:\n", Fails, "firmware", "firmware-crash", "secure-world-panic"},
+		"OP-TEE beside a kernel":      {"U-Boot 2019.01 (Mar 31 2021)\nStarting kernel ...\n\nI/TC: Secondary CPU 1 initializing\n", Fails, "kernel-load", "kernel-silent", "no-kernel-console"},
+		"OP-TEE, and a kernel":        {"U-Boot 2019.01 (Mar 31 2021)\nStarting kernel ...\n\nI/TC: Secondary CPU 1 initializing\n[    0.000000] Linux version 6.1.0\n[    0.100000] smp: up\n", Unclear, "kernel-load", None, ""},
+		"Xen":                         {"(XEN) Xen version 4.14.0\n(XEN) Panic on CPU 0:\n(XEN) Could not set up DOM0 guest OS\n", Fails, "kernel-load", "kernel-crash", "xen-panic"},
+		"Xen and a shell":             {"(XEN) Xen version 4.14.0\n(XEN) Freed 264kB init memory.\n" + shells, Boots, "shell", None, ""},
+		"an NFS root that is silent":  {loads + "[   65.427728] Freeing init memory: 1456K\n[  125.721276] nfs: server 192.0.2.1 not responding, still trying\n", Fails, "kernel-load", "network", "nfs-silent"},
+		"an NFS server, later there":  {inits + "[  125.721276] nfs: server 192.0.2.1 not responding, still trying\n[  126.721276] nfs: server 192.0.2.1 OK\nhost login: ", Boots, "login", None, ""},
+		"an initrd's failed unit":     {loads + "systemd[1]: Running in initrd.\nsystemd[1]: Failed to start Import ZFS pool.\nsystemd[1]: Dependency failed for Initrd File Systems.\n", Fails, "initrd", "root-missing", "initrd-target-failed"},
+		"a wrong passphrase":          {initrds + "Please unlock disk cryptroot:\ncryptsetup: cryptsetup failed, bad password or options?\n", Fails, "initrd", "waits-for-person", "passphrase-wrong"},
+		"then the right one":          {strings.Replace(shells, "Welcome to Debian", "cryptsetup: cryptsetup failed, bad password or options?\nWelcome to Debian", 1), Boots, "shell", None, ""},
+		"Android's init":              {loads + "[    3.048616] init: init first stage started!\n[    3.088822] init: execv(\"/system/bin/init\") failed: No such file or directory\n[    3.094980] init: InitFatalReboot: signal 6\n[    3.121650] reboot: Restarting system with command 'bootloader'\n", Fails, "initrd", "init", "init-missing"},
+		"Android's second stage":      {loads + "[    3.048616] init: init first stage started!\n[    4.0] init: init second stage started!\n[    5.0] init: processing action (boot) from (/init.rc:1)\n", Unclear, "init", None, ""},
 		"systemd gave up":             {inits + "systemd[1]: Freezing execution.\n", Fails, "init", "service", "init-crashed"},
 	} {
 		v := read(c.console)
