@@ -94,11 +94,18 @@ var told = map[string][2]string{
 
 // others are further kinds of lines of some rows, and what looks like them.
 var others = map[string][][2]string{
-	"secure-world-panic": {{"E/TC:0 0 Panic 'Failed to initialize RPMB' at core/main.c:45 <init>", "E/TC:0 0 TA panicked with code 0xffff0000"}},
-	"init-missing":       {{`[    3.088822] init: execv("/system/bin/init") failed: No such file or directory`, "[    3.0] init: Unable to open /lib/modules, skipping module loading."}, {"[    3.0] init: InitFatalReboot: signal 6", "[    3.0] init: Reboot start"}},
-	"kvm-unusable":       {{"KVM internal error. Suberror: 1", "KVM internal errors are rare"}},
-	"dracut-fatal":       {{"[    3.1] dracut: Refusing to continue", "dracut refuses nothing"}},
-	"qemu-assertion":     {{"ERROR:../system/cpus.c:504:qemu_mutex_lock_iothread_impl: assertion failed: (!qemu_mutex_iothread_locked())", "ERROR: assertion failed in test 4"}},
+	"install-ended": {
+		{"Pane is dead", "The pane is dead slow"},
+		{"[   34.5] anaconda[2628]: Non interactive installation failed: the command exited with the code 1", "[   33.5] anaconda[2628]: Installing."},
+		{"main-menu[1247]: WARNING **: Menu item 'finish-install' failed.", "main-menu[1247]: INFO: Menu item 'finish-install' selected"},
+		{"base-installer: error: exiting on error base-installer/debootstrap-failed", "base-installer: info: no error"},
+	},
+	"root-device-missing": {{"dracut-initqueue[1371]: Warning: It seems that the boot has failed. Possible causes include", "dracut-initqueue[1371]: Warning: nothing has failed"}},
+	"secure-world-panic":  {{"E/TC:0 0 Panic 'Failed to initialize RPMB' at core/main.c:45 <init>", "E/TC:0 0 TA panicked with code 0xffff0000"}},
+	"init-missing":        {{`[    3.088822] init: execv("/system/bin/init") failed: No such file or directory`, "[    3.0] init: Unable to open /lib/modules, skipping module loading."}, {"[    3.0] init: InitFatalReboot: signal 6", "[    3.0] init: Reboot start"}},
+	"kvm-unusable":        {{"KVM internal error. Suberror: 1", "KVM internal errors are rare"}},
+	"dracut-fatal":        {{"[    3.1] dracut: Refusing to continue", "dracut refuses nothing"}},
+	"qemu-assertion":      {{"ERROR:../system/cpus.c:504:qemu_mutex_lock_iothread_impl: assertion failed: (!qemu_mutex_iothread_locked())", "ERROR: assertion failed in test 4"}},
 	"secure-boot": {
 		// The firmware's own shell is refused whatever the medium holds.
 		{`BdsDxe: failed to load Boot0001 "UEFI QEMU DVD-ROM QM00001 " from PciRoot(0x0)/Pci(0x1F,0x2)/Sata(0x0,0xFFFF,0x0): Access Denied`,

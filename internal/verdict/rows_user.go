@@ -60,6 +60,6 @@ var userRows = []row{
 		pattern: re(`[Pp]ress (?:any key|Enter|ENTER|RETURN|<ENTER>) to (?:continue|reboot|proceed|retry)|\[y/N\] ?$|\(y/n\)\??:? ?$`), means: "it waits for a key", remedy: "take the question out of the image, or answer it in the test"},
 	{id: "dialog", class: "waits-for-person", source: "Anaconda pyanaconda/ui/tui; debian-installer rootskel; cdebconf src/modules/frontend/newt", weight: trouble,
 		pattern: re(`<Tab>/<Alt-Tab> between elements|Choose a Language|What language would you like|Which would you like to|Select a language|<F12> next screen`), means: "a dialog waits for a person's answer", remedy: "preseed the installer's answers (kickstart, preseed, autoinstall)"},
-	{id: "install-ended", class: "config-refused", source: "Anaconda loader/init.c", weight: end,
-		pattern: re(`install exited abnormally`), means: "the installer gave up", remedy: "see the lines before it"},
+	{id: "install-ended", class: "config-refused", source: "Anaconda loader/init.c, pyanaconda/exception.py; debian-installer main-menu main-menu.c, base-installer library.sh", weight: end,
+		pattern: re(`install exited abnormally|^Pane is dead|Non interactive installation failed: |The installation was stopped due to an error|: error: exiting on error [\w-]+/|main-menu\[\d+\]: WARNING \*\*: (?:Configuring '[^']*' failed|Menu item '[^']*' failed)`), means: "the installer gave up", remedy: "see the lines before it"},
 }

@@ -26,6 +26,7 @@ var marks = []mark{
 	{"kernel-load", re(barebox)},
 	{"kernel-load", re(`^\(XEN\) `)},
 	{"initrd", re(`\binit: init first stage started!`)},
+	{"init", re(`\b(?:main-menu|anna)\[\d+\]: |^(?:base-installer|debootstrap): `)},
 	{"init", re(`\binit: (?:init second stage started!|processing action \(|starting service ')`)},
 	{"initrd", re(`^dracut Warning: |/run/initramfs/rdsosreport\.txt|\[talos\] \[initramfs\]|Welcome to Genkernel|run-init: |Target filesystem doesn't have requested|root filesystem not found|^Alpine Init \d`)},
 	{"initrd", re(`<<< NixOS Stage 1 >>>|in stage 1 of the boot|Loading, please wait|(?:^|\] )Begin: |[Rr]unning in (?:initrd|initramfs)|dracut(?:-[\w-]+)?(?:\[\d+\])?: |dracut[:#-]|\(initramfs\)|\] Run /init as init process|ipconfig: |Mounting boot media|/sysroot\b|^\[rootfs [~/]|Ignition (?:has failed|\d)|ignition\[\d+\]|import the root pool|zpool import|mnt-root|:: running (?:early )?hook|Starting initrd|initramfs emergency recovery|did not show up after|switch_root`)},

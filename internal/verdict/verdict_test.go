@@ -158,6 +158,8 @@ func TestVerdicts(t *testing.T) {
 		"then the right one":          {strings.Replace(shells, "Welcome to Debian", "cryptsetup: cryptsetup failed, bad password or options?\nWelcome to Debian", 1), Boots, "shell", None, ""},
 		"Android's init":              {loads + "[    3.048616] init: init first stage started!\n[    3.088822] init: execv(\"/system/bin/init\") failed: No such file or directory\n[    3.094980] init: InitFatalReboot: signal 6\n[    3.121650] reboot: Restarting system with command 'bootloader'\n", Fails, "initrd", "init", "init-missing"},
 		"Android's second stage":      {loads + "[    3.048616] init: init first stage started!\n[    4.0] init: init second stage started!\n[    5.0] init: processing action (boot) from (/init.rc:1)\n", Unclear, "init", None, ""},
+		"Anaconda's source":           {initrds + "dracut-initqueue[1371]: Warning: It seems that the boot has failed. Possible causes include\n", Fails, "initrd", "root-missing", "root-device-missing"},
+		"Debian's installer":          {loads + "main-menu[1247]: INFO: Menu item 'x' selected\nmain-menu[1247]: WARNING **: Menu item 'x' failed.\n", Fails, "init", "config-refused", "install-ended"},
 		"systemd gave up":             {inits + "systemd[1]: Freezing execution.\n", Fails, "init", "service", "init-crashed"},
 	} {
 		v := read(c.console)
