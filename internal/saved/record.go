@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
+	"unicode/utf8"
 )
 
 // maxRecord is the longest line of a file of records.
@@ -14,8 +16,9 @@ type record struct {
 	form   string
 	before string   // the object
 	keys   []string // that its first line has
-	// read is what the guest wrote in it. Where it is not ok, it is none of its.
-	read func(object []byte, e *entry) (text []byte, ok bool)
+	// read is what the guest wrote in it; nil, and e without a message, where it is
+	// none of its. An error is that of an object that is none.
+	read func(object []byte, e *entry) (text []byte, err error)
 }
 
 var records = []record{
@@ -59,14 +62,15 @@ func (r *Reader) readRecords(in *bufio.Reader, kind *record) error {
 		}
 		object, found := bytes.CutPrefix(line, []byte(kind.before))
 		object = bytes.TrimSpace(object)
-		if !found || len(object) == 0 || object[0] != '{' || !json.Valid(object) {
+		if !found || len(object) == 0 || object[0] != '{' {
 			r.give(line, at)
 			continue
 		}
 		e := entry{at: at, inLine: true}
-		text, ok := kind.read(object, &e)
+		text, err := kind.read(object, &e)
 		switch {
-		case !ok:
+		case err != nil:
+			r.give(line, at)
 		case text != nil:
 			r.give(text, at)
 		default:
@@ -75,8 +79,8 @@ func (r *Reader) readRecords(in *bufio.Reader, kind *record) error {
 	}
 }
 
-func readJournal(object []byte, e *entry) ([]byte, bool) {
-	fields := struct {
+func readJournal(object []byte, e *entry) ([]byte, error) {
+	var fields struct {
 		Message    json.RawMessage `json:"MESSAGE"`
 		Identifier journalText     `json:"SYSLOG_IDENTIFIER"`
 		Comm       journalText     `json:"_COMM"`
@@ -85,9 +89,9 @@ func readJournal(object []byte, e *entry) ([]byte, bool) {
 		Transport  journalText     `json:"_TRANSPORT"`
 		Monotonic  journalText     `json:"__MONOTONIC_TIMESTAMP"`
 		Source     journalText     `json:"_SOURCE_MONOTONIC_TIMESTAMP"`
-	}{}
-	if json.Unmarshal(object, &fields) != nil || len(fields.Message) == 0 {
-		return nil, false
+	}
+	if err := unmarshal(object, &fields); err != nil || len(fields.Message) == 0 {
+		return nil, err
 	}
 	at := e.at
 	var message journalText
@@ -104,7 +108,17 @@ func readJournal(object []byte, e *entry) ([]byte, bool) {
 		}
 	}
 	e.set("MESSAGE", message, at)
-	return nil, true
+	return nil, nil
+}
+
+// unmarshal reads an object. That a field is of another kind is no error.
+func unmarshal(object []byte, to any) error {
+	err := json.Unmarshal(object, to)
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return nil
+	}
+	return err
 }
 
 // journalText is a field's value: a text, the numbers of its bytes where it is
@@ -113,6 +127,11 @@ func readJournal(object []byte, e *entry) ([]byte, bool) {
 type journalText []byte
 
 func (t *journalText) UnmarshalJSON(p []byte) error {
+	// Most are a text without an escape.
+	if last := len(p) - 1; last > 0 && p[0] == '"' && bytes.IndexByte(p, '\\') < 0 && utf8.Valid(p) {
+		*t = append((*t)[:0], p[1:last]...)
+		return nil
+	}
 	var text string
 	var numbers []int
 	var several []json.RawMessage
@@ -131,29 +150,29 @@ func (t *journalText) UnmarshalJSON(p []byte) error {
 }
 
 // readContainer reads what Docker's json-file driver writes.
-func readContainer(object []byte, _ *entry) ([]byte, bool) {
+func readContainer(object []byte, _ *entry) ([]byte, error) {
 	var fields struct {
 		Log *string `json:"log"`
 	}
-	if json.Unmarshal(object, &fields) != nil || fields.Log == nil {
-		return nil, false
+	if err := unmarshal(object, &fields); err != nil || fields.Log == nil {
+		return nil, err
 	}
-	return []byte(*fields.Log), true
+	return []byte(*fields.Log), nil
 }
 
 // readLAVA reads a job's log as LAVA keeps it; only what has the level "target"
 // is the device's.
-func readLAVA(object []byte, e *entry) ([]byte, bool) {
+func readLAVA(object []byte, _ *entry) ([]byte, error) {
 	var fields struct {
 		Level   string          `json:"lvl"`
 		Message json.RawMessage `json:"msg"`
 	}
-	if json.Unmarshal(object, &fields) != nil || fields.Level != "target" {
-		return nil, false
+	if err := unmarshal(object, &fields); err != nil || fields.Level != "target" {
+		return nil, err
 	}
 	var text string
 	if json.Unmarshal(fields.Message, &text) != nil {
-		return nil, false
+		return nil, nil
 	}
-	return append([]byte(text), '\n'), true
+	return append([]byte(text), '\n'), nil
 }
