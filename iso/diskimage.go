@@ -28,7 +28,7 @@ func openDisk(path string, size int64) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := func(v disk.Volume) bool { return v.Kind != "" }
+	known := func(v disk.Volume) bool { return v.Kind != "" && v.Kind != "zeros" }
 	if d.Format == disk.Raw && d.Table.Scheme == "" && !slices.ContainsFunc(d.Volumes, known) {
 		d.Close()
 		return nil, errNoDisk
@@ -161,7 +161,7 @@ func findDiskRoot(img *Image) (*Root, error) {
 			if img.isRoot(v) {
 				return r, nil
 			}
-		case v.Kind != "" && v.Kind != "FAT" && v.Kind != "swap":
+		case v.Kind != "" && v.Kind != "FAT" && v.Kind != "swap" && v.Kind != "zeros":
 			doubt = errKind(name, v.Kind)
 		case v.Err != nil:
 			doubt = fmt.Errorf("%s: %w", name, v.Err)

@@ -35,7 +35,7 @@ func efiImage(files map[string]string) smalliso.Image {
 // that they name there or in the ISO.
 func TestEFIBootImage(t *testing.T) {
 	loader := iso.Program(".sdmagic", "#### LoaderInfo: systemd-boot 252 ####")
-	kernel := bzImage("6.1.0 (a@b) #1 SMP")
+	kernel := bzImage("6.1.0-small (a@b) #1 SMP")
 	for name, tt := range map[string]struct {
 		files   map[string]string
 		menu    string
@@ -50,7 +50,7 @@ func TestEFIBootImage(t *testing.T) {
 			"image-boot-menu":  `boot/efi.img:/loader/loader.conf (efi) boots "long-name-1.conf" of 1 entries after 2s`,
 			"image-boot-files": "initrd boot/efi.img:/ARCH/INITRD: gzip, kernel boot/efi.img:/arch/vmlinuz: x86_64",
 		}},
-		"a UKI": {map[string]string{"EFI/BOOT/BOOTX64.EFI": iso.Program(".cmdline", menuArgs, ".linux", kernel, ".initrd", "\x1f\x8b\x08")},
+		"a UKI": {map[string]string{"EFI/BOOT/BOOTX64.EFI": iso.Program(".cmdline", menuArgs, ".linux", kernel, ".initrd", gz(t, smalliso.CPIO(smalliso.InitrdFiles())))},
 			"boot/efi.img:/EFI/BOOT/BOOTX64.EFI", "boot/efi.img:/EFI/BOOT/BOOTX64.EFI:.linux", check.Holds, map[string]string{
 				"image-boot-files": "initrd boot/efi.img:/EFI/BOOT/BOOTX64.EFI:.initrd: gzip, kernel boot/efi.img:/EFI/BOOT/BOOTX64.EFI:.linux: x86_64",
 				"image-root-label": "1 entries say root=LABEL=SMALL",

@@ -403,7 +403,7 @@ func TestNoInitrd(t *testing.T) {
 			return s.Edit("isolinux/isolinux.cfg", "INITRD /boot/initrd", "").Edit("boot/grub/grub.cfg", "initrd /boot/initrd", "")
 		},
 		"no menu has an entry that it boots by itself": func(s smalliso.Image) smalliso.Image {
-			return s.Edit("isolinux/isolinux.cfg", "DEFAULT boot", "DEFAULT gone").Without("boot/grub/grub.cfg")
+			return s.Edit("isolinux/isolinux.cfg", "UI menu.c32", "").Edit("isolinux/isolinux.cfg", "DEFAULT boot", "DEFAULT gone").Without("boot/grub/grub.cfg")
 		},
 	} {
 		found := initrdFindings(t, gz(t, smalliso.CPIO(smalliso.InitrdFiles())), image)
