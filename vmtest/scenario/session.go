@@ -177,6 +177,8 @@ func (s Subject) path(ctx context.Context) (string, error) {
 		return s.ISO(ctx)
 	case s.Target.File != "":
 		return s.Target.File, nil
+	case s.Target.Kernel != "":
+		return s.Target.Kernel, nil
 	default:
 		return "", errors.New("no image was given")
 	}

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -23,6 +22,8 @@ type tinyCase struct {
 	image tinyimage.Image
 	terms string // a contract; "" is the default
 	gate  bool   // it is booted by every run of the tests
+	// make, when set, makes another kind of target of the image than an ISO.
+	make func(i tinyimage.Image, dir, standIn string) (contract.Target, error)
 	// change, when set, makes another machine of the one that clean-disk has.
 	change func(*vmtest.Machine)
 	// breaks is what is to be broken; what needs it is unknown.
@@ -43,6 +44,9 @@ var tinyCases = map[string]tinyCase{
 	}},
 	"getty": {image: tinyimage.Getty(), terms: "[console]\ndevice = 'ttyS0'\n[login]\nuser = 'root'\npassword = '" + tinyimage.Password + "'\n", says: []string{
 		"kernel: holds: ", "login: holds: root (uid 0, by login)", "control-line: holds: root's commands go over a port of their own",
+	}},
+	"a kernel": {image: tinyimage.Shell(), gate: true, make: kernelOf, says: []string{
+		"bootloader: holds: the machine loads the kernel itself", "login: holds: root (uid 0, by automatic login)", "control-line: holds: root's commands go over a port of their own",
 	}},
 	"a second serial port": {image: tinyimage.AskFirst(), change: func(m *vmtest.Machine) { m.Control = vmtest.UART }, says: []string{
 		"control-line: holds: root's commands go over a port of their own",
@@ -67,6 +71,16 @@ var tinyCases = map[string]tinyCase{
 	}},
 }
 
+func isoOf(i tinyimage.Image, dir, standIn string) (contract.Target, error) {
+	file := filepath.Join(dir, "tiny.iso")
+	return contract.Target{Kind: contract.KindFile, File: file, MemoryMiB: contract.StandInMemoryMiB}, i.Write(file, standIn)
+}
+
+func kernelOf(i tinyimage.Image, dir, standIn string) (contract.Target, error) {
+	kernel, initrd, err := i.WriteKernel(dir, standIn)
+	return contract.Target{Kind: contract.KindKernel, Kernel: kernel, Initrd: initrd, Cmdline: i.Args, MemoryMiB: contract.StandInMemoryMiB}, err
+}
+
 // TestVMTiny boots images that have neither systemd nor udev: in each, all of
 // clean-disk holds that is promised. All of its cases: make slow.
 func TestVMTiny(t *testing.T) {
@@ -89,14 +103,17 @@ func TestVMTiny(t *testing.T) {
 			if err != nil {
 				config.Lacking(t, fmt.Sprintf("the stand-in, whose kernel and busybox are used: %v", err))
 			}
-			file := filepath.Join(t.TempDir(), "tiny.iso")
-			require.NoError(t, c.image.Write(file, standIn))
+			if c.make == nil {
+				c.make = isoOf
+			}
+			target, err := c.make(c.image, t.TempDir(), standIn)
+			require.NoError(t, err)
 			terms := contract.Default()
 			if c.terms != "" {
 				terms, err = contract.Parse("tiny.toml", []byte("name = 'tiny'\n"+c.terms))
 				require.NoError(t, err)
 			}
-			suite := NewSuite(Subject{Contract: terms, ISO: func(context.Context) (string, error) { return file, nil }}, vmtest.NewHarness(t))
+			suite := NewSuite(Subject{Contract: terms, Target: target}, vmtest.NewHarness(t))
 			t.Cleanup(suite.Close)
 			machine := &suite.fleet.cleanVM().template
 			machine.CPUs = 1 // as all that run side by side
