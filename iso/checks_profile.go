@@ -3,6 +3,7 @@ package iso
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"bootaudit/contract/check"
@@ -46,10 +47,16 @@ func (v *view) profile(ctx context.Context) check.Result {
 	return check.Hold(v.Why)
 }
 
+// promised are the checks of which the contract says whether they are needed.
+var promised = []string{
+	"image-console", "image-commands", "image-unit", "image-status-file", "image-ssh-order", "image-autologin", "image-sudo",
+	"gap-root-key", "gap-plan-only",
+}
+
 // doubt lets what depends on the contract depend on its being known.
 func (v *view) doubt(checks []check.Check) {
 	for i, c := range checks {
-		if c.Applies != nil && !strings.HasPrefix(c.ID, "flake-") && c.ID != "image-root-filesystem" {
+		if slices.Contains(promised, c.ID) {
 			checks[i].Applies = nil
 			checks[i].Needs = append([]string{profileCheck}, c.Needs...)
 		}

@@ -56,6 +56,8 @@ func partName(v disk.Volume) string {
 	return fmt.Sprintf("partition %d", v.Partition.Number)
 }
 
+func isFAT(v disk.Volume) bool { return strings.HasPrefix(v.Kind, "FAT") }
+
 func (img *Image) section(v disk.Volume) *io.SectionReader {
 	return io.NewSectionReader(img.file, v.Partition.Start, min(v.Partition.Size, img.disk.Size-v.Partition.Start))
 }
@@ -70,8 +72,8 @@ func (img *Image) diskVolumes() volumes {
 		}
 		var opened *volume
 		var err error
-		switch v.Kind {
-		case "FAT":
+		switch {
+		case isFAT(v):
 			opened, err = fatVolume(partName(v), img.section(v), img.file)
 		default:
 			opened, err = extVolume(partName(v), img.section(v), img.file)
@@ -161,7 +163,7 @@ func findDiskRoot(img *Image) (*Root, error) {
 			if img.isRoot(v) {
 				return r, nil
 			}
-		case v.Kind != "" && v.Kind != "FAT" && v.Kind != "swap" && v.Kind != "zeros":
+		case v.Kind != "" && !isFAT(v) && v.Kind != "swap" && v.Kind != "zeros":
 			doubt = errKind(name, v.Kind)
 		case v.Err != nil:
 			doubt = fmt.Errorf("%s: %w", name, v.Err)

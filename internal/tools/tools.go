@@ -69,6 +69,13 @@ var Test = []Tool{
 	{Files: []string{"/usr/lib/systemd/boot/efi/systemd-bootx64.efi"}, Package: "systemd-boot-efi", Why: "is a boot loader that Secure Boot refuses"},
 	{Command: "sbsign", Package: "sbsigntool", Why: "signs EFI programs"},
 	{Command: "openssl", Package: "openssl", Why: "makes keys that no firmware knows"},
+	{Command: "mkfs.vfat", Package: "dosfstools", Why: "makes FAT file systems"},
+	{Command: "mke2fs", Package: "e2fsprogs", Why: "makes ext file systems"},
+	{Command: "mkfs.erofs", Package: "erofs-utils", Why: "makes EROFS file systems"},
+	{Command: "mkfs.btrfs", Package: "btrfs-progs", Why: "makes btrfs file systems"},
+	{Command: "mkfs.xfs", Package: "xfsprogs", Why: "makes XFS file systems"},
+	{Command: "sfdisk", Package: "fdisk", Why: "makes partition tables"},
+	{Command: "objcopy", Package: "binutils", Why: "makes a UKI of a kernel"},
 }
 
 // sbin holds programs that an ordinary user's PATH does not reach on Debian.

@@ -15,6 +15,12 @@ import (
 // tripwires is the row about what the console warned of.
 const tripwires = "tripwires"
 
+// starved says that what was seen is what a kernel says whose CPU does not get to
+// run: of an emulated one that is as likely the host's doing as the image's.
+func starved(t watch.Trip, accelerator string) bool {
+	return accelerator == "tcg" && slices.Contains([]string{"soft-lockup", "rcu-stall", "hung-task", "clock-unstable"}, t.ID)
+}
+
 // tripwireCheck looks for warnings on the console that ended no wait.
 func (s *session) tripwireCheck(need string) check.Check {
 	return s.seen(need, tripwires, "the console shows no sign of trouble", "the table of tripwires on every line",
@@ -35,6 +41,9 @@ func (s *session) tripwireCheck(need string) check.Check {
 				lines = append(lines, t.Line)
 				if why, allowed := s.waivers.Trip(t.ID, t.Line); allowed {
 					known = append(known, why)
+				} else if s.VM() != nil && starved(t, s.VM().Machine.Accelerator) {
+					known = append(known, t.ID+": a guest that is emulated on a busy host shows it, too")
+					r.FollowUp = cmp.Or(r.FollowUp, t.Remedy)
 				} else {
 					r.Outcome, r.FollowUp = check.Broken, cmp.Or(r.FollowUp, t.Remedy)
 				}

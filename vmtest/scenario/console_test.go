@@ -14,6 +14,7 @@ import (
 	"bootaudit/contract"
 	"bootaudit/contract/check"
 	"bootaudit/internal/fakevm"
+	"bootaudit/serial/watch"
 	"bootaudit/vmtest"
 )
 
@@ -77,4 +78,16 @@ func TestWhatIsNotLookedAt(t *testing.T) {
 	r := s.ssh(t.Context())
 	assert.Equal(t, "the image has a root key, whose private half is not known here", r.Detail)
 	assert.Equal(t, "the image has no knob for this fault", s.knobless())
+}
+
+// What a busy host does to an emulated guest is not the image's fault.
+func TestStarved(t *testing.T) {
+	var wires []string
+	for _, w := range watch.Tripwires() {
+		if starved(watch.Trip{ID: w.ID}, "tcg") {
+			wires = append(wires, w.ID)
+		}
+		assert.False(t, starved(watch.Trip{ID: w.ID}, "kvm"), w.ID)
+	}
+	assert.ElementsMatch(t, []string{"soft-lockup", "rcu-stall", "hung-task", "clock-unstable"}, wires)
 }

@@ -48,6 +48,9 @@ var tinyCases = map[string]tinyCase{
 	"a kernel": {image: tinyimage.Shell(), gate: true, make: kernelOf, says: []string{
 		"bootloader: holds: the machine loads the kernel itself", "login: holds: root (uid 0, by automatic login)", "control-line: holds: root's commands go over a port of their own",
 	}},
+	"a UKI on a disk": {image: tinyimage.Shell(), make: ukiOf, says: []string{
+		"kernel: holds: ", "login: holds: root (uid 0, by automatic login)", "control-line: holds: root's commands go over a port of their own",
+	}},
 	"a second serial port": {image: tinyimage.AskFirst(), change: func(m *vmtest.Machine) { m.Control = vmtest.UART }, says: []string{
 		"control-line: holds: root's commands go over a port of their own",
 	}},
@@ -79,6 +82,14 @@ func isoOf(i tinyimage.Image, dir, standIn string) (contract.Target, error) {
 func kernelOf(i tinyimage.Image, dir, standIn string) (contract.Target, error) {
 	kernel, initrd, err := i.WriteKernel(dir, standIn)
 	return contract.Target{Kind: contract.KindKernel, Kernel: kernel, Initrd: initrd, Cmdline: i.Args, MemoryMiB: contract.StandInMemoryMiB}, err
+}
+
+// stub is what systemd starts the kernel of a UKI with.
+const stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
+
+func ukiOf(i tinyimage.Image, dir, standIn string) (contract.Target, error) {
+	file := filepath.Join(dir, "uki.raw")
+	return contract.Target{Kind: contract.KindFile, File: file, MemoryMiB: contract.StandInMemoryMiB}, i.WriteUKI(file, standIn, stub)
 }
 
 // TestVMTiny boots images that have neither systemd nor udev: in each, all of
