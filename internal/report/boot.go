@@ -9,6 +9,7 @@ import (
 	"bootaudit/internal/plain"
 	"bootaudit/internal/quote"
 	"bootaudit/internal/record"
+	"bootaudit/internal/replay"
 )
 
 // Boot is one VM as the report shows it.
@@ -24,8 +25,8 @@ type Boot struct {
 
 	// From the VM's folder, when it can be read.
 	Folder    string
-	Screen    string
-	Recording string
+	Screen    string // the last, from screen.txt
+	Recording *replay.Recording
 	Notes     []string
 }
 

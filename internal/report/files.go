@@ -57,7 +57,7 @@ func Latest(dir string) error {
 const (
 	maxScreen    = 64 << 10
 	maxRecord    = 1 << 20
-	maxRecording = 4 << 20
+	maxRecording = 16 << 20
 )
 
 // Attach reads the screens and recordings of the VMs from their folders, or,
@@ -76,11 +76,7 @@ func (a *Audit) Attach(near ...string) {
 		vm.addRecord(root)
 		screen, _ := readFile(root, "screen.txt", maxScreen)
 		vm.Screen = bound(plain.Text(screen), maxScreen)
-		recording, whole := readFile(root, "console.cast", maxRecording)
-		vm.Recording = wholeLines(recording)
-		if !whole {
-			vm.Notes = append(vm.Notes, fmt.Sprintf("Only the first %d MiB of the recording are shown.", maxRecording>>20))
-		}
+		vm.addRecording(root)
 		root.Close()
 	}
 }

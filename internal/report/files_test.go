@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bootaudit/internal/record"
+	"bootaudit/internal/replay"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -55,12 +56,14 @@ func TestAttach(t *testing.T) {
 	secret := filepath.Join(dir, "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("secret"), 0o600))
 	require.NoError(t, os.Symlink(secret, filepath.Join(folder, "screen.txt")))
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "console.cast"), []byte("{}\n[1,\"o\",\"a\"]\n[2,\"o\",\"cu"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "console.cast"), []byte("{\"version\":3}\n[1,\"o\",\"a\"]\n[2,\"o\",\"cu"), 0o644))
 
 	a := &Audit{VMs: []Boot{{Name: "vm", Folder: folder}}}
 	a.Attach()
 	assert.Empty(t, a.VMs[0].Screen, "a link leads out of the folder")
-	assert.Equal(t, "{}\n[1,\"o\",\"a\"]\n", a.VMs[0].Recording, "without the line that was cut")
+	require.NotNil(t, a.VMs[0].Recording)
+	assert.Equal(t, "a", a.VMs[0].Recording.Moment(replay.End).Screen, "without the line that was cut")
+	assert.Empty(t, a.VMs[0].Notes)
 
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "metadata.json"),
 		[]byte(`{"ending":"exit status 1","errors":["no \u001b[31mgroup"],"tripwires":[{"id":"oops","line":"BUG: x","seconds":3}]}`), 0o644))
@@ -75,8 +78,10 @@ func TestAttach(t *testing.T) {
 	assert.NotEmpty(t, moved.VMs[0].Recording)
 	assert.Contains(t, strings.Join(moved.VMs[1].Notes, ""), "could not be opened here")
 
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "console.cast"), []byte(strings.Repeat("[1,\"o\",\"a\"]\n", 1<<19)), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "console.cast"), []byte("{\"version\":3}\n[1,\"o\",\"a\"]\n"+
+		strings.Repeat("[0,\"o\",\""+strings.Repeat("\\u0000", 1<<16)+"\"]\n", maxRecording>>18)), 0o644))
+	a.VMs[0].Notes = nil
 	a.Attach()
-	assert.LessOrEqual(t, len(a.VMs[0].Recording), maxRecording)
-	assert.Contains(t, strings.Join(a.VMs[0].Notes, ""), "Only the first 4 MiB")
+	assert.Equal(t, "a", a.VMs[0].Recording.Moment(replay.End).Screen)
+	assert.Equal(t, []string{"Only the first 16 MiB of the recording are shown."}, a.VMs[0].Notes)
 }

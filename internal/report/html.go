@@ -17,14 +17,9 @@ var (
 	htmlText string
 	//go:embed report.css
 	reportCSS string
-	//go:embed report.js
-	reportJS string
-
-	// asciinema-player 3.18.0, from npm's dist/bundle; Apache-2.0, see
-	// player/LICENSE. It emulates the terminal in WebAssembly that it carries.
-	//go:embed player/asciinema-player.min.js
+	//go:embed player.js
 	playerJS string
-	//go:embed player/asciinema-player.css
+	//go:embed player.css
 	playerCSS string
 )
 
@@ -52,23 +47,20 @@ func (a *Audit) HTML(w io.Writer) error {
 		Sections  []htmlSection
 		Timeline  *timeline
 		CSS       template.CSS
-		Scripts   []template.JS
+		Script    template.JS
 		Policy    string
 		Recording bool
 	}{Audit: a, Timeline: newTimeline(a.VMs), CSS: template.CSS(reportCSS)}
 	page.Sections = []htmlSection{{1, a.Host}, {2, a.Image}, {3, a.Runtime}}
 	for _, vm := range a.VMs {
-		page.Recording = page.Recording || vm.Recording != ""
+		page.Recording = page.Recording || vm.Recording != nil && vm.Recording.Packed != ""
 	}
 	page.Policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 	if page.Recording {
 		page.CSS += template.CSS(playerCSS)
-		page.Scripts = []template.JS{template.JS(playerJS), template.JS(reportJS)}
-		page.Policy += "; script-src 'wasm-unsafe-eval'"
-		for _, script := range page.Scripts {
-			sum := sha256.Sum256([]byte(script))
-			page.Policy += fmt.Sprintf(" 'sha256-%s'", base64.StdEncoding.EncodeToString(sum[:]))
-		}
+		page.Script = template.JS(playerJS)
+		sum := sha256.Sum256([]byte(playerJS))
+		page.Policy += fmt.Sprintf("; script-src 'sha256-%s'", base64.StdEncoding.EncodeToString(sum[:]))
 	}
 	return htmlTemplate.Execute(w, page)
 }
