@@ -74,12 +74,18 @@ func conclude(dir string, near []string, runs []*report.Run, err error, out *os.
 		err = errors.Join(err, report.Latest(dir))
 	}
 	if out != nil {
-		audit.Conclude(out, shown(dir))
+		audit.Conclude(out, shown(dir), coloured(out))
 	}
 	if err != nil {
 		return fail(err)
 	}
 	return audit.Status()
+}
+
+// coloured tells an output that is to have colours: a terminal's, unless NO_COLOR
+// is set (https://no-color.org).
+func coloured(out *os.File) bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(out.Fd()))
 }
 
 // auditFolder makes the folder to write to, and returns its absolute name.
@@ -119,7 +125,7 @@ func shown(dir string) string {
 func follow(ctx context.Context, dir, name string, in io.Reader, out *os.File) (*report.Run, error) {
 	live := &report.Live{Out: io.Discard}
 	if out != nil {
-		live.Out = out
+		live.Out, live.Colour = out, coloured(out)
 	}
 	if fd := int(out.Fd()); out != nil && term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
 		live.Width = 80

@@ -15,6 +15,7 @@ import (
 // Audit is everything a report says, bounded, cleaned of control codes, and
 // in the order in which it is written.
 type Audit struct {
+	Verdict   string // the headline: what came of it, in words
 	Facts     []Fact
 	Partial   []string // sentences: why this report is not whole
 	Host      Section
@@ -28,6 +29,7 @@ type Audit struct {
 	Slowest   []Took
 	Skipped   []Took // tests that are no checks and were skipped, with why
 	Outcomes  []Count
+	Folded    int // findings that another's cause explains; Outcomes leaves them out
 	Passed    int // tests that are no checks and passed
 	GoSaid    string
 
@@ -62,7 +64,6 @@ func NewAudit(runs ...*Run) *Audit {
 		Gaps:    Section{Title: "Gaps and risks"},
 		Runtime: Section{Title: "Runtime"},
 	}
-	counts := map[check.Outcome]int{}
 	anchors := map[string]int{}
 	for _, run := range runs {
 		on := ""
@@ -74,7 +75,7 @@ func NewAudit(runs ...*Run) *Audit {
 		}
 		a.goSaid(run)
 		for _, p := range run.Packages {
-			a.addPackage(run, on, p, counts, anchors)
+			a.addPackage(run, on, p, anchors)
 		}
 		a.addBuilds(run)
 	}
@@ -85,17 +86,35 @@ func NewAudit(runs ...*Run) *Audit {
 		})
 	}
 	blame(a.rows())
-	for _, outcome := range outcomes {
-		a.Outcomes = append(a.Outcomes, Count{outcome, counts[outcome]})
+	causes(a)
+	a.count()
+	for i := range a.VMs {
+		a.VMs[i].findCause(a.Runtime.rows())
 	}
 	a.Facts = facts(runs, a)
 	a.Host.Verdict = hostVerdict(a)
 	a.Image.Verdict = imageVerdict(a)
 	a.Runtime.Verdict = runtimeVerdict(a)
 	a.FollowUps = followUps(a)
+	a.Verdict = headline(a)
 	slices.SortStableFunc(a.Slowest, func(x, y Took) int { return cmp.Compare(y.Seconds, x.Seconds) })
 	a.Slowest = a.Slowest[:min(len(a.Slowest), 5)]
 	return a
+}
+
+// count counts each cause once.
+func (a *Audit) count() {
+	counts := map[check.Outcome]int{}
+	for _, row := range a.rows() {
+		if row.Because != nil {
+			a.Folded++
+			continue
+		}
+		counts[row.Outcome]++
+	}
+	for _, outcome := range outcomes {
+		a.Outcomes = append(a.Outcomes, Count{outcome, counts[outcome]})
+	}
 }
 
 // machine names where a stream comes from.
@@ -119,7 +138,7 @@ func (a *Audit) goSaid(run *Run) {
 	a.GoSaid += bound(b.String(), 16<<10)
 }
 
-func (a *Audit) addPackage(run *Run, on string, p *Package, counts map[check.Outcome]int, anchors map[string]int) {
+func (a *Audit) addPackage(run *Run, on string, p *Package, anchors map[string]int) {
 	s := suite{name: cleanLine(p.Name, 200), seconds: p.Elapsed, start: run.First}
 	failed := false
 	for _, t := range p.Tests {
@@ -127,12 +146,13 @@ func (a *Audit) addPackage(run *Run, on string, p *Package, counts map[check.Out
 		took := Took{Name: cleanLine(t.Name, 120), Seconds: t.Elapsed}
 		for _, f := range t.Findings {
 			row := newRow(t, f, on, anchors)
-			counts[row.Outcome]++
 			a.place(t, row)
 			took.Name, took.Seconds = row.Title, row.Seconds
 		}
 		for _, vm := range t.VMs {
 			boot := newBoot(vm)
+			top, _, _ := strings.Cut(t.Name, "/")
+			boot.on, boot.tests = on, []string{top + "/" + vm.Name, t.Name}
 			if on != "" {
 				boot.Name += " on " + on
 			}
@@ -176,25 +196,40 @@ func facts(runs []*Run, a *Audit) []Fact {
 			all = append(all, fact)
 		}
 	}
-	for _, run := range runs {
-		if run.First.IsZero() {
-			continue
+	found := func(name, id string) {
+		for _, row := range a.Image.rows() {
+			if row.ID == id && row.Outcome.Met() {
+				add(name, row.Detail)
+			}
 		}
-		add("Date", run.First.UTC().Format("2006-01-02 15:04:05")+" UTC, "+
-			seconds(run.Last.Sub(run.First).Round(time.Second).Seconds())+" long")
 	}
+	for _, run := range runs {
+		for _, about := range run.Abouts {
+			add("Target", about.Target)
+			add("Revision", about.Revision)
+		}
+	}
+	found("Digest", "image-digest")
+	found("Profile", "image-profile")
 	for _, run := range runs {
 		for _, about := range run.Abouts {
 			add("Host", about.Host)
 			add("System", about.System)
-			add("Target", about.Target)
-			add("Revision", about.Revision)
-			add("Go", about.Go)
 		}
 	}
 	for _, vm := range a.VMs {
 		add("QEMU", vm.QEMU)
 		add("Accelerator", vm.Accelerator)
+	}
+	for _, run := range runs {
+		for _, about := range run.Abouts {
+			add("Go", about.Go)
+		}
+		if run.First.IsZero() {
+			continue
+		}
+		add("Date", run.First.UTC().Format("2006-01-02 15:04:05")+" UTC, "+
+			seconds(run.Last.Sub(run.First).Round(time.Second).Seconds())+" long")
 	}
 	return all
 }

@@ -86,7 +86,7 @@ func TestConcludeIsBounded(t *testing.T) {
 		findings = append(findings, check.Finding{ID: fmt.Sprint("check-", i), Section: "host", Outcome: check.Broken})
 	}
 	var b bytes.Buffer
-	found(t, findings...).Conclude(&b, "out")
+	found(t, findings...).Conclude(&b, "out", false)
 	assert.Equal(t, 20, strings.Count(b.String(), "BROKEN"))
 	assert.Contains(t, b.String(), "and 80 more, in the report")
 }
@@ -94,6 +94,6 @@ func TestConcludeIsBounded(t *testing.T) {
 func TestConcludeWhenAllIsWell(t *testing.T) {
 	a := found(t, check.Finding{ID: "opens", Section: "image", Outcome: check.Holds})
 	var b bytes.Buffer
-	a.Conclude(&b, "out")
-	assert.Equal(t, "\naudit: 1 hold\nreport: out/report.md (beside it: report.html, junit.xml, events.json)\n", b.String())
+	a.Conclude(&b, "out", false)
+	assert.Equal(t, "\nPassed, without a boot: the one condition that was tested holds\naudit: 1 hold\nreport: out/report.md (beside it: report.html, junit.xml, events.json)\n", b.String())
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"bootaudit/contract/check"
 	"bootaudit/internal/plain"
 	"bootaudit/internal/quote"
 	"bootaudit/internal/record"
@@ -22,6 +23,11 @@ type Boot struct {
 	Errors                           []string
 	Trips                            []record.Trip
 	Total                            float64 // seconds
+	// Cause is why the VM failed: a finding of a scenario that it was booted for.
+	Cause *Row
+
+	on    string
+	tests []string // the scenarios' that tell of it
 
 	// From the VM's folder, when it can be read.
 	Folder    string
@@ -93,9 +99,58 @@ func (b Boot) Brief() string {
 	return words
 }
 
+// findCause finds the finding that a VM failed by.
+func (b *Boot) findCause(rows []*Row) {
+	for _, row := range rows {
+		if b.Failed() && row.On == b.on && slices.Contains(b.tests, row.test) && row.Outcome == check.Broken {
+			b.Cause = row
+			return
+		}
+	}
+}
+
+// Because is the finding to blame in the end, when it is not the VM's own.
+func (b Boot) Because() *Row {
+	if b.Cause == nil || b.Cause.Root() == b.Cause {
+		return nil
+	}
+	return b.Cause.Root()
+}
+
+// Why is the VM's own cause in words.
+func (b Boot) Why() string {
+	if b.Cause == nil {
+		return ""
+	}
+	return sentence(b.Cause)
+}
+
+// Went tells a tripwire that the boot got past: it came to a stage after it.
+func (b Boot) Went(t record.Trip) bool {
+	return !t.Fatal && slices.ContainsFunc(b.Stages, func(s Reached) bool { return s.Seconds > t.Seconds })
+}
+
+// LoggedIn tells a boot that came to a login.
+func (b Boot) LoggedIn() bool {
+	return slices.ContainsFunc(b.Stages, func(s Reached) bool { return s.Name == "login" || s.Name == "shell" })
+}
+
+// Line is the boot's timeline in a line.
+func (b Boot) Line() string {
+	words := cmp.Or(b.Outcome, "no outcome")
+	var stages []string
+	for _, s := range b.Stages {
+		stages = append(stages, s.Name+" "+seconds(s.Seconds))
+	}
+	if b.Total > 0 {
+		stages = append(stages, "end "+seconds(b.Total))
+	}
+	return words + ": " + strings.Join(stages, ", ")
+}
+
 // Words tells the VM's outcome in a sentence.
 func (b Boot) Words() string {
-	words := "Outcome: " + b.Outcome
+	words := capital(b.Outcome)
 	if b.Outcome == "" {
 		words = "No outcome was recorded"
 	}
@@ -108,10 +163,7 @@ func (b Boot) Words() string {
 		words += ", " + seconds(b.Total) + " long"
 	}
 	if b.Ending != "" {
-		words += "; " + b.Ending
-	}
-	if b.Folder != "" {
-		words += "; artifacts in " + cleanLine(b.Folder, 300)
+		words += "; QEMU ended: " + b.Ending
 	}
 	return words + "."
 }

@@ -3,8 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"io"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 
@@ -18,10 +17,14 @@ type FollowUp struct {
 	What   string   // was seen, or follows
 	Wanted string   // the condition that does not hold
 	Hides  int      // so many checks were not tried because of it
+	Same   int      // so many failed by it elsewhere
+	Where  []string // the tests of which those are
 	Do     string   // the remedy
 	Again  string   // the command that tests it again
 	Anchor string
 	Failed bool // it fails the audit
+
+	row *Row // nil for a failure that is no check's
 }
 
 // Head is what a follow-up is about, in a line.
@@ -35,14 +38,35 @@ func (f FollowUp) Head() string {
 	if f.Wanted != "" {
 		head += " (wanted: " + f.Wanted + ")"
 	}
-	if f.Hides > 0 {
-		head += fmt.Sprintf("; not tried because of it: %s", plural(f.Hides, "check"))
+	if words := f.Folded(); words != "" {
+		head += "; " + words
 	}
 	return head
 }
 
+// Folded is what a cause kept from being tried, and what else failed by it.
+func (f FollowUp) Folded() string {
+	var words []string
+	if f.Same > 0 {
+		words = append(words, fmt.Sprintf("failed by it: %s (%s)", plural(f.Same, "more check"), short(f.Where)))
+	}
+	if f.Hides > 0 {
+		words = append(words, "not tried because of it: "+plural(f.Hides, "check"))
+	}
+	return strings.Join(words, "; ")
+}
+
+// short is a list for a sentence, at most six of it.
+func short(list []string) string {
+	if more := len(list) - 6; more > 0 {
+		list = append(slices.Clone(list[:6]), fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(list, ", ")
+}
+
 // followUps lists what to do: the broken first, then the absent, the unknown,
-// the gaps. The same advice for several findings stands once.
+// the gaps; of the broken first what most else failed by. The same advice for
+// several findings stands once.
 func followUps(a *Audit) []FollowUp {
 	var list []FollowUp
 	add := func(f FollowUp) {
@@ -50,6 +74,7 @@ func followUps(a *Audit) []FollowUp {
 			if list[i].Kind == f.Kind && list[i].Do == f.Do && f.Do != "" {
 				list[i].IDs = append(list[i].IDs, f.IDs...)
 				list[i].Failed = list[i].Failed || f.Failed
+				list[i].Hides, list[i].Same = list[i].Hides+f.Hides, list[i].Same+f.Same
 				return
 			}
 		}
@@ -59,18 +84,28 @@ func followUps(a *Audit) []FollowUp {
 	addRows := func(outcome check.Outcome) {
 		for _, row := range with(rows, outcome) {
 			if row.Because != nil {
-				continue // it waits for another, which is in this list
+				continue // it is another's, which is in this list
+			}
+			untried, failed := folded(rows, row)
+			var where []string
+			for _, other := range failed {
+				if name := path.Base(other.test); !slices.Contains(where, name) {
+					where = append(where, name)
+				}
 			}
 			add(FollowUp{Kind: string(outcome), IDs: []string{row.Title}, What: row.Detail, Wanted: row.Condition,
-				Hides: waiting(rows, row), Do: cmp.Or(row.FollowUp, row.Remedy), Again: row.Again, Anchor: row.Anchor,
+				Hides: len(untried), Same: len(failed), Where: where, row: row, Do: cmp.Or(row.FollowUp, row.Remedy), Again: row.Again, Anchor: row.Anchor,
 				Failed: row.fails()})
 		}
 	}
 	addRows(check.Broken)
+	slices.SortStableFunc(list, func(x, y FollowUp) int { return cmp.Compare(y.Same+y.Hides, x.Same+x.Hides) })
 	for _, p := range a.Problems {
 		add(FollowUp{Kind: "failed", What: p.words(), Do: p.Remedy, Again: p.Again, Failed: true})
 	}
 	addRows(check.Absent)
+	// Nothing can be tried where what is needed is not here: that comes first.
+	slices.SortStableFunc(list, func(x, y FollowUp) int { return cmp.Compare(blocks(y), blocks(x)) })
 	addRows(check.Unknown)
 	for _, row := range a.Risks {
 		if !bad(row.Outcome) {
@@ -85,66 +120,15 @@ func followUps(a *Audit) []FollowUp {
 // that fails its test.
 func (r *Row) fails() bool { return r.Outcome == check.Broken || r.Failed }
 
-// waiting counts the rows that were not tried because of row.
-func waiting(rows []*Row, row *Row) int {
-	n := 0
-	for _, other := range rows {
-		if other.Because == row {
-			n++
-		}
+// blocks is how much was not tried because of something absent.
+func blocks(f FollowUp) int {
+	if f.Kind != string(check.Absent) {
+		return 0
 	}
-	return n
+	return f.Hides + f.Same
 }
 
 // Failed lists what makes the audit fail; none is success.
 func (a *Audit) Failed() []FollowUp {
 	return slices.DeleteFunc(slices.Clone(a.FollowUps), func(f FollowUp) bool { return !f.Failed })
-}
-
-// Exit statuses of a command that makes an audit, beside 2 for one that cannot be
-// made. Git's bisect takes 125 for a state that cannot be tested.
-const (
-	StatusGood    = 0
-	StatusBroken  = 1
-	StatusUnknown = 125
-)
-
-// Status is StatusBroken where something is broken, a test failed or the report is
-// not whole, and else StatusUnknown where what is needed is absent or unknown.
-func (a *Audit) Status() int {
-	switch rows := a.rows(); {
-	case len(a.Partial) > 0 || len(a.Problems) > 0 || len(with(rows, check.Broken)) > 0:
-		return StatusBroken
-	case slices.ContainsFunc(rows, (*Row).fails):
-		return StatusUnknown
-	}
-	return StatusGood
-}
-
-// Conclude prints the last lines of a run: what fails it, why, what to do
-// about it, and where the report is.
-func (a *Audit) Conclude(w io.Writer, dir string) {
-	fmt.Fprintf(w, "\naudit: %s", a.Result())
-	if a.Passed > 0 {
-		fmt.Fprintf(w, "; %s passed", plural(a.Passed, "other test"))
-	}
-	fmt.Fprintln(w)
-	failed := a.Failed()
-	const most = 20
-	for _, f := range failed[:min(len(failed), most)] {
-		fmt.Fprintf(w, "%-8s %s\n", strings.ToUpper(f.Kind), cleanLine(f.Head(), 400))
-		if f.Do != "" {
-			fmt.Fprintf(w, "         remedy: %s\n", f.Do)
-		}
-		if f.Again != "" {
-			fmt.Fprintf(w, "         again:  %s\n", f.Again)
-		}
-	}
-	if more := len(failed) - most; more > 0 {
-		fmt.Fprintf(w, "         and %d more, in the report\n", more)
-	}
-	for _, why := range a.Partial {
-		fmt.Fprintf(w, "PARTIAL  %s\n", why)
-	}
-	fmt.Fprintf(w, "report: %s (beside it: %s, %s, %s)\n", filepath.Join(dir, MarkdownFile), HTMLFile, JUnitFile, EventsFile)
 }

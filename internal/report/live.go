@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +18,8 @@ type Live struct {
 	// Width is the terminal's, in columns. 0 is no terminal: no status line,
 	// but a line each 15 s in which nothing else was said.
 	Width int
+	// Colour is for terminals: outcomes that need attention are red or yellow.
+	Colour bool
 
 	started map[*Test]time.Time
 	notes   map[*Test]noted
@@ -106,11 +107,11 @@ func (l *Live) show(n News) {
 	case n.Finding != nil:
 		f := n.Finding
 		l.counts[f.Outcome]++
-		detail := 300
-		if !bad(f.Outcome) { // a line for what needs no attention
-			detail = max(20, cmp.Or(l.Width, 150)-54)
+		detail := 600
+		if l.Width > 0 && !bad(f.Outcome) { // a line for what needs no attention
+			detail = max(20, l.Width-54)
 		}
-		l.say("%-10s %-32s %6s  %s", mark(f.Outcome), cleanLine(l.id(n.Test, f), 60), seconds(f.Seconds), cleanLine(f.Detail, detail))
+		l.say("%s %-32s %6s  %s", l.paint(f.Outcome), cleanLine(l.id(n.Test, f), 60), seconds(f.Seconds), cleanLine(f.Detail, detail))
 	case n.Progress != nil:
 		l.progress(n.Progress)
 	case n.Note != "":
@@ -161,6 +162,23 @@ func (l *Live) id(t *Test, f *check.Finding) string {
 		return strings.Join(parts[1:len(parts)-1], "/") + "/" + f.ID
 	}
 	return f.ID
+}
+
+// paint is an outcome in its column.
+func (l *Live) paint(o check.Outcome) string {
+	text := fmt.Sprintf("%-10s", mark(o))
+	if !l.Colour {
+		return text
+	}
+	switch o {
+	case check.Broken:
+		return "\x1b[31m" + text + "\x1b[0m"
+	case check.Absent, check.Unknown, check.Risk:
+		return "\x1b[33m" + text + "\x1b[0m"
+	case check.Holds:
+		return "\x1b[32m" + text + "\x1b[0m"
+	}
+	return text
 }
 
 func mark(o check.Outcome) string {

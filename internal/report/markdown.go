@@ -13,13 +13,7 @@ import (
 // short, with the evidence in fenced blocks below them.
 func (a *Audit) Markdown(w io.Writer) error {
 	m := &mdWriter{}
-	m.line("# Boot image audit")
-	m.line("")
-	for _, fact := range a.Facts {
-		m.line("- **%s:** %s", mdText(fact.Name), mdText(fact.Value))
-	}
-	m.line("- **Result:** %s", mdText(a.Result()))
-	m.line("")
+	m.first(a)
 	for i, why := range a.Partial {
 		if i == 0 {
 			m.line("> **This report is partial.**")
@@ -59,6 +53,38 @@ func (a *Audit) Markdown(w io.Writer) error {
 	return err
 }
 
+// first is what is read first.
+func (m *mdWriter) first(a *Audit) {
+	m.line("# %s", mdText(a.Verdict))
+	m.line("")
+	failed := a.Failed()
+	if len(failed) > 0 {
+		f := failed[0]
+		if f.Do != "" {
+			m.line("- **What to do:** %s", mdText(f.Do))
+		}
+		if f.Again != "" {
+			m.line("- **Try it again:** %s", mdCode(f.Again))
+		}
+		if words := f.Folded(); words != "" {
+			m.line("- **With it:** %s", mdText(words))
+		}
+		if n := len(failed) - 1; n > 0 {
+			m.line("- **Besides:** [%s](#follow-ups)", plural(n, "other cause"))
+		}
+	}
+	m.line("- **Result:** %s", mdText(a.Result()))
+	m.line("")
+	for _, fact := range a.Facts {
+		m.line("- **%s:** %s", mdText(fact.Name), mdText(fact.Value))
+	}
+	m.line("")
+	for _, vm := range a.VMs {
+		m.line("- Boot of **%s** %s", mdText(vm.Name), mdText(vm.Line()))
+	}
+	m.line("")
+}
+
 func (m *mdWriter) section(number int, s Section) {
 	m.line("## %d. %s", number, s.Title)
 	m.line("")
@@ -76,14 +102,18 @@ func (m *mdWriter) groups(s Section) {
 		if looked := g.Looked(); len(looked) > 0 {
 			m.table(looked)
 		}
+		if untried := g.Untried(); len(untried) > 0 {
+			m.line("Not tried, because %s: %s.", mdText(g.Blamed()), mdIDs(untried))
+			m.line("")
+		}
 		if needless := g.Needless(); len(needless) > 0 {
-			m.line("<details><summary>%s not needed</summary>", plural(len(needless), "check"))
+			m.line("<details><summary>%s not needed: %s</summary>", plural(len(needless), "check"), html.EscapeString(ids(needless)))
 			m.line("")
 			m.table(needless)
 			m.line("</details>")
 			m.line("")
 		}
-		m.evidence(g.Rows)
+		m.evidence(g.Looked())
 	}
 }
 
@@ -130,7 +160,10 @@ func (m *mdWriter) evidence(rows []*Row) {
 			m.line("**%s** is %s: %s", mdText(row.Title), mdOutcome(row.Outcome), mdText(row.Detail))
 		}
 		m.line("")
-		if row.Remedy != "" && row.Outcome != check.NotNeeded {
+		if because := row.Because; because != nil {
+			m.line("By the same cause as [%s](#%s).", mdText(because.Title), because.Anchor)
+			m.line("")
+		} else if row.Remedy != "" && row.Outcome != check.NotNeeded {
 			m.line("*Remedy:* %s", mdText(row.Remedy))
 			m.line("")
 		}
@@ -156,6 +189,13 @@ func (m *mdWriter) boot(vm Boot) {
 	m.line("")
 	m.line("%s", mdText(vm.Words()))
 	m.line("")
+	if vm.Cause != nil {
+		m.line("**Cause:** [%s](#%s): %s", mdText(vm.Cause.Title), vm.Cause.Anchor, mdText(vm.Why()))
+		if root := vm.Because(); root != nil {
+			m.line("by [%s](#%s): %s", mdText(root.Title), root.Anchor, mdText(sentence(root)))
+		}
+		m.line("")
+	}
 	if len(vm.Stages) > 0 {
 		m.line("| Stage | Reached after | Lasted |")
 		m.line("|---|--:|--:|")
@@ -168,7 +208,11 @@ func (m *mdWriter) boot(vm Boot) {
 		m.fenced("text", text)
 	}
 	for _, trip := range vm.Trips {
-		m.line("- after %s the console showed **%s**: %s", seconds(trip.Seconds), mdText(trip.ID), mdCode(trip.Line))
+		went := ""
+		if vm.Went(trip) {
+			went = ", and the boot went on"
+		}
+		m.line("- after %s the console showed **%s**%s: %s", seconds(trip.Seconds), mdText(trip.ID), went, mdCode(trip.Line))
 	}
 	if len(vm.Trips) > 0 {
 		m.line("")
@@ -177,10 +221,21 @@ func (m *mdWriter) boot(vm Boot) {
 		m.line("%s", mdText(note))
 		m.line("")
 	}
-	if vm.Failed() && vm.Screen != "" {
-		m.line("The last screen:")
+	for _, screen := range vm.LastScreens() {
+		if !vm.Failed() {
+			break
+		}
+		if screen.Open {
+			m.line("%s:", screen.Title)
+			m.line("")
+			m.fenced("text", screen.Text)
+			continue
+		}
+		m.line("<details><summary>%s</summary>", screen.Title)
 		m.line("")
-		m.fenced("text", vm.Screen)
+		m.fenced("text", screen.Text)
+		m.line("</details>")
+		m.line("")
 	}
 	if vm.Command != "" {
 		m.line("<details><summary>QEMU's command line</summary>")
@@ -246,6 +301,8 @@ func (a *Audit) slowest() string {
 }
 
 func (m *mdWriter) followUps(a *Audit) {
+	m.line(`<a id="follow-ups"></a>`)
+	m.line("")
 	m.line("## 5. Recommended follow-ups")
 	m.line("")
 	if len(a.FollowUps) == 0 {
@@ -274,6 +331,9 @@ func (a *Audit) Result() string {
 			word = "hold"
 		}
 		parts = append(parts, fmt.Sprintf("%d %s", c.N, word))
+	}
+	if a.Folded > 0 {
+		parts = append(parts, fmt.Sprintf("%d more by the same causes", a.Folded))
 	}
 	if n := len(a.Problems); n > 0 {
 		parts = append(parts, plural(n, "other failure"))

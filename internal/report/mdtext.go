@@ -43,6 +43,15 @@ func mdText(s string) string {
 
 func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
+// mdIDs names rows.
+func mdIDs(rows []*Row) string {
+	var list []string
+	for _, row := range rows {
+		list = append(list, mdText(row.ID))
+	}
+	return strings.Join(list, ", ")
+}
+
 // mdCode is s as a code span whose fence is longer than any run of backticks
 // in it.
 func mdCode(s string) string {

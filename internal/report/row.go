@@ -25,15 +25,40 @@ type Group struct {
 	Rows  []*Row
 }
 
-// Looked lists the rows that were looked at; Needless those that the target
-// does without.
+// Looked lists the rows that were looked at, which [Group.Needless] and
+// [Group.Untried] were not.
 func (g Group) Looked() []*Row {
-	return slices.DeleteFunc(slices.Clone(g.Rows), (*Row).needless)
+	return slices.DeleteFunc(slices.Clone(g.Rows), func(r *Row) bool { return r.needless() || r.untried() })
 }
 
-// Needless is the other half of [Group.Looked].
+// Needless lists what the target does without.
 func (g Group) Needless() []*Row {
 	return slices.DeleteFunc(slices.Clone(g.Rows), func(r *Row) bool { return !r.needless() })
+}
+
+// Untried lists what the outcome of another check kept from being tried.
+func (g Group) Untried() []*Row {
+	return slices.DeleteFunc(slices.Clone(g.Rows), func(r *Row) bool { return !r.untried() })
+}
+
+// Blamed names the rows to blame for [Group.Untried].
+func (g Group) Blamed() string {
+	var list []string
+	for _, row := range g.Untried() {
+		need := row.Because
+		for need.untried() {
+			need = need.Because
+		}
+		if words := need.ID + " is " + string(need.Outcome); !slices.Contains(list, words) {
+			list = append(list, words)
+		}
+	}
+	return strings.Join(list, ", and ")
+}
+
+// untried tells a row that was not tried because of another of its table.
+func (r *Row) untried() bool {
+	return r.Outcome == check.Unknown && r.Because != nil && r.because != ""
 }
 
 // needless tells a row without anything to say: a check that is not needed and
@@ -57,6 +82,9 @@ type Row struct {
 	Seconds             float64
 	Failed              bool // the test failed
 	Because             *Row // the row to blame that this one was not tried, or nil
+
+	Step  string // of a boot that a runtime's check is about: its ID, or the step that "booted" ended in
+	Cause string // Detail, without what only says that the boot did not come so far
 
 	test    string // above the check's own: a table's test
 	because string // Because's ID, in the same table
@@ -101,7 +129,7 @@ func blame(rows []*Row) {
 	}
 	for _, row := range rows {
 		need := byName[row.On+"/"+row.test+"/"+row.because]
-		if row.Outcome == check.Unknown && need != nil && need != row && bad(need.Outcome) {
+		if row.Outcome == check.Unknown && need != nil && need != row && bad(need.Outcome) && need.Root() != row {
 			row.Because = need
 		}
 	}

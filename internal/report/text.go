@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"bootaudit/internal/plain"
@@ -80,6 +81,12 @@ func seconds(s float64) string {
 	default:
 		return fmt.Sprintf("%dh%02dm", whole/3600, whole%3600/60)
 	}
+}
+
+// capital is s with a capital letter.
+func capital(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
 }
 
 // plural is "1 check", "2 checks".

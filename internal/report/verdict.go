@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -44,6 +45,15 @@ func names(rows []*Row) string {
 	return strings.Join(list, ", ")
 }
 
+// ids is a list for a line that folds it up: the first of them.
+func ids(rows []*Row) string {
+	var list []string
+	for _, row := range rows {
+		list = append(list, row.ID)
+	}
+	return short(list)
+}
+
 // verdict says in one sentence what the rows come to: none when nothing was
 // looked at, bad when something does not hold, else how many hold, and good.
 func verdict(rows []*Row, none, bad, good string) string {
@@ -52,11 +62,21 @@ func verdict(rows []*Row, none, bad, good string) string {
 		return none
 	}
 	var parts []string
-	if broken := with(rows, check.Broken); len(broken) > 0 {
-		parts = append(parts, "broken: "+names(broken))
+	elsewhere := func(r *Row) bool { return r.Because != nil && r.because == "" }
+	because := map[string][]*Row{}
+	for _, outcome := range []check.Outcome{check.Broken, check.Absent} {
+		list := with(rows, outcome)
+		for _, row := range list {
+			if elsewhere(row) && !slices.Contains(rows, row.Root()) {
+				because[row.Root().Title] = append(because[row.Root().Title], row)
+			}
+		}
+		if list = slices.DeleteFunc(list, elsewhere); len(list) > 0 {
+			parts = append(parts, string(outcome)+": "+names(list))
+		}
 	}
-	if absent := with(rows, check.Absent); len(absent) > 0 {
-		parts = append(parts, "absent: "+names(absent))
+	for _, name := range slices.Sorted(maps.Keys(because)) {
+		parts = append(parts, fmt.Sprintf("because of %s: %s", name, names(because[name])))
 	}
 	doubt := ""
 	unknown := with(rows, check.Unknown)
@@ -83,7 +103,7 @@ func hostVerdict(a *Audit) string {
 	good := ""
 	for _, vm := range a.VMs {
 		if len(vm.Stages) > 0 {
-			good = ": this host can boot the image, under " + strings.ToUpper(cmp.Or(vm.Accelerator, "an accelerator not named"))
+			good = ": this host runs the guests, under " + strings.ToUpper(cmp.Or(vm.Accelerator, "an accelerator not named"))
 		}
 	}
 	return verdict(a.Host.rows(), "Nothing about the host was tested.",
@@ -100,7 +120,16 @@ func imageVerdict(a *Audit) string {
 }
 
 func runtimeVerdict(a *Audit) string {
-	boots := ""
+	boots, bad := "", "Nothing was seen to boot"
+	for _, vm := range a.VMs {
+		if vm.LoggedIn() {
+			bad = "The booted image does not keep its promises"
+			break
+		}
+		if len(vm.Stages) > 0 {
+			bad = "No boot came to a login"
+		}
+	}
 	for _, vm := range a.VMs {
 		if n := len(vm.Stages); n > 0 {
 			last := vm.Stages[n-1]
@@ -109,5 +138,5 @@ func runtimeVerdict(a *Audit) string {
 		}
 	}
 	return verdict(a.Runtime.rows(), "Nothing was tested in a booted guest.",
-		"The booted image does not keep its promises", ": the image keeps its promises") + boots
+		bad, ": the image keeps its promises") + boots
 }
