@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"bootaudit/internal/cast"
 	"bootaudit/internal/plain"
@@ -29,7 +28,8 @@ type Moment struct {
 	Screen      string  // as text
 }
 
-// Sought is a line to look for: the first that begins so, from about At on.
+// Sought is a line to look for: the last that reads so until At. Silence is told
+// of long after its last line.
 type Sought struct {
 	Label, Line string
 	At          float64 // seconds, as Wanted.Stages counts them
@@ -76,7 +76,7 @@ func Draw(recording string, want Wanted) (*Recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &drawer{want: want, sought: slices.Clone(want.Lines), every: 0.05}
+	d := &drawer{sought: find(recording, want), every: 0.05}
 	d.begin(head.Cols, head.Rows)
 	_, err = cast.Read(strings.NewReader(recording), func(e cast.Event) error {
 		d.event(e)
@@ -91,8 +91,7 @@ func Draw(recording string, want Wanted) (*Recording, error) {
 // drawer draws events and keeps what changed.
 type drawer struct {
 	Recording
-	want   Wanted
-	sought []Sought // not found yet
+	sought []sought // not come to yet
 	screen *screen.Screen
 	lines  screen.Lines
 	met    []Sought // by the lines that ended since this was looked at
@@ -103,8 +102,6 @@ type drawer struct {
 	thin   bool    // frames were left out
 	now    float64 // of the last event
 	dirty  bool    // something was drawn after the last frame
-	offset float64 // from the recording's clock to the stages'
-	known  bool    // offset is
 	typed  bool
 	// unmarked are the moments for which there was no room.
 	unmarked int
@@ -124,7 +121,7 @@ func (d *drawer) note(format string, args ...any) {
 func (d *drawer) begin(cols, rows int) {
 	d.Cols, d.Rows = min(max(cmp.Or(cols, 132), 2), 400), min(max(cmp.Or(rows, 50), 2), 200)
 	d.screen = screen.New(screen.Config{Cols: d.Cols, Rows: d.Rows, Scrollback: 1, Reply: func([]byte) {}})
-	d.lines.Each = func(l screen.Line) { d.meet(string(l.Text)) }
+	d.lines.Each = d.meet
 }
 
 func (d *drawer) event(e cast.Event) {
@@ -135,7 +132,7 @@ func (d *drawer) event(e cast.Event) {
 	d.now = at
 	switch e.Code {
 	case 'm':
-		d.mark(plain.Line(e.Data))
+		d.moment(Moment{Kind: Stage, Label: plain.Line(e.Data), Row: -1})
 	case 'o':
 		for part := range strings.SplitAfterSeq(e.Data, "\n") {
 			d.draw(part)
@@ -156,7 +153,7 @@ func (d *drawer) draw(part string) {
 		d.moment(Moment{Kind: Typing, Label: "the harness begins to type", Row: -1})
 	}
 	if len(d.sought) > 0 && !strings.HasSuffix(part, "\n") {
-		d.meet(string(d.lines.Open().Text))
+		d.meet(d.lines.Open())
 	}
 	for _, s := range d.met {
 		d.moment(Moment{Kind: Evidence, Label: s.Label, Line: s.Line, Row: -1})
@@ -165,26 +162,14 @@ func (d *drawer) draw(part string) {
 }
 
 // meet finds a line that is sought.
-func (d *drawer) meet(line string) {
-	if len(d.sought) == 0 {
-		return
-	}
-	line = words(line)
-	d.sought = slices.DeleteFunc(d.sought, func(s Sought) bool {
-		begin := beginning(s.Line, 100)
-		if begin == "" || !strings.Contains(line, begin) || d.known && d.now+d.offset < s.At-2 {
+func (d *drawer) meet(l screen.Line) {
+	d.sought = slices.DeleteFunc(d.sought, func(s sought) bool {
+		if s.offset != l.Offset || !strings.Contains(words(string(l.Text)), s.begin) {
 			return false
 		}
-		d.met = append(d.met, s)
+		d.met = append(d.met, s.Sought)
 		return true
 	})
-}
-
-func (d *drawer) mark(label string) {
-	if at, is := d.want.Stages[label]; is && !d.known {
-		d.offset, d.known = at-d.now, true
-	}
-	d.moment(Moment{Kind: Stage, Label: label, Row: -1})
 }
 
 // moment keeps the screen as it is now.
@@ -275,18 +260,4 @@ func (d *drawer) end() *Recording {
 	d.Seconds = d.now
 	d.Packed = d.pack()
 	return &d.Recording
-}
-
-// words is a line as it is compared: its words, one blank between two.
-func words(s string) string { return strings.Join(strings.Fields(plain.Line(s)), " ") }
-
-// beginning is what is looked for of a line: a screen's row is shorter, and the
-// line itself may have been cut where it was kept.
-func beginning(s string, most int) string {
-	s = strings.TrimSuffix(words(s), "…")
-	for len(s) > most {
-		_, n := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-n]
-	}
-	return strings.TrimSpace(s)
 }

@@ -103,6 +103,28 @@ func TestEvidenceIsSeenInAFlood(t *testing.T) {
 	assert.Equal(t, 1, got.Moment(Evidence).Row)
 }
 
+// What is said of silence is said long after its line; what comes again, of the
+// time it came before.
+func TestEvidenceIsTheLastUntilThen(t *testing.T) {
+	r := newTape()
+	r.event(1, "m", "menu")
+	r.event(1, "o", "Loading initrd...")
+	r.event(0.5, "o", "ok\r\n")
+	r.event(8, "o", "again\r\nLoading initrd...ok\r\n")
+	r.event(300, "o", "Loading initrd...ok\r\n")
+	got, err := Draw(r.String(), Wanted{Stages: map[string]float64{"menu": 3}, Lines: []Sought{
+		{Label: "hangs", Line: "Loading initrd...ok", At: 200}, {Label: "first", Line: "Loading initrd...ok", At: 5},
+		{Label: "before", Line: "again", At: 0}, {Label: "never", Line: "no", At: 9}, {Label: "empty"}}})
+	require.NoError(t, err)
+	var list []string
+	for _, m := range got.Moments {
+		if m.Kind == Evidence {
+			list = append(list, fmt.Sprintf("%s at %.1f in row %d", m.Label, m.At, m.Row))
+		}
+	}
+	assert.Equal(t, []string{"first at 2.5 in row 0", "before at 10.5 in row 1", "hangs at 10.5 in row 2"}, list)
+}
+
 // However much a guest draws, a page gets little, and the moments whole.
 func TestBounded(t *testing.T) {
 	r := newTape()

@@ -156,6 +156,7 @@ func (a *Audit) addPackage(run *Run, on string, p *Package, anchors map[string]i
 			if on != "" {
 				boot.Name += " on " + on
 			}
+			boot.Anchor = anchor(anchors, "boot-"+boot.Name)
 			a.VMs = append(a.VMs, boot)
 		}
 		if !t.Parent {

@@ -16,6 +16,7 @@ import (
 // Boot is one VM as the report shows it.
 type Boot struct {
 	Name, Outcome, QEMU, Accelerator string
+	Anchor                           string
 	Firmware, Ending                 string
 	Command                          string
 	Stages                           []Reached
@@ -34,6 +35,9 @@ type Boot struct {
 	Screen    string // the last, from screen.txt
 	Recording *replay.Recording
 	Notes     []string
+	// Diagnostics are the texts that were collected about a failure.
+	Diagnostics []Screen
+	Artifacts   []Artifact
 }
 
 // Reached is a stage of a boot: when it began and how long it lasted.

@@ -57,7 +57,7 @@ func Latest(dir string) error {
 const (
 	maxScreen    = 64 << 10
 	maxRecord    = 1 << 20
-	maxRecording = 16 << 20
+	maxRecording = 8 << 20
 )
 
 // Attach reads the screens and recordings of the VMs from their folders, or,
@@ -77,6 +77,7 @@ func (a *Audit) Attach(near ...string) {
 		screen, _ := readFile(root, "screen.txt", maxScreen)
 		vm.Screen = bound(plain.Text(screen), maxScreen)
 		vm.addRecording(root)
+		vm.addArtifacts(root, near)
 		root.Close()
 	}
 }

@@ -83,5 +83,5 @@ func TestAttach(t *testing.T) {
 	a.VMs[0].Notes = nil
 	a.Attach()
 	assert.Equal(t, "a", a.VMs[0].Recording.Moment(replay.End).Screen)
-	assert.Equal(t, []string{"Only the first 16 MiB of the recording are shown."}, a.VMs[0].Notes)
+	assert.Equal(t, []string{"Only the first 8 MiB of the recording are shown."}, a.VMs[0].Notes)
 }

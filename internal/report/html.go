@@ -17,6 +17,8 @@ var (
 	htmlText string
 	//go:embed report.css
 	reportCSS string
+	//go:embed page.js
+	pageJS string
 	//go:embed player.js
 	playerJS string
 	//go:embed player.css
@@ -36,6 +38,8 @@ var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	},
 	"plural": func(o check.Outcome) string { return strings.Replace(string(o), "holds", "hold", 1) },
 	"short":  func(s string) string { return cleanLine(s, 120) },
+	"ids":    ids,
+	"others": func(n int) string { return plural(n, "other cause") },
 }).Parse(htmlText))
 
 // HTML writes report.html: one file that asks the network for nothing. Its
@@ -47,7 +51,8 @@ func (a *Audit) HTML(w io.Writer) error {
 		Sections  []htmlSection
 		Timeline  *timeline
 		CSS       template.CSS
-		Script    template.JS
+		Scripts   []template.JS
+		Good      bool
 		Policy    string
 		Recording bool
 	}{Audit: a, Timeline: newTimeline(a.VMs), CSS: template.CSS(reportCSS)}
@@ -55,12 +60,17 @@ func (a *Audit) HTML(w io.Writer) error {
 	for _, vm := range a.VMs {
 		page.Recording = page.Recording || vm.Recording != nil && vm.Recording.Packed != ""
 	}
+	page.Good = a.Status() == StatusGood
+	page.Scripts = []template.JS{template.JS(pageJS)}
 	page.Policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 	if page.Recording {
 		page.CSS += template.CSS(playerCSS)
-		page.Script = template.JS(playerJS)
-		sum := sha256.Sum256([]byte(playerJS))
-		page.Policy += fmt.Sprintf("; script-src 'sha256-%s'", base64.StdEncoding.EncodeToString(sum[:]))
+		page.Scripts = append(page.Scripts, template.JS(playerJS))
+	}
+	page.Policy += "; script-src"
+	for _, script := range page.Scripts {
+		sum := sha256.Sum256([]byte(script))
+		page.Policy += fmt.Sprintf(" 'sha256-%s'", base64.StdEncoding.EncodeToString(sum[:]))
 	}
 	return htmlTemplate.Execute(w, page)
 }

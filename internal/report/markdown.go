@@ -237,6 +237,25 @@ func (m *mdWriter) boot(vm Boot) {
 		m.line("</details>")
 		m.line("")
 	}
+	for _, d := range vm.Diagnostics {
+		m.line("<details><summary>%s</summary>", html.EscapeString(d.Title))
+		m.line("")
+		m.fenced("text", d.Text)
+		m.line("</details>")
+		m.line("")
+	}
+	var links []string
+	for _, file := range vm.Artifacts {
+		links = append(links, fmt.Sprintf("[%s](%s)", mdText(file.Name), mdLink(file.Href)))
+	}
+	switch {
+	case len(links) > 0:
+		m.line("Artifacts: %s", strings.Join(links, ", "))
+		m.line("")
+	case vm.Folder != "":
+		m.line("Artifacts: %s", mdCode(cleanLine(vm.Folder, 300)))
+		m.line("")
+	}
 	if vm.Command != "" {
 		m.line("<details><summary>QEMU's command line</summary>")
 		m.line("")

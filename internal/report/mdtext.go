@@ -52,6 +52,11 @@ func mdIDs(rows []*Row) string {
 	return strings.Join(list, ", ")
 }
 
+// mdLink is an address that ends where it ends: url.PathEscape leaves brackets.
+func mdLink(address string) string {
+	return strings.NewReplacer("(", "%28", ")", "%29", "<", "%3C", ">", "%3E", "*", "%2A", "_", "%5F").Replace(address)
+}
+
 // mdCode is s as a code span whose fence is longer than any run of backticks
 // in it.
 func mdCode(s string) string {

@@ -95,7 +95,7 @@ func TestReports(t *testing.T) {
 			golden(t, name+".md", written(t, a.Markdown))
 			golden(t, name+".junit.xml", written(t, a.JUnit))
 			page := films.ReplaceAllStringFunc(written(t, a.HTML), func(film string) string { return filmWords(t, film) })
-			page = strings.NewReplacer(playerJS, "[player]", playerCSS, "[player's style]", reportCSS, "[style]").Replace(page)
+			page = strings.NewReplacer(pageJS, "[script]", playerJS, "[player]", playerCSS, "[player's style]", reportCSS, "[style]").Replace(page)
 			golden(t, name+".html", page)
 			var last bytes.Buffer
 			a.Conclude(&last, "audit/now", false)
@@ -163,7 +163,7 @@ func checkMarkdown(t *testing.T, md string) {
 				assert.Regexp(t, ourHTML, tag)
 			}
 		case *ast.Link:
-			assert.True(t, strings.HasPrefix(string(n.Destination), "#"), "a link to %s", n.Destination)
+			assert.Regexp(t, `^(#|\./)`, string(n.Destination))
 		}
 		return ast.WalkContinue, nil
 	})
@@ -174,7 +174,7 @@ func checkMarkdown(t *testing.T, md string) {
 
 // TestHTMLStandsAlone: no guest's text is markup, and nothing is fetched.
 func TestHTMLStandsAlone(t *testing.T) {
-	for _, name := range []string{"hostile", "full"} {
+	for _, name := range []string{"hostile", "full", "silent"} {
 		page := written(t, audit(t, streams[name]...).HTML)
 		page = strings.NewReplacer(playerJS, "", playerCSS, "").Replace(page)
 		assert.Contains(t, page, `http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;`)
@@ -183,10 +183,30 @@ func TestHTMLStandsAlone(t *testing.T) {
 		}
 		assert.Empty(t, control.FindString(page))
 		for _, href := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+			if file, is := strings.CutPrefix(href[1], "./"); is {
+				require.FileExists(t, filepath.Join("testdata", "vms", file), "the report's folder is that")
+				continue
+			}
 			require.True(t, strings.HasPrefix(href[1], "#"))
 			assert.Equal(t, 1, strings.Count(page, ` id="`+href[1][1:]+`"`), "the target of %s", href[1])
 		}
 	}
+}
+
+// TestTenBootsAreSmall: a page is mailed and kept, so ten boots of the stand-in,
+// with all that is recorded of each, come to no more than 300 kB.
+func TestTenBootsAreSmall(t *testing.T) {
+	a := audit(t, "boot.json")
+	vm := a.VMs[0]
+	require.NotNil(t, vm.Recording)
+	a.VMs = nil
+	for range 10 {
+		a.VMs = append(a.VMs, vm)
+	}
+	page := written(t, a.HTML)
+	assert.LessOrEqual(t, len(page), 300_000)
+	assert.Equal(t, 10, strings.Count(page, "data-film="))
+	t.Logf("%d bytes, of which each recording is %d", len(page), len(vm.Recording.Packed))
 }
 
 func TestJUnitIsXML(t *testing.T) {
