@@ -82,8 +82,9 @@ class Projector {
   }
 }
 
-// play gives a box its player.
-async function play(box) {
+// play gives a box its player. One that is seen at once shows what matters: the
+// evidence, or else the last screen that is the guest's own.
+async function play(box, atOnce) {
   const film = await unpack(box.dataset.film);
   const screen = make("div", { className: "screen", tabIndex: 0 });
   screen.setAttribute("role", "group");
@@ -172,18 +173,20 @@ async function play(box) {
     make("div", { className: "bar" }, toggle, slider, time, rate, make("label", {}, skip, " skip pauses")),
     make("div", { className: "marks" }, ...marks), screen, make("p", { className: "keys", textContent: help }));
   box.hidden = false;
-  const first = evidence() || film.moments[0];
+  const own = film.moments.find((moment) => moment.kind === "typing") || film.moments.at(-1);
+  const first = evidence() || (atOnce ? own : film.moments[0]);
   if (first) seek(first.at, first.row);
 }
 
 // A page may hold many recordings: each is unpacked when it is opened.
 for (const details of document.querySelectorAll("details.recording")) {
   const box = details.querySelector(".player");
+  const atOnce = details.open;
   let begun = false;
   const open = () => {
     if (!details.open || begun) return;
     begun = true;
-    play(box).catch((why) => {
+    play(box, atOnce).catch((why) => {
       box.textContent = "This browser cannot play it (" + why.message + "). The screens below are of the same recording.";
       box.hidden = false;
     });
