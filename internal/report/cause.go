@@ -73,11 +73,15 @@ func causes(a *Audit) {
 			row.Because = because
 			continue
 		}
+		if because := quoted(without, row); because != nil {
+			row.Because, row.notBegun = because, true
+			continue
+		}
 		same := slices.IndexFunc(first, func(other *Row) bool {
 			return other.On == row.On && other.test != row.test && other.Outcome == row.Outcome && alike(other.Cause) == alike(row.Cause)
 		})
 		if same >= 0 && len(row.Cause) > 20 {
-			row.Because = first[same]
+			row.Because, row.notBegun = first[same], first[same].notBegun
 			continue
 		}
 		first = append(first, row)
@@ -96,6 +100,17 @@ func explanation(rows []*Row, row *Row) *Row {
 			continue
 		}
 		return other
+	}
+	return nil
+}
+
+// quoted is the row whose words another's repeat: what kept it from being begun.
+func quoted(rows []*Row, row *Row) *Row {
+	for _, other := range rows {
+		if row.Outcome == check.Unknown && other.On == row.On && bad(other.Outcome) && other.Because == nil &&
+			len(other.Detail) > 20 && strings.Contains(row.Detail, other.Detail) {
+			return other
+		}
 	}
 	return nil
 }

@@ -134,6 +134,18 @@ func TestWhatIsNotSeenIsNotCalledBroken(t *testing.T) {
 	}
 }
 
+// What repeats another's words was not begun because of it.
+func TestWhatWasNotBegunIsFolded(t *testing.T) {
+	const why = "the file ends before the volume does"
+	a := found(t,
+		check.Finding{ID: "image-opens", Section: "image", Outcome: check.Broken, Detail: why},
+		check.Finding{ID: "qemu", Section: "runtime", Outcome: check.Unknown, Detail: "what the image promises is unknown: " + why},
+		check.Finding{ID: "kernel", Section: "runtime", Outcome: check.Unknown, Because: "qemu"})
+	assert.Equal(t, "not tried because of it: 2 checks", a.FollowUps[0].Folded())
+	assert.Len(t, a.FollowUps, 1)
+	assert.Equal(t, "image-opens is broken", a.Runtime.Groups[0].Blamed())
+}
+
 // What is named on the console is its own cause, whatever console= says.
 func TestACauseThatWasHeardIsNotTheConsoles(t *testing.T) {
 	for detail, because := range map[string]bool{

@@ -16,8 +16,9 @@ func TestColourIsForTerminals(t *testing.T) {
 		found(t, check.Finding{ID: "a", Section: "host", Outcome: check.Broken, Detail: "it is not there"}).Conclude(&b, "out", colour)
 		assert.Equal(t, colour, strings.Contains(b.String(), "\x1b[1;31mNot tried"))
 		l := &Live{Colour: colour}
-		assert.Equal(t, colour, strings.Contains(l.paint(check.Broken), "\x1b["))
-		assert.NotContains(t, l.paint(check.NotNeeded), "\x1b[")
+		assert.Equal(t, colour, strings.Contains(l.paint(&check.Finding{Outcome: check.Broken}), "\x1b["))
+		assert.Equal(t, "not tried ", l.paint(&check.Finding{Outcome: check.Unknown, Because: "a"}))
+		assert.NotContains(t, l.paint(&check.Finding{Outcome: check.NotNeeded}), "\x1b[")
 	}
 }
 

@@ -111,7 +111,7 @@ func (l *Live) show(n News) {
 		if l.Width > 0 && !bad(f.Outcome) { // a line for what needs no attention
 			detail = max(20, l.Width-54)
 		}
-		l.say("%s %-32s %6s  %s", l.paint(f.Outcome), cleanLine(l.id(n.Test, f), 60), seconds(f.Seconds), cleanLine(f.Detail, detail))
+		l.say("%s %-32s %6s  %s", l.paint(f), cleanLine(l.id(n.Test, f), 60), seconds(f.Seconds), cleanLine(f.Detail, detail))
 	case n.Progress != nil:
 		l.progress(n.Progress)
 	case n.Note != "":
@@ -165,12 +165,15 @@ func (l *Live) id(t *Test, f *check.Finding) string {
 }
 
 // paint is an outcome in its column.
-func (l *Live) paint(o check.Outcome) string {
-	text := fmt.Sprintf("%-10s", mark(o))
+func (l *Live) paint(f *check.Finding) string {
+	if f.Because != "" { // that one was loud
+		return fmt.Sprintf("%-10s", "not tried")
+	}
+	text := fmt.Sprintf("%-10s", mark(f.Outcome))
 	if !l.Colour {
 		return text
 	}
-	switch o {
+	switch f.Outcome {
 	case check.Broken:
 		return "\x1b[31m" + text + "\x1b[0m"
 	case check.Absent, check.Unknown, check.Risk:

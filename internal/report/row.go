@@ -56,9 +56,9 @@ func (g Group) Blamed() string {
 	return strings.Join(list, ", and ")
 }
 
-// untried tells a row that was not tried because of another of its table.
+// untried tells a row that was not tried because of another.
 func (r *Row) untried() bool {
-	return r.Outcome == check.Unknown && r.Because != nil && r.because != ""
+	return r.Outcome == check.Unknown && r.Because != nil && (r.because != "" || r.notBegun)
 }
 
 // needless tells a row without anything to say: a check that is not needed and
@@ -85,6 +85,8 @@ type Row struct {
 
 	Step  string // of a boot that a runtime's check is about: its ID, or the step that "booted" ended in
 	Cause string // Detail, without what only says that the boot did not come so far
+
+	notBegun bool // Because is of another table, and this was not tried for it
 
 	test    string // above the check's own: a table's test
 	because string // Because's ID, in the same table
