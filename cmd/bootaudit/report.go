@@ -27,6 +27,7 @@ audit, the link latest is set to DIR.
 
 	go test -json ./prereq ./iso ./vmtest | bootaudit report
 	bootaudit report -o both laptop.json ci.json
+	bootaudit report -cast2 -o audit/latest audit/latest/events.json
 
 Exit status: 0 when all that was asked for holds, 1 when a check is broken, a test
 failed or the events are not whole, 2 when the report could not be made, 125 when
@@ -37,6 +38,7 @@ nothing is broken but something that is needed is not here or could not be told.
 func runReport(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("report", flag.ContinueOnError)
 	out := flags.String("o", "", "write to this `DIR`")
+	cast2 := flags.Bool("cast2", false, "write each recording also as "+report.Cast2File+", for asciinema 2")
 	if status, done := parse(flags, args, reportUsage); done {
 		return status
 	}
@@ -52,12 +54,18 @@ func runReport(ctx context.Context, args []string) int {
 			near = append(near, filepath.Dir(name))
 		}
 		runs, err := readFiles(dir, files)
+		if *cast2 && err == nil {
+			err = report.NewAudit(runs...).WriteCast2(near...)
+		}
 		return conclude(dir, near, runs, err, os.Stdout)
 	}
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		return fail(errors.New("standard input is a terminal; pipe the output of go test -json into bootaudit report, or name files that hold it"))
 	}
 	run, err := follow(ctx, dir, "standard input", os.Stdin, os.Stdout)
+	if *cast2 && err == nil {
+		err = report.NewAudit(run).WriteCast2(dir)
+	}
 	return conclude(dir, []string{dir}, []*report.Run{run}, err, os.Stdout)
 }
 

@@ -49,6 +49,18 @@ func TestLatest(t *testing.T) {
 	assert.ErrorContains(t, Latest(filepath.Join(parent, "one")), "is not a symbolic link")
 }
 
+func TestCast2(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "vm")
+	require.NoError(t, os.Mkdir(folder, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "console.cast"), []byte("{\"version\":3,\"term\":{\"cols\":9,\"rows\":3}}\n[1,\"o\",\"a\"]\n"), 0o644))
+	a := &Audit{VMs: []Boot{{Name: "vm", Folder: "/elsewhere/vm"}, {Name: "none"}, {Name: "gone", Folder: "/elsewhere/gone"}}}
+	require.NoError(t, a.WriteCast2(dir))
+	text, err := os.ReadFile(filepath.Join(folder, Cast2File))
+	require.NoError(t, err)
+	assert.Equal(t, "{\"version\":2,\"width\":9,\"height\":3}\n[1.000000,\"o\",\"a\"]\n", string(text))
+}
+
 func TestAttach(t *testing.T) {
 	dir := t.TempDir()
 	folder := filepath.Join(dir, "vm")
