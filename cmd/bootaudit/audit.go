@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -88,6 +89,9 @@ func runAudit(ctx context.Context, args []string) int {
 	if err != nil {
 		return fail(fmt.Errorf("audit: %w", err))
 	}
+	// Before the environment is decoded, which is once: VMs leave their files there.
+	folder := here(cmp.Or(*c.out, os.Getenv("BOOT_IMAGE_ARTIFACTS"), timedFolder()))
+	os.Setenv("BOOT_IMAGE_ARTIFACTS", folder)
 	if _, err := config.Load(); err != nil {
 		return fail(err)
 	}
@@ -99,11 +103,10 @@ func runAudit(ctx context.Context, args []string) int {
 		return fail(err)
 	}
 	signal.Ignore(syscall.SIGPIPE)
-	dir, err := auditFolder(*c.out)
+	dir, err := auditFolder(folder)
 	if err != nil {
 		return fail(err)
 	}
-	os.Setenv("BOOT_IMAGE_ARTIFACTS", dir)
 	return c.audit(ctx, door, stream, dir)
 }
 

@@ -96,6 +96,11 @@ func coloured(out *os.File) bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(out.Fd()))
 }
 
+// timedFolder is the folder of an audit that names none.
+func timedFolder() string {
+	return filepath.Join("audit", time.Now().UTC().Format("2006-01-02T150405Z"))
+}
+
 // auditFolder makes the folder to write to, and returns its absolute name.
 func auditFolder(dir string) (string, error) {
 	if dir == "" {
@@ -106,7 +111,7 @@ func auditFolder(dir string) (string, error) {
 		dir = string(cfg.Artifacts)
 	}
 	if dir == "" {
-		dir = filepath.Join("audit", time.Now().UTC().Format("2006-01-02T150405Z"))
+		dir = timedFolder()
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {

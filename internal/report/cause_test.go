@@ -75,8 +75,9 @@ func contradictions(a *Audit) []string {
 	if strings.HasPrefix(a.Verdict, "Passed") != (a.Status() == StatusGood) {
 		say("%q, and the status is %d", a.Verdict, a.Status())
 	}
-	if strings.HasPrefix(a.Verdict, "Does not boot") && !slices.ContainsFunc(a.VMs, Boot.Failed) {
-		say("%q, and no boot failed", a.Verdict)
+	if strings.HasPrefix(a.Verdict, "Does not boot") &&
+		!slices.ContainsFunc(a.VMs, func(vm Boot) bool { return vm.Failed() && !vm.LoggedIn() }) {
+		say("%q, and no boot failed before its login", a.Verdict)
 	}
 	return list
 }
@@ -125,6 +126,8 @@ func TestWhatIsNotSeenIsNotCalledBroken(t *testing.T) {
 			[]check.Finding{{ID: "login", Section: "runtime", Outcome: check.Broken, Detail: "the console asks for a name", Evidence: "etc/getty.service:7: agetty"}}},
 		{"the boot", "Does not boot: there is no init that can run, or it died (init-missing)",
 			[]check.Finding{{ID: "kernel", Section: "runtime", Outcome: check.Broken, Detail: "init-missing: there is no init that can run, or it died (stage reached: kernel-load)"}}},
+		{"the same in two places", "Not booted, for the image is not what was promised: no console, a.cfg:1 and b.cfg:2",
+			[]check.Finding{{ID: "image-console", Section: "image", Outcome: check.Broken, Detail: "a.cfg:1: no console; b.cfg:2: no console; c.cfg:3: other"}}},
 		{"all is well", "Passed, without a boot: all 2 conditions that were tested hold; 1 could not be told, and is not required",
 			[]check.Finding{{ID: "a", Section: "image", Outcome: check.Holds}, {ID: "b", Section: "image", Outcome: check.Holds}, {ID: "c", Section: "image", Outcome: check.Unknown}}},
 	} {
@@ -132,6 +135,16 @@ func TestWhatIsNotSeenIsNotCalledBroken(t *testing.T) {
 			assert.Equal(t, c.verdict, found(t, c.findings...).Verdict)
 		})
 	}
+}
+
+// A kernel without a console may boot to its login.
+func TestBootsUnheard(t *testing.T) {
+	a := audit(t, "silent.json")
+	row := a.Image.rows()[3]
+	require.Equal(t, "image-console", row.ID)
+	assert.Equal(t, "Does not boot", lead(a, row))
+	a.VMs[0].Stages = append(a.VMs[0].Stages, Reached{Name: "login", Seconds: 42})
+	assert.Equal(t, "Boots to a login, and not all of it is heard", lead(a, row))
 }
 
 // What repeats another's words was not begun because of it.

@@ -104,6 +104,10 @@ func lead(a *Audit, row *Row) string {
 			break
 		}
 	}
+	// A boot may go on unheard, and come to its login all the same.
+	login := slices.ContainsFunc(a.VMs, func(vm Boot) bool {
+		return vm.LoggedIn() && vm.on == seen.On && slices.Contains(vm.tests, seen.test)
+	})
 	tried := slices.ContainsFunc(a.VMs, func(vm Boot) bool { return len(vm.Stages) > 0 })
 	switch {
 	case row.Outcome == check.Unknown:
@@ -118,6 +122,9 @@ func lead(a *Audit, row *Row) string {
 			return "Boots to a login, and nobody becomes root"
 		case step > slices.Index(steps, "root"), step < 0 && seen.Step != booted:
 			return "Boots, and does not keep a promise"
+		}
+		if login {
+			return "Boots to a login, and not all of it is heard"
 		}
 		return "Does not boot"
 	case row.Section == check.SectionHost && !tried:
@@ -141,6 +148,12 @@ func sentence(row *Row) string {
 	words, where := cmp.Or(row.Cause, row.Detail), ""
 	if m := place.FindStringSubmatch(words); m != nil {
 		where, words = m[1], m[2]
+		said, rest, _ := strings.Cut(words, "; ")
+		for part := range strings.SplitSeq(rest, "; ") { // the same of other places
+			if m := place.FindStringSubmatch(part); m != nil && m[2] == said && len(where) < 120 {
+				where += " and " + m[1]
+			}
+		}
 	} else if found := places.FindAllStringSubmatch(row.Evidence, 2); len(found) == 1 {
 		where = found[0][1]
 	}
