@@ -9,6 +9,7 @@ type About struct {
 	Host     string `json:"host,omitempty"`     // the host's name
 	System   string `json:"system,omitempty"`   // distribution, kernel, architecture, CPUs
 	Go       string `json:"go,omitempty"`       // version
+	Version  string `json:"version,omitempty"`  // bootaudit's
 	Target   string `json:"target,omitempty"`   // what is audited
 	Revision string `json:"revision,omitempty"` // git's, of the target
 	// Environ are the assignments, quoted for a shell, that name the target to go

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -19,12 +20,21 @@ import (
 
 // Of is what is known of a run of checks about target, on this host.
 func Of(target contract.Target) check.About {
-	a := check.About{Go: runtime.Version(), System: system(), Target: target.String()}
+	a := check.About{Go: runtime.Version(), Version: version(), System: system(), Target: target.String()}
 	a.Host, _ = os.Hostname()
 	if target.Kind == contract.KindFlake {
 		a.Revision = revision(target.FlakeDir())
 	}
 	return a
+}
+
+// version is what the go command knows of the program: a version, or the commit
+// that it was built from. Of a test it knows nothing.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return ""
 }
 
 var system = sync.OnceValue(func() string {

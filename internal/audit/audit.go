@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"cmp"
+
 	"bootaudit/contract/check"
 	"bootaudit/internal/about"
 	"bootaudit/internal/config"
@@ -16,6 +18,8 @@ type Door struct {
 	// Command is the command, up to what selects tests, and Environ what stands
 	// before it for a shell.
 	Command, Environ string
+	// Version is bootaudit's, where the go command does not know it.
+	Version string
 }
 
 // Part is a part of an audit: one test of one package.
@@ -41,7 +45,7 @@ func (d Door) settings(t check.Test) config.Config {
 		t.Fatal(err)
 	}
 	a := about.Of(cfg.Target())
-	a.Command, a.Environ = d.Command, d.Environ
+	a.Command, a.Environ, a.Version = d.Command, d.Environ, cmp.Or(d.Version, a.Version)
 	if d.Command == "" {
 		a.Environ = config.Assignments()
 	}

@@ -224,6 +224,7 @@ func facts(runs []*Run, a *Audit) []Fact {
 	}
 	for _, run := range runs {
 		for _, about := range run.Abouts {
+			add("bootaudit", about.Version)
 			add("Go", about.Go)
 		}
 		if run.First.IsZero() {

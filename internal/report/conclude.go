@@ -103,6 +103,8 @@ func (a *Audit) tested() string {
 			words = append(words, strings.ToLower(f.Name)+" "+f.Value)
 		case "Profile":
 			words = append(words, "profile: "+f.Value)
+		case "bootaudit":
+			words = append(words, "bootaudit "+f.Value)
 		case "QEMU":
 			words = append(words, "QEMU "+strings.TrimPrefix(f.Value, "QEMU emulator version "))
 		}
