@@ -144,9 +144,11 @@ func (a *Audit) addPackage(run *Run, on string, p *Package, anchors map[string]i
 	for _, t := range p.Tests {
 		a.ran++
 		took := Took{Name: cleanLine(t.Name, 120), Seconds: t.Elapsed}
+		var rows []*Row
 		for _, f := range t.Findings {
 			row := newRow(t, f, on, anchors)
 			a.place(t, row)
+			rows = append(rows, row)
 			took.Name, took.Seconds = row.Title, row.Seconds
 		}
 		for _, vm := range t.VMs {
@@ -165,7 +167,9 @@ func (a *Audit) addPackage(run *Run, on string, p *Package, anchors map[string]i
 		a.addTest(t, took)
 		failed = failed || t.Status == "fail"
 		if !t.Parent || t.failedItself() || len(t.Findings) > 0 {
-			s.cases = append(s.cases, newCase(t))
+			c := newCase(t)
+			c.rows = rows
+			s.cases = append(s.cases, c)
 		}
 	}
 	unended := slices.DeleteFunc(p.running(), func(t *Test) bool { return t.Status != "" })

@@ -24,6 +24,7 @@ type testCase struct {
 	failure, skipped string // why; empty when neither
 	output           string
 	findings         []check.Finding
+	rows             []*Row
 }
 
 func newCase(t *Test) testCase {
@@ -56,25 +57,27 @@ type (
 		XMLName  xml.Name   `xml:"testsuites"`
 		Tests    int        `xml:"tests,attr"`
 		Failures int        `xml:"failures,attr"`
-		Skipped  int        `xml:"skipped,attr"`
+		Errors   int        `xml:"errors,attr"`
 		Suites   []xmlSuite `xml:"testsuite"`
 	}
 	xmlSuite struct {
-		Name      string    `xml:"name,attr"`
-		Tests     int       `xml:"tests,attr"`
-		Failures  int       `xml:"failures,attr"`
-		Skipped   int       `xml:"skipped,attr"`
-		Time      string    `xml:"time,attr"`
-		Timestamp string    `xml:"timestamp,attr,omitempty"`
-		Cases     []xmlCase `xml:"testcase"`
+		Name       string         `xml:"name,attr"`
+		Tests      int            `xml:"tests,attr"`
+		Failures   int            `xml:"failures,attr"`
+		Errors     int            `xml:"errors,attr"` // Jenkins wants it, and all failures are failures
+		Skipped    int            `xml:"skipped,attr"`
+		Time       string         `xml:"time,attr"`
+		Timestamp  string         `xml:"timestamp,attr,omitempty"`
+		Properties *xmlProperties `xml:"properties"`
+		Cases      []xmlCase      `xml:"testcase"`
 	}
 	xmlCase struct {
-		Class      string         `xml:"classname,attr"`
-		Name       string         `xml:"name,attr"`
-		Time       string         `xml:"time,attr"`
-		Properties *xmlProperties `xml:"properties"`
-		Failure    *xmlText       `xml:"failure"`
-		Skipped    *xmlText       `xml:"skipped"`
+		Class   string   `xml:"classname,attr"`
+		Name    string   `xml:"name,attr"`
+		Time    string   `xml:"time,attr"`
+		Failure *xmlText `xml:"failure"`
+		Skipped *xmlText `xml:"skipped"`
+		Out     string   `xml:"system-out,omitempty"`
 	}
 	xmlProperties struct {
 		List []xmlProperty `xml:"property"`
@@ -93,19 +96,34 @@ type (
 // that XML cannot hold.
 func (a *Audit) JUnit(w io.Writer) error {
 	var all xmlSuites
-	for _, s := range a.suites {
-		out := xmlSuite{Name: s.name, Time: fmt.Sprintf("%.3f", s.seconds)}
+	told := &xmlProperties{[]xmlProperty{{"verdict", a.Verdict}}}
+	for _, fact := range a.Facts {
+		told.List = append(told.List, xmlProperty{strings.ToLower(fact.Name), fact.Value})
+	}
+	for i, s := range a.suites {
+		out := xmlSuite{Name: s.name, Time: fmt.Sprintf("%.3f", max(s.seconds, 0))}
 		if !s.start.IsZero() {
 			out.Timestamp = s.start.UTC().Format(time.RFC3339)
 		}
+		if i == 0 {
+			out.Properties = told
+		}
 		for _, c := range s.cases {
-			x := xmlCase{Class: s.name, Name: c.name, Time: fmt.Sprintf("%.3f", c.seconds)}
+			x := xmlCase{Class: s.name, Name: c.name, Time: fmt.Sprintf("%.3f", max(c.seconds, 0))}
 			out.Tests++
 			for _, f := range c.findings {
-				x.Properties = &xmlProperties{[]xmlProperty{
-					{"check", cleanLine(f.ID, 80)}, {"outcome", cleanLine(string(f.Outcome), 20)},
-					{"condition", cleanLine(f.Condition, 300)}, {"detail", cleanLine(f.Detail, 600)},
-				}}
+				x.Out += fmt.Sprintf("%s is %s\ncondition: %s\nseen: %s\n", cleanLine(f.ID, 80), cleanLine(string(f.Outcome), 20),
+					cleanLine(f.Condition, 300), cleanLine(f.Detail, 600))
+			}
+			for _, row := range c.rows {
+				switch because := row.Root(); {
+				case because == row:
+				case row.untried():
+					// One cause is one failure, and keeps these from being tried.
+					c.failure, c.skipped = "", "not tried, because "+because.Title+" is "+string(because.Outcome)
+				case c.failure != "":
+					c.failure += "; by the same cause as " + because.Title
+				}
 			}
 			switch {
 			case c.failure != "":
@@ -119,7 +137,6 @@ func (a *Audit) JUnit(w io.Writer) error {
 		}
 		all.Tests += out.Tests
 		all.Failures += out.Failures
-		all.Skipped += out.Skipped
 		all.Suites = append(all.Suites, out)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {

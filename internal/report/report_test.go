@@ -215,16 +215,62 @@ func TestJUnitIsXML(t *testing.T) {
 	}
 }
 
+// junit10 is what stands where, by Jenkins' schema (its xUnit plugin's
+// types/model/xsd/junit-10.xsd): an element's parents, the attributes that it must
+// have, and those that it may.
+var junit10 = map[string]struct{ in, must, may string }{
+	"testsuites": {"", "", "name time tests failures errors"},
+	"testsuite": {"testsuites testsuite", "name tests failures errors",
+		"group time skipped timestamp hostname id package file log url"},
+	"properties": {"testsuite", "", ""},
+	"property":   {"properties", "name value", ""},
+	"testcase":   {"testsuite", "name", "time classname group"},
+	"failure":    {"testcase", "", "type message"},
+	"error":      {"testcase", "", "type message"},
+	"skipped":    {"testcase", "", "type message"},
+	"system-out": {"testcase testsuite", "", ""},
+	"system-err": {"testcase testsuite", "", ""},
+}
+
 func checkXML(t testing.TB, text string) {
 	t.Helper()
 	dec := xml.NewDecoder(strings.NewReader(text))
+	open := []string{""}
 	for {
-		if _, err := dec.Token(); err == io.EOF {
+		token, err := dec.Token()
+		if err == io.EOF {
 			return
-		} else {
-			require.NoError(t, err)
+		}
+		require.NoError(t, err)
+		switch e := token.(type) {
+		case xml.StartElement:
+			rule, known := junit10[e.Name.Local]
+			require.True(t, known, "element %s", e.Name.Local)
+			assert.Contains(t, strings.Split(rule.in, " "), open[len(open)-1], "the parent of %s", e.Name.Local)
+			open = append(open, e.Name.Local)
+			var has []string
+			for _, attr := range e.Attr {
+				has = append(has, attr.Name.Local)
+				assert.Contains(t, strings.Fields(rule.must+" "+rule.may), attr.Name.Local, "an attribute of %s", e.Name.Local)
+				if attr.Name.Local == "time" {
+					assert.Regexp(t, `^[0-9]+\.[0-9]{3}$`, attr.Value)
+				}
+			}
+			assert.Subset(t, has, strings.Fields(rule.must), "attributes of %s", e.Name.Local)
+		case xml.EndElement:
+			open = open[:len(open)-1]
 		}
 	}
+}
+
+// One cause is one failure, and as many as were seen to fail by it: what was not
+// tried is skipped.
+func TestJUnitCountsACauseOnce(t *testing.T) {
+	text := written(t, audit(t, "silent.json").JUnit)
+	assert.Contains(t, text, `<testsuites tests="31" failures="6" errors="0">`)
+	assert.Contains(t, text, `<skipped message="not tried, because image-console is broken">`)
+	assert.Contains(t, text, `by the same cause as image-console">`)
+	assert.Contains(t, text, `<property name="verdict" value="Does not boot: `)
 }
 
 func TestSameStreamSameBytes(t *testing.T) {
