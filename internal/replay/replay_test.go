@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -101,6 +102,13 @@ func TestEvidenceIsSeenInAFlood(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "a\nOops: here", got.Moment(Evidence).Screen)
 	assert.Equal(t, 1, got.Moment(Evidence).Row)
+}
+
+// What the harness types first is told apart from what a guest prints by its words.
+func TestTypedIsWhatTheHarnessTypes(t *testing.T) {
+	source, err := os.ReadFile("../../serial/login.go")
+	require.NoError(t, err)
+	assert.Contains(t, string(source), `quieten = "`+strings.TrimSpace(typed))
 }
 
 // What is said of silence is said long after its line; what comes again, of the
