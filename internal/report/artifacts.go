@@ -64,6 +64,15 @@ func (b *Boot) addArtifacts(root *os.Root, near []string) {
 	})
 }
 
+// ShownCommand is QEMU's command line, unless the VM passed and the file that has
+// it is linked.
+func (b Boot) ShownCommand() string {
+	if !b.Failed() && slices.ContainsFunc(b.Artifacts, func(a Artifact) bool { return a.Name == "command.txt" }) {
+		return ""
+	}
+	return b.Command
+}
+
 func absolute(dir string) string {
 	if abs, err := filepath.Abs(dir); err == nil {
 		return abs

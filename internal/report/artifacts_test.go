@@ -35,6 +35,13 @@ func TestArtifactsAreLinkedAndDiagnosticsShown(t *testing.T) {
 	assert.Contains(t, a.VMs[0].Diagnostics[1].Text, "the file goes on")
 	assert.Empty(t, a.VMs[1].Diagnostics, "of a VM that passed they are only linked")
 
+	for outcome, shown := range map[string]string{"passed": "", "failed": "qemu"} {
+		vm := Boot{Outcome: outcome, Command: "qemu", Artifacts: []Artifact{{Name: "command.txt"}}}
+		assert.Equal(t, shown, vm.ShownCommand())
+		vm.Artifacts = nil
+		assert.Equal(t, "qemu", vm.ShownCommand(), "there is no file to look into")
+	}
+
 	away := &Audit{VMs: []Boot{{Name: "clean-disk", Folder: folder}}}
 	away.Attach(t.TempDir())
 	assert.Empty(t, away.VMs[0].Artifacts, "a link out of the report's folder would not move with it")

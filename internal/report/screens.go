@@ -47,13 +47,14 @@ type Screen struct {
 // typed, and the last one of all.
 func (b Boot) LastScreens() []Screen {
 	var list []Screen
-	if b.Recording != nil {
-		if m := b.Recording.Moment(replay.Typing); m.Screen != "" {
-			list = append(list, Screen{"The guest's last screen, before the harness typed (" + seconds(m.At) + ")", clean(m.Screen), b.Failed()})
-		}
+	own := b.own()
+	if own != nil {
+		m := b.Recording.Moment(replay.Typing)
+		list = append(list, Screen{"The guest's last screen, before the harness typed (" + seconds(m.At) + ")", strings.Join(own, "\n"), b.Failed()})
 	}
 	if b.Screen != "" {
-		list = append(list, Screen{"The last screen", b.Screen, b.Failed() && len(list) == 0})
+		last := strings.Split(strings.TrimRight(b.Screen, "\n"), "\n")
+		list = append(list, Screen{"The last screen", fresh(last, seen{own, "as on the guest's last screen"}), b.Failed() && own == nil})
 	}
 	return list
 }
@@ -66,6 +67,7 @@ func (b Boot) Moments() []Screen {
 	}
 	var list []Screen
 	var before []string
+	own := b.own()
 	for _, m := range b.Recording.Moments {
 		if m.Kind != replay.Stage && m.Kind != replay.Evidence {
 			continue
@@ -75,14 +77,44 @@ func (b Boot) Moments() []Screen {
 			title = "evidence: " + title
 		}
 		rows := strings.Split(clean(m.Screen), "\n")
-		text := clean(m.Screen)
-		if n := repeated(before, rows); n >= 4 {
-			text = fmt.Sprintf("[%d rows as above]\n%s", n, strings.Join(rows[n:], "\n"))
-		}
+		text := fresh(rows, seen{before, "as above"}, seen{own, "as on the guest's last screen"})
 		before = rows
 		list = append(list, Screen{Title: title + ", " + seconds(m.At), Text: text})
 	}
 	return list
+}
+
+// own are the rows of the guest's own last screen; nil where the harness typed
+// nothing.
+func (b Boot) own() []string {
+	if b.Recording == nil {
+		return nil
+	}
+	if m := b.Recording.Moment(replay.Typing); m.Screen != "" {
+		return strings.Split(clean(m.Screen), "\n")
+	}
+	return nil
+}
+
+// seen is a screen that is shown elsewhere, and how that is said.
+type seen struct {
+	rows []string
+	as   string
+}
+
+// fresh is a screen without the rows at its beginning that are shown elsewhere: a
+// page of ten boots shows a hundred screens that have scrolled by a few rows.
+func fresh(rows []string, elsewhere ...seen) string {
+	most, as := 0, ""
+	for _, other := range elsewhere {
+		if n := repeated(other.rows, rows); n > most {
+			most, as = n, other.as
+		}
+	}
+	if most < 4 {
+		return strings.Join(rows, "\n")
+	}
+	return strings.Join(append([]string{fmt.Sprintf("[%d rows %s]", most, as)}, rows[most:]...), "\n")
 }
 
 // repeated is how many rows at the beginning of a screen stand one after the
