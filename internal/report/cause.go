@@ -1,6 +1,7 @@
 package report
 
 import (
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ const booted = "booted"
 // they found: "seen to fail by the same cause" is then one cause, not many.
 var explains = map[string][]string{
 	"qemu-present":          {"qemu"},
+	"accelerators":          {"qemu"},
+	"micro-guest":           {"qemu"},
 	"image-opens":           {"bootloader", "kernel", "systemd", "expected", "login"},
 	"image-boot-catalog":    {"bootloader", "kernel"},
 	"image-boot-menu":       {"bootloader", "kernel"},
@@ -78,7 +81,7 @@ func causes(a *Audit) {
 			continue
 		}
 		same := slices.IndexFunc(first, func(other *Row) bool {
-			return other.On == row.On && other.test != row.test && other.Outcome == row.Outcome && alike(other.Cause) == alike(row.Cause)
+			return other.On == row.On && other.test != row.test && other.Outcome == row.Outcome && alike(other) == alike(row)
 		})
 		if same >= 0 && len(row.Cause) > 20 {
 			row.Because, row.notBegun = first[same], first[same].notBegun
@@ -127,8 +130,10 @@ func tripID(cause string) string {
 
 var number = regexp.MustCompile(`[0-9]+(\.[0-9]+)?`)
 
-// alike is a cause without its times and counts.
-func alike(cause string) string { return number.ReplaceAllString(cause, "0") }
+// alike is a cause without its times, its counts and its VM's name.
+func alike(row *Row) string {
+	return number.ReplaceAllString(strings.ReplaceAll(row.Cause, path.Base(row.test), "VM"), "0")
+}
 
 // Root is the row to blame in the end; a row that nothing is to blame for is its
 // own.

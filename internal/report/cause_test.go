@@ -128,6 +128,9 @@ func TestWhatIsNotSeenIsNotCalledBroken(t *testing.T) {
 			[]check.Finding{{ID: "kernel", Section: "runtime", Outcome: check.Broken, Detail: "init-missing: there is no init that can run, or it died (stage reached: kernel-load)"}}},
 		{"the same in two places", "Not booted, for the image is not what was promised: no console, a.cfg:1 and b.cfg:2",
 			[]check.Finding{{ID: "image-console", Section: "image", Outcome: check.Broken, Detail: "a.cfg:1: no console; b.cfg:2: no console; c.cfg:3: other"}}},
+		{"a dead QEMU", "QEMU does not start it: machine clean-disk: qemu has ended: exit status 1; its stderr: could not load firmware",
+			[]check.Finding{{ID: "qemu", Section: "runtime", Outcome: check.Broken,
+				Detail: "machine clean-disk: qemu has ended: exit status 1; its stderr: could not load firmware; the console had shown oops: BUG: x"}}},
 		{"all is well", "Passed, without a boot: all 2 conditions that were tested hold; 1 could not be told, and is not required",
 			[]check.Finding{{ID: "a", Section: "image", Outcome: check.Holds}, {ID: "b", Section: "image", Outcome: check.Holds}, {ID: "c", Section: "image", Outcome: check.Unknown}}},
 	} {

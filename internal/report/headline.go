@@ -143,6 +143,21 @@ var (
 	places = regexp.MustCompile(`(?m)^([^\s:"]+:[0-9]+)(?::|$)`)
 )
 
+// first is a cause without others of its kind, and without what was seen besides:
+// all of it stands below.
+func first(words string) string {
+	var kept []string
+	for i, part := range strings.Split(words, "; ") {
+		other := place.MatchString(part) || tripID(part) != "" || strings.HasPrefix(part, "the console had shown ")
+		if i == 0 || !other && len(kept) < 3 {
+			kept = append(kept, part)
+			continue
+		}
+		break
+	}
+	return strings.Join(kept, "; ")
+}
+
 // sentence is a cause in words, with its place last.
 func sentence(row *Row) string {
 	words, where := cmp.Or(row.Cause, row.Detail), ""
@@ -157,8 +172,7 @@ func sentence(row *Row) string {
 	} else if found := places.FindAllStringSubmatch(row.Evidence, 2); len(found) == 1 {
 		where = found[0][1]
 	}
-	// Of several that are alike the first will do: all stand below.
-	words, _, _ = strings.Cut(words, "; ")
+	words = first(words)
 	if id := tripID(words); id != "" {
 		words = strings.TrimPrefix(words, id+": ")
 		if before, _, is := strings.Cut(words, " (stage reached: "); is {
