@@ -113,7 +113,7 @@ func runAudit(ctx context.Context, args []string) int {
 // enter puts what the flags and the argument say into the environment, where it is
 // decoded, and is the door that says how to come again.
 func (c choice) enter(image string) (audit.Door, error) {
-	door := audit.Door{Command: "bootaudit audit", Environ: config.Assignments()}
+	door := audit.Door{Command: "bootaudit audit", Environ: config.Assignments(), Version: built()}
 	if *c.profile != "" {
 		if *c.variables["BOOT_IMAGE_CONTRACT"] != "" {
 			return door, errors.New("-profile and -contract are both given; one is enough")

@@ -57,6 +57,7 @@ var rules = []rule{
 	{"internal/checktest", []string{"contract/check"}, "go test sees checks, of whatever they are"},
 	{"internal/runner", []string{"contract/check"}, "tests run without go test, of whatever they are"},
 	{"internal/about", []string{"contract", "contract/check"}, "a run is somewhere, whatever it is about"},
+	{"internal/replay", []string{"internal/cast", "internal/plain", "internal/screen"}, "a recording is drawn for whichever page"},
 	{"internal/audit", []string{
 		"contract", "contract/check", "iso", "prereq", "vmtest", "vmtest/scenario", "internal/about", "internal/config", "internal/target",
 	}, "an audit is the same by go test and without"},
@@ -71,7 +72,7 @@ var rules = []rule{
 	{"internal/setup", []string{"internal/tools"}, "what is missing is installed before anything else"},
 	{"internal/kept", []string{"serial", "internal/port", "internal/qmp"}, "a VM that stays is reached by its sockets alone"},
 	{"internal/record", []string{"internal/plain"}, "what a VM leaves is read without one"},
-	{"internal/report", []string{"contract/check", "internal/plain", "internal/quote", "internal/record"}, "a report is made of a stream, and of nothing else"},
+	{"internal/report", []string{"contract/check", "internal/cast", "internal/plain", "internal/quote", "internal/record", "internal/replay"}, "a report is made of a stream and of the files that it names"},
 	{"internal/verdict", []string{"internal/words"}, "a verdict needs a console, and nothing else"},
 	{"internal/transcript", []string{
 		"contract", "serial/watch", "internal/cast", "internal/plain", "internal/saved", "internal/screen", "internal/verdict", "internal/words",
