@@ -28,6 +28,7 @@ var rules = []struct {
 	{"make", (*prover).make},                            // make -n takes it, and make help lists it
 	{"go run ./cmd/bootaudit explain", (*prover).whole}, // run, on a small console
 	{"bootaudit explain", (*prover).whole},              //
+	{"bootaudit", (*prover).bootaudit},                  //
 	{"go run ./cmd/bootaudit", (*prover).bootaudit},     // its flags are in its own -h
 	{"go run ./fixtures/flake/write", (*prover).flake},  // run, with a file for the image
 	{"go run bootaudit/cmd/bootaudit", (*prover).bootaudit},

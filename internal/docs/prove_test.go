@@ -170,7 +170,7 @@ func (p *prover) whole(t *testing.T, c command) {
 // bootaudit runs a command of ours as far as it comes where no VM is kept and no
 // image is there: that far, it has read its arguments.
 func (p *prover) bootaudit(t *testing.T, c command) {
-	at := slices.IndexFunc(c.words, func(word string) bool { return strings.HasSuffix(word, "/cmd/bootaudit") })
+	at := slices.IndexFunc(c.words, func(word string) bool { return word == "bootaudit" || strings.HasSuffix(word, "/cmd/bootaudit") })
 	args := c.words[at+1:]
 	require.NotEmpty(t, args, "%s:%d names no command of bootaudit", c.page, c.line)
 	help, status := p.run(t, t.TempDir(), args[0], "-h")
@@ -182,6 +182,9 @@ func (p *prover) bootaudit(t *testing.T, c command) {
 		}
 	}
 	switch args[0] {
+	case "list":
+		_, status := p.run(t, t.TempDir(), args...)
+		assert.Equal(t, 0, status)
 	case "attach":
 		out, status := p.run(t, t.TempDir(), args...)
 		assert.Equal(t, 2, status)
