@@ -14,12 +14,13 @@ import (
 
 	"golang.org/x/term"
 
+	"bootaudit/contract"
 	"bootaudit/internal/plain"
 	"bootaudit/internal/saved"
 	"bootaudit/internal/transcript"
 )
 
-const explainUsage = `usage: bootaudit explain [-json] FILE...
+const explainUsage = `usage: bootaudit explain [-json] [-contract NAME] FILE...
 
 Say what happened in a saved console: a log (raw, stripped, packed with gzip, xz
 or zstd, with prefixes on its lines), a journal's export, or an asciicast. FILE
@@ -30,14 +31,23 @@ may be - for standard input, or a folder, of which each console is read in turn.
 func runExplain(_ context.Context, args []string) int {
 	flags := flag.NewFlagSet("explain", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print the facts as a JSON object, one for each console")
+	held := flags.String("contract", "", "what was booted: a profile's `NAME`, or a TOML file; else the console tells")
 	if status, done := parse(flags, args, explainUsage); done {
 		return status
+	}
+	var terms transcript.Terms
+	if *held != "" {
+		c, err := contract.Load(*held)
+		if err != nil {
+			return fail(fmt.Errorf("explain: %w", err))
+		}
+		terms.Contract = &c
 	}
 	if flags.NArg() == 0 {
 		flags.Usage()
 		return 2
 	}
-	x := explainer{out: os.Stdout, asJSON: *asJSON, several: flags.NArg() > 1, colour: term.IsTerminal(int(os.Stdout.Fd())) && wantsColour(os.Getenv)}
+	x := explainer{terms: terms, out: os.Stdout, asJSON: *asJSON, several: flags.NArg() > 1, colour: term.IsTerminal(int(os.Stdout.Fd())) && wantsColour(os.Getenv)}
 	for _, path := range flags.Args() {
 		x.explain(path)
 	}
@@ -52,6 +62,7 @@ func wantsColour(env func(string) string) bool {
 
 // explainer prints what happened in files, one after the other.
 type explainer struct {
+	terms   transcript.Terms
 	out     io.Writer
 	asJSON  bool
 	several bool // each is named
@@ -65,7 +76,7 @@ var url = regexp.MustCompile(`^[a-z][a-z0-9+]*://`)
 // explain prints what happened in the file at path, or in those of a folder.
 func (x *explainer) explain(path string) {
 	if path == "-" {
-		report, err := transcript.Read(os.Stdin)
+		report, err := x.terms.Read(os.Stdin)
 		x.print("standard input", report, err)
 		return
 	}
@@ -76,7 +87,7 @@ func (x *explainer) explain(path string) {
 	case err == nil && info.IsDir():
 		x.folder(path)
 	default:
-		report, err := transcript.ReadFile(path)
+		report, err := x.terms.ReadFile(path)
 		x.print(path, report, err)
 	}
 }
@@ -98,7 +109,7 @@ func (x *explainer) folder(root string) {
 			return nil
 		}
 		found = true
-		report, err := transcript.ReadFile(path)
+		report, err := x.terms.ReadFile(path)
 		x.print(path, report, err)
 		return nil
 	})

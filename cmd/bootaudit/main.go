@@ -29,7 +29,7 @@ var commands = []command{
 	{"audit", "[-o DIR] [IMAGE]", "audit this host, an image and boots of it", runAudit},
 	{"list", "[-contract NAME]", "list the checks of an audit", runList},
 	{"report", "[-o DIR] [FILE...]", "turn `go test -json` events into an audit", runReport},
-	{"explain", "[-json] FILE...", "say what happened in a saved console", runExplain},
+	{"explain", "[-json] [-contract NAME] FILE...", "say what happened in a saved console", runExplain},
 	{"run", "[-uefi] [-keyless] [ISO]", "boot an image to its root prompt, for a person", runRun},
 	{"version", "", "print what this program was built of", runVersion},
 	{"attach", "[-end] [VM [COMMAND...]]", "get at a VM that a failed check has left running", runAttach},

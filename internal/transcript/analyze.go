@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"bootaudit/contract"
+
 	"bootaudit/internal/screen"
 	"bootaudit/internal/verdict"
 	"bootaudit/serial/watch"
@@ -38,12 +40,13 @@ type analyzer struct {
 	lan     lan
 	storage storage
 	unit    unit
-	loaded  bool // the bootloader has said that the kernel is in memory
-	kernel  bool // the kernel has said something after that
+	terms   *contract.Contract // nil until they are known
+	loaded  bool               // the bootloader has said that the kernel is in memory
+	kernel  bool               // the kernel has said something after that
 }
 
-func newAnalyzer() *analyzer {
-	a := &analyzer{feeds: map[int]int{}, number: func(int64) int { return 0 }}
+func newAnalyzer(t Terms) *analyzer {
+	a := &analyzer{terms: t.Contract, feeds: map[int]int{}, number: func(int64) int { return 0 }}
 	a.out.Shutdown = NoEnd
 	a.out.Stages = []string{}
 	a.lines.Each = a.line
@@ -103,6 +106,7 @@ func (a *analyzer) skip(n int) {
 func (a *analyzer) finish() Report {
 	a.lines.Flush()
 	a.storage.end(a)
+	a.unpromised()
 	v := a.boot.Verdict()
 	a.settle(v)
 	a.out.Cause = a.cause()
@@ -110,6 +114,21 @@ func (a *analyzer) finish() Report {
 	a.out.CauseLine, a.out.CauseText, a.out.Means, a.out.Remedy = v.Cause.Number, v.Cause.Text, v.Means, v.Remedy
 	a.tell(v)
 	return a.out
+}
+
+// unpromised takes back facts about what nobody has promised: of any other system
+// the same words mean something else.
+func (a *analyzer) unpromised() {
+	var drop []string
+	if a.terms == nil || a.terms.Network.Interface != contract.PreNixOS().Network.Interface {
+		a.out.LANIPv4, a.out.LANAnnouncements = nil, 0
+		drop = append(drop, "lan_ipv4", "lan_announcements")
+	}
+	if a.terms == nil || a.terms.Storage.StatusFile == "" {
+		a.out.StorageState, a.out.StorageDetail = nil, nil
+		drop = append(drop, "storage_state")
+	}
+	a.out.Evidence = slices.DeleteFunc(a.out.Evidence, func(e Evidence) bool { return slices.Contains(drop, e.Fact) })
 }
 
 // stage notes that a stage was reached.
@@ -211,6 +230,10 @@ func (a *analyzer) line(l screen.Line) {
 		a.rootPrompt(text, l)
 	}
 	in := wordsOf(text)
+	if a.terms == nil && in.has(wordProfile) {
+		terms := contract.PreNixOS()
+		a.terms = &terms
+	}
 	a.milestone(l, in, shells)
 	a.logins(l, text, in)
 	a.alarms(l, text)

@@ -9,12 +9,27 @@ import (
 	"io"
 	"os"
 
+	"bootaudit/contract"
+
 	"bootaudit/internal/cast"
 	"bootaudit/internal/saved"
 )
 
+// Terms are what a saved console is held against. The zero value leaves it to the
+// console: one that names a profile is of that.
+type Terms struct {
+	// Contract says which interface and which disks there are facts about.
+	Contract *contract.Contract
+}
+
+// Read is [Terms.Read] of what the console itself tells.
+func Read(r io.Reader) (Report, error) { return Terms{}.Read(r) }
+
 // ReadFile is [Read] of a file.
-func ReadFile(path string) (Report, error) {
+func ReadFile(path string) (Report, error) { return Terms{}.ReadFile(path) }
+
+// ReadFile is [Terms.Read] of a file.
+func (t Terms) ReadFile(path string) (Report, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Report{}, err
@@ -23,7 +38,7 @@ func ReadFile(path string) (Report, error) {
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		return Report{}, fmt.Errorf("%s is a folder, not a saved console", path)
 	}
-	return Read(f)
+	return t.Read(f)
 }
 
 // head is how much of a file tells its format.
@@ -32,7 +47,7 @@ const head = saved.Head
 // Read reads a saved console to its end. What could be read before an error in
 // its format is reported, with the error as the report's Problem; the error of
 // Read itself is that of r.
-func Read(r io.Reader) (Report, error) {
+func (t Terms) Read(r io.Reader) (Report, error) {
 	in, err := saved.Unpack(r)
 	if err != nil {
 		return Report{}, err
@@ -42,13 +57,13 @@ func Read(r io.Reader) (Report, error) {
 		return Report{Problem: err.Error()}, nil
 	}
 	if cast.Is(start) {
-		return readCast(in)
+		return t.readCast(in)
 	}
-	return readRaw(in, start)
+	return t.readRaw(in, start)
 }
 
-func readCast(in io.Reader) (Report, error) {
-	a := newAnalyzer()
+func (t Terms) readCast(in io.Reader) (Report, error) {
+	a := newAnalyzer(t)
 	shared := &saved.Cutter{Guest: a.guest, Skip: a.skip}
 	sent := &unsend{guest: writer(shared), skip: shared.Pass}
 	var total int64
@@ -70,8 +85,8 @@ func readCast(in io.Reader) (Report, error) {
 	return report, nil
 }
 
-func readRaw(in *bufio.Reader, start []byte) (Report, error) {
-	a := newAnalyzer()
+func (t Terms) readRaw(in *bufio.Reader, start []byte) (Report, error) {
+	a := newAnalyzer(t)
 	shared := &saved.Cutter{Guest: a.guest, Skip: a.skip}
 	guest, skip, end := writer(shared), shared.Pass, shared.Flush
 	if hasResidue(start) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"bootaudit/contract"
 	"bootaudit/internal/cast"
 
 	"github.com/klauspost/compress/zstd"
@@ -48,7 +50,7 @@ func (f facts) filled() facts {
 func TestSynthetic(t *testing.T) {
 	for _, c := range synthetics {
 		t.Run(c.name, func(t *testing.T) {
-			r, err := Read(strings.NewReader(c.console))
+			r, err := preNixOS().Read(strings.NewReader(c.console))
 			require.NoError(t, err)
 			assert.Equal(t, c.want.filled(), of(r))
 			assert.Equal(t, int64(len(c.console)), r.Bytes)
@@ -72,7 +74,7 @@ func TestTheCauseIsShown(t *testing.T) {
 			continue
 		}
 		delete(want, c.name)
-		r, err := Read(strings.NewReader(c.console))
+		r, err := preNixOS().Read(strings.NewReader(c.console))
 		require.NoError(t, err)
 		shown, ok := r.evidence("cause")
 		require.True(t, ok, c.name)
@@ -160,7 +162,7 @@ func TestFormatsAgree(t *testing.T) {
 				if strings.HasPrefix(name, "with a ") && strings.Count(c.console, "\n") < 3 {
 					continue // too few lines to learn from
 				}
-				r, err := Read(strings.NewReader(format(t, c.console)))
+				r, err := preNixOS().Read(strings.NewReader(format(t, c.console)))
 				require.NoError(t, err)
 				assert.Equal(t, c.want.filled(), of(r), c.name)
 			}
@@ -187,7 +189,7 @@ func TestAnyCut(t *testing.T) {
 			step = 97
 		}
 		for n := 0; n < len(c.console); n += step {
-			r, err := Read(strings.NewReader(c.console[:n]))
+			r, err := preNixOS().Read(strings.NewReader(c.console[:n]))
 			require.NoError(t, err)
 			got := of(r)
 			require.False(t, got.root && !c.want.root, "%s, cut at %d", c.name, n)
@@ -313,4 +315,26 @@ func FuzzRead(f *testing.F) {
 		_, err = json.Marshal(r)
 		require.NoError(t, err)
 	})
+}
+
+// preNixOS holds a console against the contract that has an interface lan and disks.
+func preNixOS() Terms {
+	terms := contract.PreNixOS()
+	return Terms{Contract: &terms}
+}
+
+// What an interface called lan and a STATE= mean, an image's contract says: there are
+// no such facts of a console that is nobody's.
+func TestFactsAreAProfiles(t *testing.T) {
+	said := kernel + user + "$ cat status; ip -4 -o addr show lan\r\nSTATE=applied\r\nDETAIL=auto-applied\r\n2: lan    inet 192.0.2.15/24 scope global lan\r\n"
+	facts := func(terms Terms, console string) string {
+		r, err := terms.Read(strings.NewReader(console))
+		require.NoError(t, err)
+		return fmt.Sprint(or(r.StorageState), " ", or(r.LANIPv4))
+	}
+	assert.Equal(t, "applied 192.0.2.15", facts(preNixOS(), said))
+	assert.Equal(t, "not shown not shown", facts(Terms{}, said))
+	assert.Equal(t, "applied 192.0.2.15", facts(Terms{}, said+"pre-nixos: Provisioning is over\r\n"))
+	other := contract.Default()
+	assert.Equal(t, "not shown not shown", facts(Terms{Contract: &other}, said+"pre-nixos: Provisioning is over\r\n"))
 }

@@ -35,6 +35,7 @@ const (
 	wordLoaded
 	wordSystemctl
 	wordLoginAgain
+	wordProfile
 	firstMilestone // and the others after it
 )
 
@@ -50,11 +51,13 @@ var factWords, wordOf = func() (*words.Matcher, []word) {
 		wordReboot: "reboot: ", wordPowerDown: "Power down.", wordPower: "Call to ", wordUID: "uid=0", wordID: "$(id -u)",
 		wordPS1: "PS1='", wordVersion: "boot image version",
 		wordLoading: "Loading ", wordLoaded: "EFI stub: ", wordSystemctl: " systemctl ", wordLoginAgain: "(automatic login)",
+		wordProfile: "pre-nixos",
 	}
 	var of []word
 	for i := range list {
 		of = append(of, word(i))
 	}
+	list, of = append(list, "Pre-NixOS"), append(of, wordProfile)
 	list, of = append(list, "Login timed out", "Login incorrect"), append(of, wordLoginAgain, wordLoginAgain)
 	list, of = append(list, "Failed to power off", "Failed to start poweroff", "poweroff: "), append(of, wordPower, wordPower, wordPower)
 	for i, m := range milestones {
