@@ -83,6 +83,9 @@ func TestTruncatedRun(t *testing.T) {
 	var page strings.Builder
 	require.NoError(t, report.NewAudit(run).Markdown(&page))
 	for _, step := range steps {
+		if step.id == expectedStep {
+			continue // nothing is
+		}
 		assert.Regexp(t, `(?m)holds.*`+step.condition+`|`+step.condition+`.*holds`, page.String())
 	}
 	assert.Contains(t, page.String(), "the disks are blank")
