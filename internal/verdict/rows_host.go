@@ -2,7 +2,7 @@ package verdict
 
 // hostRows are of QEMU and what is around the guest.
 var hostRows = []row{
-	{id: "kvm-unusable", class: "host", source: "QEMU accel/kvm/kvm-all.c", weight: reason,
+	{id: "kvm-unusable", class: "host", source: "QEMU accel/kvm/kvm-all.c, system/vl.c", weight: reason,
 		final: "QEMU holds a machine still whose CPU KVM could not run", ends: re(`KVM internal error\. Suberror|kvm run failed`),
 		pattern: re(`Could not access KVM kernel module|failed to initialize kvm|KVM PV command \d+ .* failed|KVM internal error\. Suberror|kvm run failed|kvm_init_vcpu failed`),
 		means:   "QEMU could not run the guest on KVM", remedy: "run on a host whose KVM works, or emulate: -accel tcg"},

@@ -2,7 +2,7 @@ package verdict
 
 // initrdRows are of initrds, which look for the root.
 var initrdRows = []row{
-	{id: "root-device-missing", class: "root-missing", source: "initramfs-tools scripts/local; casper and live-boot; dracut modules.d/99base; mkinitcpio init_functions; Alpine mkinitfs initramfs-init; Genkernel defaults/initrd.scripts; NixOS stage-1-init.sh", weight: reason,
+	{id: "root-device-missing", class: "root-missing", source: "initramfs-tools scripts/local; casper and live-boot; dracut modules.d/*base; Anaconda dracut/anaconda-error-reporting.sh; mkinitcpio init_functions; Alpine mkinitfs initramfs-init; Genkernel defaults/initrd.scripts; NixOS stage-1-init.sh", weight: reason,
 		final: "a rescue shell follows at once", ends: re(`ALERT! .*(?:does not exist|Dropping)|[Uu]nable to find a (?:medium|live file system)|Manually import the root pool|device did not show up after`),
 		pattern: re(`device did not show up after|ALERT! .*(?:does not exist|Dropping)|Gave up waiting for (?:root |root file system )?device|Can't lookup blockdev|Manually import the root pool|No pool imported|cannot import '|FAIL: zpool import|[Uu]nable to find a (?:medium|live file system)|Could not find (?:the )?root block device|It seems that the boot has failed\. Possible causes|trying to mount anyway|mount: mounting \S+ on (?:/mnt-root|/newroot|/root|/sysroot|/media)\S* failed|[Ww]arning: (?:Could not boot|/dev/\S+ does not exist)|mount: /sysroot: |sysroot\.mount: (?:Mount process exited|Failed)|Failed to mount (?:/sysroot|sysroot)|ERROR: (?:device|Failed to mount|Unable to find root|resume: )|initramfs emergency recovery shell|can't find root|Volume group "\S+" not found`),
 		means:   "the root device, the live medium or a pool did not appear, or cannot be mounted", remedy: "see which device the line names: its driver in the initrd, its label or UUID, its order on the command line"},
@@ -15,7 +15,7 @@ var initrdRows = []row{
 	{id: "no-stage-2", class: "init", source: "NixOS nixos/modules/system/boot/stage-1-init.sh", weight: reason, rescue: true,
 		final:   "the initrd ends with it",
 		pattern: re(`stage 2 init script \(\S+\) not found`), means: "the root has no init where the initrd looks", remedy: "see init= on the kernel's command line, and that the store on the root holds it"},
-	{id: "initrd-shell", class: "root-missing", source: "initramfs-tools scripts/functions; mkinitcpio init; NixOS stage-1-init.sh; dracut modules.d/99base", weight: end, rescue: true,
+	{id: "initrd-shell", class: "root-missing", source: "initramfs-tools scripts/functions; mkinitcpio init; Alpine mkinitfs initramfs-init; NixOS stage-1-init.sh; dracut modules.d/*base", weight: end, rescue: true,
 		final: "only a person leaves it", ends: re(`An error occurred in stage 1 of the boot|^starting interactive shell|^\(initramfs\)|^\[rootfs [~/]|^dracut:/#|recovery shell launched|Dropping (?:to|you to) (?:debug|a|emergency) ?shell`),
 		pattern: re(`An error occurred in stage 1 of the boot|^starting interactive shell\.\.\.|^\(initramfs\)|^\[rootfs [~/]|^dracut:/#|[Ee]mergency shell|recovery shell launched|Dropping (?:to|you to) (?:debug|a|emergency) ?shell|rescue shell`),
 		means:   "the initrd gave up and opened a rescue shell", remedy: "see the lines before it"},
@@ -25,14 +25,14 @@ var initrdRows = []row{
 	{id: "no-network-for-root", class: "network", source: "klibc usr/kinit/ipconfig/main.c; Linux net/ipv4/ipconfig.c", weight: reason,
 		pattern: re(`ipconfig: (?:no devices to configure|no response)|IP-Config: (?:no response after|Auto-configuration of network failed|No network devices)|can't open '/run/net-`),
 		means:   "the network that the boot needs is not there", remedy: "see that the machine has a network card whose driver is in the initrd, and that something answers DHCP"},
-	{id: "dracut-fatal", class: "root-missing", source: "dracut modules.d/99base/dracut-lib.sh, init.sh", weight: end,
+	{id: "dracut-fatal", class: "root-missing", source: "dracut modules.d/*base/dracut-lib.sh, init.sh, modules.d/*dracut-systemd/dracut-initqueue.sh", weight: end,
 		final: "dracut holds the boot", ends: re(`Refusing to continue`),
 		pattern: re(`(?:^|\] )dracut(?:-\w+)?(?:\[\d+\])?: (?:FATAL|Refusing to continue|Warning: Could not boot)|^dracut Warning: Could not boot`),
 		means:   "dracut gave up on the boot", remedy: "read the lines above it: most often the root device is missing"},
 	{id: "module-missing", class: "root-missing", source: "kmod tools/modprobe.c", weight: hint,
 		pattern: re(`^modprobe: FATAL: Module \S+ not found`),
 		means:   "a kernel module that is needed is not in the initrd or the image", remedy: "add the module to the initrd"},
-	{id: "config-unfetched", class: "config-refused", source: "Ignition internal/main.go, internal/exec/engine.go; Anaconda dracut/parse-kickstart; cloud-init cloudinit/config/schema.py", weight: reason,
+	{id: "config-unfetched", class: "config-refused", source: "Ignition internal/main.go, internal/exec/engine.go; Fedora CoreOS overlay.d/05core; Anaconda dracut/parse-kickstart, dracut/fetch-kickstart-net.sh; cloud-init cloudinit/config/schema.py", weight: reason,
 		pattern: re(`Ignition failed: |ignition\[\d+\]: CRITICAL|failed to fetch kickstart|Ignition has failed|(?:ignition|Ignition).*failed to (?:fetch|parse|acquire) config|while parsing the kickstart|problem reading from line \d+ of the kickstart|Invalid cloud-config|Failed loading yaml`),
 		means:   "a provisioning config was refused, or could not be fetched", remedy: "see the place in it that the line names; validate it before the next boot (ignition-validate, ksvalidator, cloud-init schema)"},
 }
