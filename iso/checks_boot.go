@@ -44,16 +44,21 @@ func opened(img *Image) check.Result {
 }
 
 // partitions says what is wrong with a disk's partition table. Firmware and kernel
-// get over much of it.
+// get over much of it, and not over an image that was cut short of a partition.
 func partitions(img *Image) check.Result {
-	var rows []string
+	var rows, cut []string
 	for _, v := range img.disk.Volumes {
 		p := v.Partition
 		rows = append(rows, strings.TrimSpace(fmt.Sprintf("%s: %d MiB at %d MiB, %s, %s %q %s", partName(v), p.Size>>20, p.Start>>20, or(p.Type, p.TypeID), or(v.Kind, "of no kind that is known"), v.Label, v.UUID)))
+		if end := p.Start + p.Size; end > img.disk.Size {
+			cut = append(cut, fmt.Sprintf("%s ends at byte %d of the disk, which has %d: the image was cut short", partName(v), end, img.disk.Size))
+		}
 	}
 	table := or(img.disk.Table.Scheme, "no partition table")
 	r := check.Hold(fmt.Sprintf("%s, %d partitions", table, len(img.disk.Table.Partitions)))
-	if faults := img.disk.Faults; len(faults) > 0 {
+	if cut != nil {
+		r = check.Break(strings.Join(cut, "; "))
+	} else if faults := img.disk.Faults; len(faults) > 0 {
 		r = check.Warn(strings.Join(faults, "; "), "firmware, boot loader or kernel may not find what they look for", "make the table anew (sfdisk, systemd-repart), and let nothing cut the image short")
 	}
 	return r.With(strings.Join(rows, "\n"))

@@ -150,6 +150,9 @@ func TestBadDiskImages(t *testing.T) {
 	defer img.Close()
 	assert.Equal(t, "disk", img.Kind)
 	assert.Error(t, img.RootErr)
+	cut := results(t, iso.Subject{Contract: contract.Default(), ISO: func(context.Context) (string, error) { return whole, nil }})["image-partitions"]
+	assert.Equal(t, check.Broken, cut.Outcome)
+	assert.Regexp(t, `^partition 2 ends at byte \d+ of the disk, which has \d+: the image was cut short$`, cut.Detail)
 
 	header := make([]byte, 512)
 	copy(header, "QFI\xfb\x00\x00\x00\x03")
